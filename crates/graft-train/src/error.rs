@@ -32,7 +32,7 @@ pub enum TrainError {
         source: NnError,
     },
     /// The loss or a gradient is NaN or infinite.
-    #[error("{tensor} is not finite at step {step}; training stopped and {}", kept(*taken_back))]
+    #[error("{tensor} is not finite at step {step}; training stopped, and {}", kept(*taken_back))]
     NotFinite {
         /// The step, from 1.
         step: u64,
@@ -45,7 +45,7 @@ pub enum TrainError {
     #[error("there is nothing to train")]
     NothingToTrain,
     /// The model is an encoder without a head.
-    #[error("a bare `{family}` encoder gives hidden states, and nothing to compare with a label")]
+    #[error("`{family}` is an encoder without a classification head: it has no scores for labels")]
     NoHead {
         /// `model_type` of the model.
         family: String,
@@ -74,7 +74,7 @@ pub enum TrainError {
     },
     /// Soft prompt or `max_length` leave no room for an example.
     #[error(
-        "{virtual_tokens} virtual tokens leave no room for an example in a context of {context}"
+        "{virtual_tokens} virtual tokens leave no room for an example in a context of {context} tokens"
     )]
     NoRoom {
         /// Positions the model has.
@@ -86,7 +86,7 @@ pub enum TrainError {
     #[error("stopped")]
     Stopped,
     /// No run of that name.
-    #[error("there is no run `{name}`")]
+    #[error("run `{name}` does not exist")]
     NoRun {
         /// The name asked for.
         name: String,
@@ -118,7 +118,7 @@ pub enum TrainError {
         holder: String,
     },
     /// A checkpoint does not fit the adapter or is damaged.
-    #[error("the checkpoint `{}` cannot be used: {problem}", path.display())]
+    #[error("checkpoint `{}` cannot be used: {problem}", path.display())]
     Checkpoint {
         /// Its folder.
         path: PathBuf,
@@ -126,7 +126,7 @@ pub enum TrainError {
         problem: String,
     },
     /// The run is done already.
-    #[error("run `{run}` has done all its {steps} steps")]
+    #[error("run `{run}` has already finished all {steps} steps")]
     AlreadyDone {
         /// Name of the run.
         run: String,
@@ -134,7 +134,7 @@ pub enum TrainError {
         steps: u64,
     },
     /// The machine has not the memory.
-    #[error("a batch of {rows} rows of {tokens} tokens would take {} beside the model, and this machine has {} left", gibibytes(*needed), gibibytes(*available))]
+    #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]
     WouldNotFit {
         /// Bytes on top of the loaded model.
         needed: u64,
@@ -150,7 +150,7 @@ pub enum TrainError {
         recomputed: bool,
     },
     /// The steps fit, their validations do not.
-    #[error("a validation would take {} beside the model, and this machine has {} left; the steps alone take {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
+    #[error("validation needs {} on top of the model, but only {} is available; the training steps alone need {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
     ValidationWouldNotFit {
         /// Bytes on top of the loaded model.
         needed: u64,
@@ -160,7 +160,7 @@ pub enum TrainError {
         trained: u64,
     },
     /// How much memory is left cannot be known.
-    #[error("batch=auto needs to know how much memory is left, which this device does not tell")]
+    #[error("batch=auto needs the amount of free memory, which this device does not report")]
     UnknownMemory,
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
@@ -173,7 +173,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A file of tensors cannot be read or written.
-    #[error("the run's tensors cannot be stored or read")]
+    #[error("the tensors of the run cannot be read or written")]
     Tensors {
         /// Which file and why.
         #[from]
@@ -183,16 +183,16 @@ pub enum TrainError {
 
 fn kept(taken_back: bool) -> &'static str {
     if taken_back {
-        "the adapter of the last good step is kept"
+        "the adapter was reset to the last good step"
     } else {
-        "the adapter is as it was when this training began"
+        "the adapter is unchanged since the run was started or resumed"
     }
 }
 
 fn not_kept(moment: SavedWeights) -> String {
     match moment {
-        SavedWeights::Best => "has not kept the weights with the lowest validation loss: nothing was validated, or an older version trained it".to_owned(),
-        SavedWeights::Start => "started from fresh weights, of which it keeps no copy".to_owned(),
+        SavedWeights::Best => "has no weights with the lowest validation loss: it was not validated, or an older version of Graft trained it".to_owned(),
+        SavedWeights::Start => "started from fresh weights, which are not saved".to_owned(),
         SavedWeights::Last => "has no checkpoint".to_owned(),
         SavedWeights::Step(step) => format!("has no weights of step {step}"),
     }
@@ -201,9 +201,9 @@ fn not_kept(moment: SavedWeights) -> String {
 fn kept_steps(run: &str, kept: &[u64]) -> String {
     let lines: Vec<_> = kept.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
     if lines.is_empty() {
-        "train it again with `%train`".to_owned()
+        "train again with `%train`".to_owned()
     } else {
-        format!("kept: {}", lines.join(", "))
+        format!("saved: {}", lines.join(", "))
     }
 }
 
@@ -215,12 +215,12 @@ fn gibibytes(bytes: u64) -> String {
 fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
     if let Some(fitting) = fitting {
         return format!(
-            "the same step in parts: batch={fitting} gradient_accumulation_steps={}",
+            "use smaller micro-batches for the same step: batch={fitting} gradient_accumulation_steps={}",
             rows.div_ceil(fitting)
         );
     }
     format!(
-        "try max_length={}, a smaller r or a smaller model; %memory shows what takes how much",
+        "try max_length={}, a smaller r or a smaller model; %memory shows the memory of each part",
         (tokens / 2).max(2)
     )
 }
@@ -286,28 +286,28 @@ impl Hint for TrainError {
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
             Self::NoHead { labels: 0, .. } => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
-            Self::NoHead { labels, .. } => Some(format!("load it with a head for classes: %model load DIR num_labels={labels}")),
-            Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} makes a head that fits", labels.len())),
-            Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
+            Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
+            Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
+            Self::EmptySplit { .. } => Some("add examples, or split the data with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped => None,
-            Self::NoRun { known, .. } if known.is_empty() => Some("there are no runs here yet; %train makes one".to_owned()),
+            Self::NoRun { known, .. } if known.is_empty() => Some("no runs yet; %train creates one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
-            Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
+            Self::NoCheckpoint { .. } => Some("start a new run with %train".to_owned()),
             Self::NoWeights { run, kept, .. } => Some(kept_steps(run, kept)),
             Self::InUse { run, .. } => {
-                Some(format!("stop it there first (`%stop`, or the stop button under its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
+                Some(format!("stop it there first (`%stop`, or the stop button of its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
             }
-            Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
-            Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
+            Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start a new run with %train".to_owned()),
+            Self::AlreadyDone { run, steps } => Some(format!("train for more steps: %resume {run} steps={}", steps.saturating_mul(2))),
             Self::WouldNotFit { recomputed: true, .. } => {
-                Some("gradient_checkpointing=true keeps less of the forward pass, for half as much time again".to_owned())
+                Some("gradient_checkpointing=true saves fewer activations and takes about 1.5 times as long".to_owned())
             }
-            Self::ValidationWouldNotFit { .. } => Some("train without validations: eval_every=0; or with shorter examples: max_length=128".to_owned()),
+            Self::ValidationWouldNotFit { .. } => Some("turn validation off with eval_every=0, or shorten the examples with max_length=128".to_owned()),
             Self::UnknownMemory => Some("give a number, such as batch=8".to_owned()),
             Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some space on the disk; the last checkpoint is whole".to_owned())
+                Some("free some disk space; the last checkpoint is complete".to_owned())
             }
             Self::Io { .. } => None,
             Self::Tensors { source } => source.hint(),

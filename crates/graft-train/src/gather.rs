@@ -31,10 +31,10 @@ impl CustomOp1 for Rows {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, width) = layout.shape().dims2()?;
         let (CpuStorage::F32(x), Some((start, end))) = (x, layout.contiguous_offsets()) else {
-            candle_core::bail!("rows wants contiguous 32-bit numbers")
+            candle_core::bail!("rows expects contiguous 32-bit values")
         };
         if let Some(number) = self.numbers.iter().find(|number| **number as usize >= rows) {
-            candle_core::bail!("row {number} of {rows}");
+            candle_core::bail!("row {number} is out of range: the tensor has {rows} rows");
         }
         let x = &x[start..end];
         let mut y = Vec::with_capacity(self.numbers.len() * width);
@@ -51,7 +51,7 @@ impl CustomOp1 for Rows {
         let (candle_core::Storage::Cpu(CpuStorage::F32(g)), Some((start, end))) =
             (&*storage, layout.contiguous_offsets())
         else {
-            candle_core::bail!("rows wants contiguous 32-bit gradients")
+            candle_core::bail!("rows expects contiguous 32-bit gradients")
         };
         let mut dx = vec![0.0; x.elem_count()];
         for (number, row) in self.numbers.iter().zip(g[start..end].chunks(width)) {

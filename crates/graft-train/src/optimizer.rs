@@ -171,10 +171,10 @@ impl Optimizer {
     ) -> std::result::Result<(), String> {
         let read = |trainable: &Trainable, kind: &str| {
             let name = format!("{}.{kind}", trainable.name);
-            let tensor = state.get(&name).ok_or_else(|| format!("it holds no `{name}`"))?;
+            let tensor = state.get(&name).ok_or_else(|| format!("`{name}` is missing"))?;
             if tensor.dims() != trainable.var.dims() {
                 return Err(format!(
-                    "`{name}` is {:?}, the parameter is {:?}",
+                    "`{name}` has shape {:?}, but the parameter has shape {:?}",
                     tensor.dims(),
                     trainable.var.dims()
                 ));
@@ -272,12 +272,12 @@ impl InplaceOp2 for Update<'_> {
         g_layout: &Layout,
     ) -> candle_core::Result<()> {
         let (CpuStorage::F32(parameter), CpuStorage::F32(gradient)) = (parameter, gradient) else {
-            candle_core::bail!("adamw updates 32-bit parameters")
+            candle_core::bail!("adamw expects 32-bit parameters")
         };
         let (Some((p_start, p_end)), Some((g_start, g_end))) =
             (p_layout.contiguous_offsets(), g_layout.contiguous_offsets())
         else {
-            candle_core::bail!("adamw wants contiguous parameters")
+            candle_core::bail!("adamw expects contiguous parameters")
         };
         self.apply(&mut parameter[p_start..p_end], &gradient[g_start..g_end]);
         Ok(())

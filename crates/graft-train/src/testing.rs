@@ -268,7 +268,7 @@ impl TokenEncoder for Words {
         let mut words = Vec::new();
         for word in text.split_whitespace() {
             let id = word.parse().map_err(|_| {
-                NnError::from(candle_core::Error::Msg(format!("`{word}` is no token")))
+                NnError::from(candle_core::Error::Msg(format!("`{word}` is not a token")))
             })?;
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             words.push((id, start..end));

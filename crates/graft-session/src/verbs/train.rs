@@ -325,10 +325,13 @@ fn list_runs(cx: &CommandContext) {
 
 fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
     let what = format!(
-        "training stopped at step {} of {steps}; model, adapter and curve are kept",
+        "training stopped at step {} of {steps}; the model, the adapter and the curve are kept",
         ended.step
     );
-    SessionError::Interrupted { what, next: Some(format!("`%resume {}` goes on", ended.run)) }
+    SessionError::Interrupted {
+        what,
+        next: Some(format!("`%resume {}` continues the run", ended.run)),
+    }
 }
 
 /// The header of a run: everything that its checkpoints need to be restored in another session.

@@ -35,7 +35,7 @@ fn what_a_training_took_stands_beside_what_was_predicted() {
     assert!(use_of_run.predicted.is_some_and(|bytes| bytes > 0));
     // Where the system does not tell, nothing is claimed.
     if use_of_run.taken.is_some() {
-        assert!(ended.summary.contains(" MB beside the model"), "{}", ended.summary);
+        assert!(ended.summary.contains(" MB above the model"), "{}", ended.summary);
         let table = memory(&world, None, Settings::default()).unwrap();
         let line = table
             .footer

@@ -62,7 +62,7 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
     let failure = world.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
-        ("session::interrupted", Some("`%resume lora-001` goes on"))
+        ("session::interrupted", Some("`%resume lora-001` continues the run"))
     );
     assert_eq!(world.session.snapshot().adapters.len(), 1);
 
@@ -177,7 +177,7 @@ fn a_finished_run_is_refused_before_the_session_changes() {
         reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
-        ("train::already_done", Some("go on with more steps: %resume lora-001 steps=4"))
+        ("train::already_done", Some("train for more steps: %resume lora-001 steps=4"))
     );
     let snapshot = reborn.session.snapshot();
     assert!(snapshot.model.is_none() && snapshot.data.is_empty() && snapshot.adapters.is_empty());

@@ -149,7 +149,7 @@ fn warning(
         _ => format!("the labels {} of data set `{}` are not", listed(&missing), data.name),
     };
     format!(
-        "{who} among the model's classes, so classes were assigned in order and the accuracy may mean nothing; classes of the model: {}; labels of the data: {}; \
+        "{who} among the model's classes, so classes were assigned in order and the accuracy may be meaningless; classes of the model: {}; labels of the data: {}; \
          to match them, rename the labels in the data or `id2label` in the model's config.json",
         listed(&classes),
         listed(labels)

@@ -105,7 +105,7 @@ impl<'a> Collector<'a> {
             _ => Content::Text(self.string(line, Role::Text, take(Role::Text))?),
         };
         if let Some(field) = content.empty_field() {
-            return Err(self.malformed(line, format!("its {field} is empty")));
+            return Err(self.malformed(line, format!("the {field} is empty")));
         }
         self.push(Record { line, content, split })
     }
@@ -116,12 +116,11 @@ impl<'a> Collector<'a> {
             self.settle_numbers()?;
         }
         if self.whole_floats {
-            self.notes
-                .push("labels such as 1.0 were read as the whole numbers that they are".to_owned());
+            self.notes.push("labels such as 1.0 were read as whole numbers".to_owned());
         }
         let (labels, examples) = (self.labels.len(), self.records.len());
         if labels > 20 && labels * 2 > examples {
-            self.notes.push(format!("{labels} different labels in {examples} examples: is the label an identifier, a number or a text of its own?"));
+            self.notes.push(format!("{labels} different labels in {examples} examples: is the label column an identifier, a number or free text?"));
         }
         Ok(Collected { records: self.records, report: self.columns.report(format, self.notes) })
     }
@@ -175,12 +174,10 @@ impl<'a> Collector<'a> {
             }
             Field::List | Field::Object => {
                 let what = if field == Field::List { "a list" } else { "an object" };
-                Err(self.malformed(
-                    line,
-                    format!("its {} is {what}; a string is expected", role.name()),
-                ))
+                Err(self
+                    .malformed(line, format!("the {} is {what}; expected a string", role.name())))
             }
-            Field::Null => Err(self.malformed(line, format!("its {} is null", role.name()))),
+            Field::Null => Err(self.malformed(line, format!("the {} is null", role.name()))),
         }
     }
 
@@ -201,13 +198,13 @@ impl<'a> Collector<'a> {
             Field::Object => {
                 return Err(self.malformed(
                     line,
-                    "its label is an object; a name or a whole number is expected".to_owned(),
+                    "the label is an object; expected a name or a whole number".to_owned(),
                 ));
             }
             Field::Null => {
                 return Err(self.malformed(
                     line,
-                    "its label is null: leave the example out, or give it a label".to_owned(),
+                    "the label is null: remove the example, or add a label".to_owned(),
                 ));
             }
         };
@@ -242,7 +239,7 @@ impl<'a> Collector<'a> {
         let parsed = SplitName::parse(&name).ok_or_else(|| {
             self.malformed(
                 line,
-                format!("its split is `{name}`; train, validation or test is expected"),
+                format!("the split is `{name}`; expected train, validation or test"),
             )
         });
         parsed.map(Some)
@@ -331,11 +328,11 @@ impl<'a> Collector<'a> {
             };
             let program = format!("{{prompt: {prompt}, completion: (\" \" + .{completion})}}");
             format!(
-                "name the columns prompt and completion; of JSON lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
+                "name the columns prompt and completion; for JSON Lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
             )
         };
         if has("chosen") && has("rejected") {
-            let hint = "keep the preferred answers, as prompt and completion: training on preferences (DPO) is not supported".to_owned();
+            let hint = "keep the chosen answers as prompt and completion: preference training (DPO) is not supported".to_owned();
             return self.unsupported(
                 line,
                 "a preference data set (`chosen`, `rejected`)".to_owned(),

@@ -59,7 +59,8 @@ pub(super) fn parse(
     }
     while let Some((line, row)) = rows.next(lines)? {
         if row.len() != header.len() {
-            let problem = format!("it has {} fields, the header has {}", row.len(), header.len());
+            let problem =
+                format!("it has {} fields, but the header has {}", row.len(), header.len());
             return Err(DataError::Malformed { source_name: lines_name(lines), line, problem });
         }
         collector
@@ -207,7 +208,7 @@ impl Quoted {
 }
 
 fn open_quote(lines: &Lines<'_>, begin: Option<usize>) -> DataError {
-    let problem = "a quote is opened and never closed".to_owned();
+    let problem = "a quote is never closed".to_owned();
     DataError::Malformed {
         source_name: lines_name(lines),
         line: begin.unwrap_or_default(),

@@ -58,7 +58,7 @@ pub enum DataError {
         after: u64,
     },
     /// A line is too long for one example.
-    #[error("`{source_name}` line {line} is longer than {} MB, the most that one example may have", most >> 20)]
+    #[error("`{source_name}` line {line} is longer than {} MB, the limit for one example", most >> 20)]
     LongLine {
         /// Where.
         source_name: String,
@@ -79,7 +79,7 @@ pub enum DataError {
     },
     /// It contains control characters.
     #[error(
-        "`{source_name}` line {line} contains control characters: it is binary data or damaged"
+        "`{source_name}` line {line} contains control characters: the file is binary or damaged"
     )]
     Binary {
         /// Where.
@@ -101,7 +101,7 @@ pub enum DataError {
     },
     /// A label is a number with a fraction.
     #[error(
-        "`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet"
+        "`{source_name}` line {line}: the label is the number {label}; a label must be a name or a whole number (regression is not supported yet)"
     )]
     FloatLabel {
         /// Where.
@@ -113,7 +113,7 @@ pub enum DataError {
     },
     /// An example has several labels.
     #[error(
-        "`{source_name}` line {line}: its label is a list; each example needs one label (multi-label and token classification are not supported yet)"
+        "`{source_name}` line {line}: the label is a list; each example needs one label (multi-label and token classification are not supported yet)"
     )]
     ListLabel {
         /// Where.
@@ -122,7 +122,7 @@ pub enum DataError {
         line: usize,
     },
     /// It has too many different labels.
-    #[error("`{source_name}` line {line} has label number {}: at most {most} different labels are read", most + 1)]
+    #[error("`{source_name}` line {line} has label number {}; a data set can have at most {most} different labels", most + 1)]
     TooManyLabels {
         /// Where.
         source_name: String,
@@ -142,7 +142,7 @@ pub enum DataError {
         most: usize,
     },
     /// The user stopped the reading.
-    #[error("reading `{source_name}` was stopped after line {line}; nothing was loaded")]
+    #[error("stopped reading `{source_name}` after line {line}; nothing was loaded")]
     Interrupted {
         /// Where.
         source_name: String,
@@ -172,7 +172,9 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// There is only one label.
-    #[error("`{source_name}` has the single label `{label}`: there is nothing to tell apart")]
+    #[error(
+        "`{source_name}` has only the label `{label}`; classification needs at least two labels"
+    )]
     OneLabel {
         /// Where.
         source_name: String,
@@ -180,7 +182,7 @@ pub enum DataError {
         label: String,
     },
     /// The template has no place for the text.
-    #[error("the template `{template}` has no {{text}}")]
+    #[error("template `{template}` must contain {{text}}")]
     Template {
         /// The template given.
         template: String,
@@ -215,7 +217,7 @@ fn to_utf8(source_name: &str) -> String {
     let target = path.with_extension(format!("utf8{ending}")).display().to_string();
     let step = with_name("iconv -f WINDOWS-1252 -t UTF-8 'FILE'", source_name);
     format!(
-        "if it has accents as western Windows programs write them: {step} > '{target}', then %data load {target}"
+        "if the file is in the Windows-1252 encoding: {step} > '{target}', then %data load {target}"
     )
 }
 
@@ -264,23 +266,23 @@ impl Hint for DataError {
             Self::Io { .. } | Self::Interrupted { .. } => None,
             Self::File(error) => error.hint(),
             Self::Foreign { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
-            Self::TooLarge { .. } => Some("load a part of it: head -n 100000 BIG > PART".to_owned()),
+            Self::TooLarge { .. } => Some("load part of it: head -n 100000 BIG > PART".to_owned()),
             Self::Changed { .. } => Some("load it again once it is complete".to_owned()),
             Self::LongLine { .. } => Some("write one example per line, or for running text a blank line between passages".to_owned()),
-            Self::Binary { .. } => Some("look at it: head -c 200 FILE | od -c".to_owned()),
+            Self::Binary { .. } => Some("inspect it: head -c 200 FILE | od -c".to_owned()),
             Self::FloatLabel { .. } => {
                 Some("write classes such as low and high into a column `label`, or remove the column to train on the text alone".to_owned())
             }
             Self::ListLabel { .. } => Some("write one label for each example, or remove the field to train on the text alone".to_owned()),
-            Self::TooManyLabels { .. } => Some("where each text has an answer of its own, name the fields prompt and completion".to_owned()),
+            Self::TooManyLabels { .. } => Some("if each text has its own answer, name the fields prompt and completion".to_owned()),
             Self::TooManyFields { .. } => Some("keep the columns text and label, or prompt and completion".to_owned()),
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),
             Self::NotUtf8 { source_name, .. } => Some(to_utf8(source_name)),
             Self::Malformed { problem, .. } if problem.ends_with(" is empty") => Some("fill it in, or remove that example".to_owned()),
-            Self::Malformed { .. } => Some("format=jsonl, csv, tsv or txt says how to read it".to_owned()),
+            Self::Malformed { .. } => Some("set the format with format=jsonl, csv, tsv or txt".to_owned()),
             Self::OneLabel { .. } => Some("remove the label field to train on the text alone, or add examples with another label".to_owned()),
             Self::Template { .. } => Some("for example template=\"{text}\\nThis is from:\"".to_owned()),
-            Self::NothingLeft { .. } => Some("give smaller shares".to_owned()),
+            Self::NothingLeft { .. } => Some("use smaller values".to_owned()),
         }
     }
 }

@@ -115,7 +115,7 @@ mod tests {
         let long = vec![b'a'; MOST_EXAMPLE + 2];
         assert_eq!(
             error(&[b"one\n", &long[..]].concat()).to_string(),
-            "`a.txt` line 2 is longer than 16 MB, the most that one example may have"
+            "`a.txt` line 2 is longer than 16 MB, the limit for one example"
         );
         assert_eq!(error(b"one\ntwo\0\n").code(), "data::binary");
         assert_eq!(error(b"one\n\x01\xff\n").code(), "data::binary");

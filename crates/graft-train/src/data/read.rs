@@ -145,7 +145,7 @@ fn collect(
         };
         looks_like
             .into_iter()
-            .for_each(|format| collector.note(format!("its first line looks like {format}, and it was read as txt: format={format} reads its fields")));
+            .for_each(|format| collector.note(format!("the first line looks like {format}, but the file was read as txt; use format={format} to read its fields")));
     }
     collector.finish(described(format, ending, decoded))
 }
@@ -182,7 +182,7 @@ fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
         Format::Table('\t') => "tsv".to_owned(),
         Format::Table(',') => "csv".to_owned(),
         Format::Table(other) => format!("csv with `{other}` between the fields"),
-        Format::Txt => "txt, one example for each passage between blank lines".to_owned(),
+        Format::Txt => "txt, one example per passage between blank lines".to_owned(),
     };
     if decoded.is_empty() { name } else { format!("{name} ({})", decoded.join(", ")) }
 }

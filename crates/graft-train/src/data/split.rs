@@ -28,7 +28,7 @@ pub(super) fn dataset(
     let kind_of_first = first.content.kind();
     if let Some(other) = records.iter().find(|record| record.content.kind() != kind_of_first) {
         let problem =
-            format!("it has {}, the first example has {kind_of_first}", other.content.kind());
+            format!("it has {}, but the first example has {kind_of_first}", other.content.kind());
         return Err(DataError::Malformed {
             source_name: source_name.to_owned(),
             line: other.line,
@@ -245,17 +245,17 @@ mod tests {
         assert_eq!(error(vec![], &plain), "`set.csv` has no examples");
         assert_eq!(
             error(vec![labelled(1, "a"), labelled(2, "a")], &plain),
-            "`set.csv` has the single label `a`: there is nothing to tell apart"
+            "`set.csv` has only the label `a`; classification needs at least two labels"
         );
         let text = Record { line: 2, content: Content::Text("x".into()), split: None };
         assert_eq!(
             error(vec![labelled(1, "a"), text], &plain),
-            "`set.csv` line 2: it has text, the first example has text and label"
+            "`set.csv` line 2: it has text, but the first example has text and label"
         );
         let template = Settings::default().with("template", Value::Text("Label:".into()));
         assert_eq!(
             error(vec![labelled(1, "a"), labelled(2, "b")], &template),
-            "the template `Label:` has no {text}"
+            "template `Label:` must contain {text}"
         );
         let shares = Settings::default()
             .with("validation", Value::Float(0.5))

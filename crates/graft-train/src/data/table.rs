@@ -28,7 +28,7 @@ impl Dataset {
         if !self.labels().is_empty() {
             table.footer.push(format!("labels: {}", self.label_counts().join(", ")));
             let encoder = if self.is_template_given {
-                "an encoder reads it too"
+                "an encoder reads the template too"
             } else {
                 "an encoder reads the text alone"
             };

@@ -94,7 +94,7 @@ impl TrainingLoop<'_> {
         let step = self.step();
         match outcome {
             RunOutcome::Interrupted => format!(
-                "stopped at step {step} of {}: {measured}; {location}; %resume {} goes on",
+                "stopped at step {step} of {}: {measured}; {location}; resume with %resume {}",
                 self.job.config.steps,
                 self.job.folder.name()
             ),
@@ -114,7 +114,7 @@ impl TrainingLoop<'_> {
         let speed = self.counters.tokens as f64 / seconds.max(1e-9);
         let peak = memory
             .taken
-            .map(|bytes| format!(", {} MB beside the model", bytes.div_ceil(1_000_000)))
+            .map(|bytes| format!(", peak memory {} MB above the model", bytes.div_ceil(1_000_000)))
             .unwrap_or_default();
         format!("{losses}{seconds:.1} s, {speed:.0} tokens/s{peak}")
     }
@@ -125,6 +125,6 @@ impl TrainingLoop<'_> {
         let path = self.job.folder.path();
         let here = std::env::current_dir().ok();
         let short = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-        format!("kept in {}", short.display())
+        format!("saved to {}", short.display())
     }
 }

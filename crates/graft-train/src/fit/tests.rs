@@ -252,7 +252,10 @@ fn a_finished_run_goes_on_only_with_more_steps() {
     losses(first, u64::MAX, fit);
     let again = |steps| TrainingJob { folder: folder.clone(), ..bench.job(config(steps)) };
     let error = resume(again(2), &Control::new(), &mut |_| {}).expect_err("done");
-    assert_eq!(error.to_string(), format!("run `{}` has done all its 2 steps", folder.name()));
+    assert_eq!(
+        error.to_string(),
+        format!("run `{}` has already finished all 2 steps", folder.name())
+    );
     assert_eq!(losses(again(4), u64::MAX, resume).0.len(), 2);
 }
 

@@ -189,7 +189,7 @@ impl Checkpoint {
     ) -> Result<Progress> {
         let progress = self.progress()?;
         if progress.position.max(progress.step).max(progress.optimizer_steps) > MOST_COUNTED {
-            return Err(self.problem("its counters are larger than any training's".to_owned()));
+            return Err(self.problem("its counters are too large".to_owned()));
         }
         let (adapter, moments) =
             (self.adapter()?, read_tensors(&self.path.join("optimizer.safetensors"))?);

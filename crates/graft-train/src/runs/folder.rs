@@ -209,7 +209,7 @@ mod tests {
         let base = tempfile::tempdir().expect("folder");
         begin(base.path(), 1);
         let error = RunFolder::open(base.path(), Some("nothing")).expect_err("unknown");
-        assert_eq!(error.to_string(), "there is no run `nothing`");
+        assert_eq!(error.to_string(), "run `nothing` does not exist");
         assert_eq!(graft_spec::Hint::hint(&error).as_deref(), Some("runs: lora-on-which-book-001"));
     }
 }

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(
             writable(PathBuf::from("/proc/self/.graft/runs")),
             None,
-            "a folder that nobody can write into"
+            "a folder that is not writable"
         );
     }
 

@@ -71,22 +71,22 @@ fn lists_objects_null_and_fractions_are_refused_as_labels() {
     let label = |field| problem(true, &[("text", text("a")), ("label", field)]);
     assert!(
         label(Field::List)
-            .starts_with("`a.x` line 1: its label is a list; each example needs one label")
+            .starts_with("`a.x` line 1: the label is a list; each example needs one label")
     );
     assert_eq!(
         label(Field::Object),
-        "`a.x` line 1: its label is an object; a name or a whole number is expected"
+        "`a.x` line 1: the label is an object; expected a name or a whole number"
     );
     assert_eq!(
         label(Field::Null),
-        "`a.x` line 1: its label is null: leave the example out, or give it a label"
+        "`a.x` line 1: the label is null: remove the example, or add a label"
     );
     assert!(label(Field::Float(0.5)).starts_with(
-        "`a.x` line 1: its label is the number 0.5; a label is a name or a whole number"
+        "`a.x` line 1: the label is the number 0.5; a label must be a name or a whole number"
     ));
     assert_eq!(
         problem(true, &[("text", Field::List)]),
-        "`a.x` line 1: its text is a list; a string is expected"
+        "`a.x` line 1: the text is a list; expected a string"
     );
 }
 
@@ -101,10 +101,7 @@ fn labels_such_as_1_0_are_whole_numbers_and_fractions_in_csv_are_refused() {
     )
     .expect("reads");
     assert_eq!(labels(&found), ["1", "0"]);
-    assert_eq!(
-        found.report.notes,
-        ["labels such as 1.0 were read as the whole numbers that they are"]
-    );
+    assert_eq!(found.report.notes, ["labels such as 1.0 were read as whole numbers"]);
     let csv = |labels: &[&str]| {
         let rows: Vec<[(&str, Field); 2]> =
             labels.iter().map(|label| [("text", text("a")), ("label", text(label))]).collect();
@@ -113,7 +110,7 @@ fn labels_such_as_1_0_are_whole_numbers_and_fractions_in_csv_are_refused() {
     assert_eq!(labels(&csv(&["1.0", "0.0", "-1"]).expect("reads")), ["1", "0", "-1"]);
     let error = csv(&["1.0", "0.25"]).err().expect("refused");
     assert!(
-        error.to_string().starts_with("`a.x` line 2: its label is the number 0.25;"),
+        error.to_string().starts_with("`a.x` line 2: the label is the number 0.25;"),
         "{error}"
     );
     assert_eq!(labels(&csv(&["v1.5", "0.25", "nan"]).expect("names")), ["v1.5", "0.25", "nan"]);
@@ -186,7 +183,7 @@ fn many_labels_are_doubted_and_too_many_refused() {
     assert_eq!(
         found.report.notes,
         [
-            "10000 different labels in 10000 examples: is the label an identifier, a number or a text of its own?"
+            "10000 different labels in 10000 examples: is the label column an identifier, a number or free text?"
         ]
     );
 }

@@ -36,7 +36,7 @@ fn rows_keep_their_lines_whatever_ends_them() {
 #[test]
 fn a_row_of_another_length_is_named() {
     let error = table(',', "text,label\na,b,c\n").expect_err("three fields");
-    assert_eq!(error.to_string(), "`a.csv` line 2: it has 3 fields, the header has 2");
+    assert_eq!(error.to_string(), "`a.csv` line 2: it has 3 fields, but the header has 2");
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn a_header_without_the_fields_or_with_one_twice_is_named() {
 #[test]
 fn an_open_quote_is_named_with_the_line_that_it_opens_on() {
     let error = table(',', "text\n\"never closed\n").expect_err("open quote");
-    assert_eq!(error.to_string(), "`a.csv` line 2: a quote is opened and never closed");
+    assert_eq!(error.to_string(), "`a.csv` line 2: a quote is never closed");
     let error = table(',', "text,label\na,x\nb,\"y\nc,x\nd,y\n").expect_err("open quote");
-    assert_eq!(error.to_string(), "`a.csv` line 3: a quote is opened and never closed");
+    assert_eq!(error.to_string(), "`a.csv` line 3: a quote is never closed");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_line_that_is_not_one_object_is_named() {
 #[test]
 fn an_empty_completion_is_refused() {
     let error = read("{\"prompt\":\"x\",\"completion\":\" \"}").expect_err("empty");
-    assert_eq!(error.to_string(), "`a.jsonl` line 1: its completion is empty");
+    assert_eq!(error.to_string(), "`a.jsonl` line 1: the completion is empty");
 }
 
 #[test]

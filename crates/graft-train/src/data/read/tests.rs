@@ -243,7 +243,7 @@ fn a_line_without_end_is_refused_also_where_it_is_compressed_to_nothing() {
     let quoted = [&b"text\n\""[..], &b"word\n".repeat(5 << 20)].concat();
     assert_eq!(
         file("long.csv", &quoted).expect_err("long").to_string().split(" line ").nth(1),
-        Some("2: a quote is opened and never closed")
+        Some("2: a quote is never closed")
     );
 }
 
