@@ -1,4 +1,4 @@
-//! Encoded examples put together for one forward pass.
+//! Encoded examples, padded to micro-batches.
 
 use std::ops::Range;
 
@@ -10,32 +10,37 @@ use crate::Result;
 /// One example as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The tokens.
+    /// The token ids.
     pub ids: Vec<u32>,
-    /// The token itself where it counts, [`IGNORED`] where it does not (the prompt); as long as `ids`.
+    /// The label of each token: the token itself in the completion, [`IGNORED`] in the prompt. As
+    /// long as `ids`.
     pub labels: Vec<i64>,
-    /// The kind of text, where a classifier is to tell it; `labels` count for nothing then.
+    /// The class of the text, for a classifier; `labels` are not used then.
     pub class: Option<i64>,
 }
 
 /// A micro-batch: examples padded on the right to the length of the longest.
+///
+/// # Shapes
+/// `ids`, `labels`: `(B, T)`, row after row; `lengths`, `classes`: `(B)`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// B.
+    /// B: number of examples.
     pub rows: usize,
-    /// T.
+    /// T: tokens of the longest example.
     pub columns: usize,
-    /// (B, T) tokens, padding included.
+    /// (B, T): token ids, padding included.
     pub ids: Vec<u32>,
-    /// (B, T), [`IGNORED`] on prompts and padding. The label of a position is its own token; the shift is in the loss.
+    /// (B, T): labels, [`IGNORED`] in prompts and padding. The label of a position is its own
+    /// token; the loss shifts them.
     pub labels: Vec<i64>,
-    /// (B), tokens of each row without padding.
+    /// (B): tokens of each row, without padding.
     pub lengths: Vec<usize>,
-    /// (B), the kinds of the texts for a classifier; else empty.
+    /// (B): classes of the texts, for a classifier; empty otherwise.
     pub classes: Vec<i64>,
 }
 
-/// Positions of a piece: enough for a matrix multiplication to be fast.
+/// Positions of a piece: enough for an efficient matrix multiplication.
 const PIECE: usize = 256;
 
 /// Most trained parameters with which a micro-batch is split into pieces: each piece in progress
@@ -46,7 +51,8 @@ impl Batch {
     /// Most pieces of a batch.
     pub const MOST_PIECES: usize = 64;
 
-    /// Pads examples to a batch. What the padding holds does not matter, since it is masked and has no label.
+    /// Pads examples to a batch. The padding is masked and has no labels, so its token ids do not
+    /// matter.
     pub fn of(examples: &[&Encoded]) -> Self {
         let columns = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
         let (mut ids, mut labels) = (
@@ -71,8 +77,9 @@ impl Batch {
         }
     }
 
-    /// The batch in pieces of some 256 positions, at most [`Self::MOST_PIECES`] of them, each padded to its own longest row: together they are the
-    /// batch. Their number follows from the sizes alone.
+    /// Splits the batch into pieces of about 256 positions, each padded to its own longest row; at
+    /// most [`Self::MOST_PIECES`]. The number of pieces depends only on the size of the batch, so
+    /// it is the same on every machine.
     pub fn pieces(&self) -> Vec<Self> {
         let count = Self::piece_count(self.rows, self.columns);
         let edge = |piece: usize| piece * self.rows / count;
@@ -86,7 +93,7 @@ impl Batch {
 
     fn rows_from(&self, rows: Range<usize>) -> Self {
         let lengths = self.lengths[rows.clone()].to_vec();
-        // A text without tokens keeps one place, which the mask hides.
+        // A text without tokens keeps one position, which the mask hides.
         let columns =
             lengths.iter().copied().max().unwrap_or(0).clamp(1.min(self.columns), self.columns);
         let of_row = |row: usize| row * self.columns..row * self.columns + columns;
@@ -100,25 +107,28 @@ impl Batch {
         }
     }
 
-    /// Tokens without padding.
+    /// Number of tokens, without padding.
     pub fn tokens(&self) -> u64 {
         self.lengths.iter().sum::<usize>() as u64
     }
 
-    /// The first position of each row in the flattened hidden states (B (P+T)).
+    /// The first position of each row in the flattened hidden states `(B * (P + T))`.
     pub fn starts(&self, virtual_tokens: usize) -> Vec<usize> {
         (0..self.rows).map(|row| row * (virtual_tokens + self.columns)).collect()
     }
 
-    /// The tokens without padding, row after row.
+    /// The tokens of all rows without padding, row after row.
     pub fn unpadded(&self) -> Vec<u32> {
         (0..self.rows)
             .flat_map(|row| self.ids[row * self.columns..][..self.lengths[row]].iter().copied())
             .collect()
     }
 
-    /// Positions of the flattened hidden states that predict a label, and those labels; row `b` begins at `starts[b]`. Position `P + t - 1`
-    /// of a row predicts token `t`; the first token is predicted by the last of the P virtual tokens, or by nothing.
+    /// Positions of the flattened hidden states that predict a label, and these labels. Row `b`
+    /// starts at `starts[b]`.
+    ///
+    /// Position `P + t - 1` of a row predicts token `t`. The first token is predicted by the last
+    /// of the P virtual tokens; without virtual tokens it has no prediction and no loss.
     pub fn targets(&self, virtual_tokens: usize, starts: &[usize]) -> (Vec<u32>, Vec<i64>) {
         let mut targets = (Vec::new(), Vec::new());
         for (row, start) in starts.iter().enumerate() {
@@ -136,18 +146,22 @@ impl Batch {
         targets
     }
 
-    /// The tokens as a tensor (B, T).
+    /// The token ids as a tensor.
     ///
+    /// # Shapes
+    /// returns `(B, T)`
     /// # Errors
-    /// What candle says.
+    /// When the device cannot allocate the tensor.
     pub fn ids_tensor(&self, device: &Device) -> Result<Tensor> {
         Ok(Tensor::from_slice(&self.ids, (self.rows, self.columns), device)?) // (B, T)
     }
 
-    /// The mask (B, T), 1 for a token; none when nothing is padded.
+    /// The attention mask: 1 for a token, 0 for padding. `None` when nothing is padded.
     ///
+    /// # Shapes
+    /// returns `(B, T)`
     /// # Errors
-    /// What candle says.
+    /// When the device cannot allocate the tensor.
     pub fn mask_tensor(&self, device: &Device) -> Result<Option<Tensor>> {
         if self.lengths.iter().all(|length| *length == self.columns) {
             return Ok(None);

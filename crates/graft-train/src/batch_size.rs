@@ -1,4 +1,4 @@
-//! `batch=auto`: the largest micro-batch that fits.
+//! `batch=auto`: the largest micro-batch that fits into memory.
 
 use graft_nn::{Model, Tensor, TokenEncoder, Trainable};
 
@@ -11,18 +11,22 @@ use crate::fit::forward_backward;
 use crate::memory::{self, Fitting};
 use crate::{Result, TrainError};
 
-/// More rows than this make a step longer and teach no more per token.
+/// Larger batches make a step slower without learning more per token.
 const MOST_ROWS: usize = 64;
 
-/// Tensors that the optimizer keeps for each that is trained: two moments, and the parameters of the step before.
+/// Tensors that the optimizer stores for each trained parameter: two moments, and the parameter
+/// before the last step.
 const KEPT_BY_OPTIMIZER: usize = 3;
 
-/// The most examples per micro-batch, up to 64 and to as many as there are, with which this training fits into the memory that is left.
+/// The largest number of examples per micro-batch, up to 64 and to the number of training examples,
+/// with which the run fits into the available memory.
 ///
-/// In main memory the count decides, since asking for too much would be the process's death. A card refuses, and there a step is tried as well.
+/// On the CPU the predicted memory decides, because the system would kill a process that asks for
+/// too much. A GPU reports that it is out of memory, so there a step is also tried.
 ///
 /// # Errors
-/// [`TrainError::WouldNotFit`] when one example is too much, [`TrainError::UnknownMemory`] where nothing tells how much there is, and those of encoding the data.
+/// [`TrainError::WouldNotFit`] when a single example does not fit, [`TrainError::UnknownMemory`]
+/// when the device does not report its free memory, and errors of encoding the data.
 pub fn largest_batch(
     model: &dyn Model,
     trainables: &[Trainable],
@@ -38,43 +42,44 @@ pub fn largest_batch(
         validation,
         ..memory::of_training(model, trainables, examples.longest(), config.recompute)
     };
-    let counted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
+    let predicted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
     if device.is_cpu() {
-        return Ok(counted);
+        return Ok(predicted);
     }
-    let rows = largest_tried(counted.rows, |rows| {
+    let rows = largest_tried(predicted.rows, |rows| {
         one_step(model, trainables, &examples.longest_batch(rows), config)
     })?;
     Ok(memory::fitting(&sizes, rows, available))
 }
 
-/// Takes all the memory that a step takes, and changes nothing.
+/// Allocates the memory of one training step, without changing a parameter.
 fn one_step(
     model: &dyn Model,
     trainables: &[Trainable],
     batch: &Batch,
     config: &TrainConfig,
 ) -> Result<()> {
-    let kept: Vec<Tensor> = trainables
+    let optimizer_tensors: Vec<Tensor> = trainables
         .iter()
         .flat_map(|trainable| (0..KEPT_BY_OPTIMIZER).map(|_| trainable.var.zeros_like()))
         .collect::<candle_core::Result<_>>()?;
     let gradients = forward_backward(model, trainables, batch, config)?;
-    // The gradients are there while the optimizer's tensors are.
-    drop((gradients, kept));
+    // All of them exist at the same time in a real step.
+    drop((gradients, optimizer_tensors));
     Ok(())
 }
 
-/// The first of `most`, three quarters of it, three quarters of that and so on that can be done.
+/// The first of `most`, three quarters of it, three quarters of that and so on for which `attempt`
+/// succeeds.
 ///
 /// # Errors
-/// That of one row, and each that is no full card.
+/// The error of a single row, and every error other than a GPU out of memory.
 fn largest_tried(most: usize, mut attempt: impl FnMut(usize) -> Result<()>) -> Result<usize> {
     let mut rows = most;
     loop {
         match attempt(rows) {
             Ok(()) => return Ok(rows),
-            Err(error) if rows > 1 && error.is_full_card() => rows = rows * 3 / 4,
+            Err(error) if rows > 1 && error.is_gpu_out_of_memory() => rows = rows * 3 / 4,
             Err(error) => return Err(error),
         }
     }
@@ -85,8 +90,8 @@ mod tests {
     use super::*;
     use crate::testing::{TinyLlama, Words, config, labelled_data};
 
-    /// What a card with room for `room` rows says.
-    fn card(room: usize, asked: &mut Vec<usize>) -> impl FnMut(usize) -> Result<()> {
+    /// A GPU with memory for `room` rows.
+    fn gpu(room: usize, asked: &mut Vec<usize>) -> impl FnMut(usize) -> Result<()> {
         move |rows| {
             asked.push(rows);
             let full = || {
@@ -99,23 +104,23 @@ mod tests {
     }
 
     #[test]
-    fn a_full_card_is_asked_for_less_until_a_step_fits() {
+    fn the_batch_shrinks_until_a_step_fits_on_the_gpu() {
         let mut asked = Vec::new();
-        assert_eq!(largest_tried(64, card(30, &mut asked)).expect("fits"), 27);
+        assert_eq!(largest_tried(64, gpu(30, &mut asked)).expect("fits"), 27);
         assert_eq!(asked, [64, 48, 36, 27]);
-        assert_eq!(largest_tried(2, card(1, &mut Vec::new())).expect("fits"), 1);
+        assert_eq!(largest_tried(2, gpu(1, &mut Vec::new())).expect("fits"), 1);
     }
 
     #[test]
     fn one_row_that_does_not_fit_and_any_other_error_end_the_search() {
         let mut asked = Vec::new();
-        assert!(largest_tried(3, card(0, &mut asked)).expect_err("no room").is_full_card());
+        assert!(largest_tried(3, gpu(0, &mut asked)).expect_err("no room").is_gpu_out_of_memory());
         assert_eq!(asked, [3, 2, 1]);
         let lost = |_| {
             Err(candle_core::Error::Cuda("DriverError(CUDA_ERROR_LAUNCH_FAILED, \"\")".into())
                 .into())
         };
-        assert!(!largest_tried(8, lost).expect_err("lost").is_full_card());
+        assert!(!largest_tried(8, lost).expect_err("lost").is_gpu_out_of_memory());
     }
 
     #[test]

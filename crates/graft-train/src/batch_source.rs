@@ -1,4 +1,4 @@
-//! Where micro-batches come from.
+//! The source of the micro-batches of a run.
 
 use graft_nn::Model;
 
@@ -6,7 +6,10 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::control::Control;
 
-/// An endless series of micro-batches. The position alone decides what comes, so that a resumed run reads on where it stopped.
+/// A source of micro-batches without end, usually [`Examples`](crate::Examples).
+///
+/// A batch depends only on its position, so that a resumed run reads the same batches as an
+/// uninterrupted one.
 pub trait BatchSource {
     /// Micro-batch number `position`, from 0.
     ///
@@ -14,18 +17,20 @@ pub trait BatchSource {
     /// When the data cannot be encoded.
     fn micro_batch(&self, position: u64) -> Result<Batch>;
 
-    /// Loss (and accuracy) on held-out examples; none where there are none or `control` stops it.
+    /// Loss and accuracy on held-out examples. `None` when there are no such examples or `control`
+    /// stops the validation.
     ///
     /// # Errors
-    /// Those of the model.
+    /// Errors of the model.
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>>;
 }
 
-/// What a validation finds.
+/// The result of a validation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Validation {
-    /// Mean loss per label token, nats.
+    /// Mean loss per label token, in nats.
     pub loss: f64,
-    /// Share of examples whose label scored highest.
+    /// Fraction of the examples whose own label has the highest score; `None` for data without
+    /// labels.
     pub accuracy: Option<f64>,
 }

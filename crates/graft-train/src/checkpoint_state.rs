@@ -1,35 +1,40 @@
-//! What a training asks of the thing that is trained, beside its list of parameters.
+//! The tensors that a checkpoint saves and restores.
 
 use std::collections::BTreeMap;
 
 use graft_nn::{NnError, Tensor, Trainable, TrainingHook};
 
-/// Tensors by name that make up an adapter (or a model): all that is needed to put it back as it was. A method with a schedule of its own is also
-/// asked in each step.
+/// The state of what is trained, as named tensors: everything needed to restore it.
+///
+/// A list of [`Trainable`]s is its own state. [`AdapterCheckpoint`] adds the state of a method's
+/// schedule.
 pub trait CheckpointState {
-    /// A method's own part in the training.
+    /// The hook that a method runs in each training step.
     fn training_hook(&self) -> Option<&dyn TrainingHook> {
         None
     }
 
-    /// The tensors now.
+    /// The current tensors.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When a tensor cannot be copied from its device.
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>>;
 
-    /// Puts tensors back that [`CheckpointState::state`] gave.
+    /// Restores tensors returned by [`CheckpointState::state`].
     ///
     /// # Errors
-    /// When one is missing or has another shape.
+    /// When a tensor is missing or has another shape.
     fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()>;
 }
 
-/// Parameters with a method's own part in their training.
+/// An adapter's trained parameters and its method's training hook.
+///
+/// A checkpoint of an adapter contains the tensors of both: the parameters under their names, and
+/// what the hook returns from [`TrainingHook::state`], such as the current ranks of AdaLoRA.
 pub struct AdapterCheckpoint<'a> {
-    /// The parameters.
+    /// The trained parameters.
     pub trainables: &'a Vec<Trainable>,
-    /// The method's part.
+    /// The method's hook, if it has one.
     pub training_hook: Option<&'a dyn TrainingHook>,
 }
 
@@ -52,7 +57,7 @@ impl CheckpointState for AdapterCheckpoint<'_> {
     }
 }
 
-/// A list of parameters is its own state, under their names.
+/// The parameters under their names.
 impl CheckpointState for Vec<Trainable> {
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
         self.iter()

@@ -16,7 +16,8 @@ pub(crate) fn is_classifier(model: &dyn Model) -> bool {
     matches!(model.task(), Task::SequenceClassification { .. })
 }
 
-/// One forward pass: the sum of the losses in nats, and how many of the examples were classified correctly.
+/// The sum of the losses of examples in nats, and the number of correct predictions, from one
+/// forward pass.
 pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
     let passed = forward_pass(model, &batch, &Context::eval().without_graph())?;
@@ -31,7 +32,7 @@ pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64
             .copied()
             .unwrap_or(f32::NEG_INFINITY);
         loss -= f64::from(own - most) - sum.ln();
-        // Of equal scores the first counts, so that a head without any preference is not right by chance.
+        // With equal scores the first class wins, so that an untrained head is not right by chance.
         let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));
         right += u64::from(best.map(|best| best as i64) == Some(*class));
     }

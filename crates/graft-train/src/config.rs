@@ -1,45 +1,47 @@
-//! How a training goes, from the keys of `%train`.
+//! The settings of a run, read from the keys of `%train`.
 
 use graft_spec::{Settings, training::TRAIN};
 
 use crate::optimizer::AdamW;
 use crate::schedule::{Decay, Schedule};
 
-/// Everything that decides the losses of a run beside model, adapter and data.
+/// The settings of a run. Together with the model, the adapter and the data they determine its
+/// losses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
-    /// Optimizer steps.
+    /// Number of optimizer steps.
     pub steps: u64,
     /// Peak learning rate.
     pub lr: f64,
     /// B: examples per micro-batch.
     pub batch: usize,
-    /// Micro-batches per step.
+    /// Micro-batches per step (gradient accumulation).
     pub accumulate: u64,
-    /// Longest example in tokens; without it the model's context.
+    /// Longest example in tokens; `None` for the model's context length.
     pub max_length: Option<usize>,
-    /// Decay of the learning rate after the warm-up.
+    /// Learning-rate decay after the warm-up.
     pub decay: Decay,
-    /// Steps in which the learning rate rises.
+    /// Steps of linear warm-up.
     pub warmup: u64,
-    /// Decays and epsilon of the optimizer.
+    /// Constants of the optimizer.
     pub optimizer: AdamW,
-    /// Gradients are scaled down to this global norm; 0 switches it off.
+    /// Gradients are clipped to this global norm; 0 turns clipping off.
     pub max_grad_norm: f64,
-    /// Whether blocks are computed again for the backward pass.
+    /// Whether gradient checkpointing is on: blocks are recomputed in the backward pass.
     pub recompute: bool,
-    /// Steps between validations; 0 switches it off.
+    /// Steps between validations; 0 turns validation off.
     pub eval_every: u64,
-    /// Validation examples used during training.
+    /// Number of validation examples used during training.
     pub eval_examples: usize,
-    /// Seconds between checkpoints; 0 keeps only the last.
+    /// Seconds between checkpoints; 0 saves only at the end.
     pub save_every: u64,
-    /// Seed of data order and dropout.
+    /// Seed of the data order and of dropout.
     pub seed: u64,
 }
 
 impl TrainConfig {
-    /// Reads checked settings; `default_lr` is the method's, `session_seed` stands in for a missing `seed`.
+    /// Reads settings that have been checked against the keys of `%train`. `default_lr` is the
+    /// method's learning rate and `session_seed` the seed when the keys are absent.
     pub fn from_settings(settings: &Settings, default_lr: f64, session_seed: u64) -> Self {
         let whole = |name: &str| settings.integer(TRAIN, name).map(i64::unsigned_abs);
         let steps = whole("steps").unwrap_or(200);
@@ -69,7 +71,7 @@ impl TrainConfig {
         }
     }
 
-    /// The learning rates of the run.
+    /// The learning-rate schedule of the run.
     pub fn schedule(&self) -> Schedule {
         Schedule { peak: self.lr, warmup: self.warmup, steps: self.steps, decay: self.decay }
     }

@@ -1,16 +1,17 @@
-//! How a running job is asked to stop, and where it pauses.
+//! Stopping and pausing a running job.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A flag that the trainer reads before every step and every forward pass of an evaluation, and what it does there.
+/// A stop flag and a pause hook for a running job. The training loop checks them before every step,
+/// an evaluation before every forward pass.
 #[derive(Clone, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,
     pause: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
-    /// Nanoseconds of the pauses that nobody has counted yet.
+    /// Nanoseconds of pauses that [`Control::take_paused`] has not returned yet.
     paused: Arc<AtomicU64>,
 }
 
@@ -20,13 +21,14 @@ impl Control {
         Self::default()
     }
 
-    /// Reads a flag that somebody else sets.
+    /// Uses a flag that is set elsewhere.
     pub fn from_flag(stop: Arc<AtomicBool>) -> Self {
         Self { stop, ..Self::default() }
     }
 
-    /// Calls `pause` between two steps and between two forward passes of an evaluation, on the thread that trains: no pass is under way then, so `pause`
-    /// may use the model, and must leave it as it was. It returns whether it did anything.
+    /// Calls `pause` between two steps and between two forward passes of an evaluation, on the
+    /// training thread. No pass is in progress then, so `pause` may use the model if it leaves it
+    /// unchanged. It returns whether it did anything.
     #[must_use]
     pub fn with_pause(self, pause: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
         Self { pause: Some(pause), ..self }
@@ -42,7 +44,7 @@ impl Control {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Pauses where nothing is under way.
+    /// Runs the pause hook.
     pub fn pause(&self) {
         let Some(pause) = &self.pause else { return };
         let began = Instant::now();
@@ -55,7 +57,8 @@ impl Control {
         );
     }
 
-    /// How long the pauses since the last call took in which something was done: time that is not the training's. None without one.
+    /// The time spent in the pause hook since the last call, which is not training time. `None` if
+    /// the hook did nothing.
     pub fn take_paused(&self) -> Option<Duration> {
         let paused = Duration::from_nanos(self.paused.swap(0, Ordering::Relaxed));
         (!paused.is_zero()).then_some(paused)

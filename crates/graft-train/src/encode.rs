@@ -1,7 +1,8 @@
-//! Examples to tokens.
+//! Tokenizes examples.
 //!
-//! Prompt and completion are tokenized as one text, as TRL does: a tokenizer may merge characters across the border, or put a space before whatever it is
-//! given. Offsets into the text then say which tokens belong to the completion. A token with characters of both is a label.
+//! Prompt and completion are tokenized as one text, as TRL does, because a tokenizer may merge
+//! characters across the boundary or add a space at the start of a text. Offsets into the text show
+//! which tokens belong to the completion. A token with characters of both is a label.
 
 use graft_nn::ops::IGNORED;
 use graft_nn::{Model, TokenEncoder};
@@ -11,31 +12,34 @@ use crate::classify::is_classifier;
 use crate::data::{Dataset, Example};
 use crate::{Result, TrainError};
 
-/// A prompt with its completion as tokens.
+/// A prompt with its completion, as tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sequence {
     /// All tokens.
     pub(crate) ids: Vec<u32>,
-    /// Index of the first token that covers a character of the completion.
+    /// Index of the first token with a character of the completion.
     pub(crate) first: usize,
 }
 
-/// Turns the examples of a data set into tokens: `<s> prompt completion </s>`, where the model has such tokens; only the completion and its end have labels.
-/// A classifier reads `[CLS] text [SEP]` and has the class of the text as its label.
+/// Encodes the examples of a data set.
+///
+/// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
+/// has; only the completion and its end have labels. A classifier reads `[CLS] text [SEP]`, and the
+/// label is the class of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     data: &'a Dataset,
     /// Longest example in tokens.
     limit: usize,
     classifies: bool,
-    /// Class of each label of the data set, for a classifier.
+    /// The class of each label of the data set, for a classifier.
     classes: Vec<usize>,
 }
 
-/// Tokens of an example as training has them, with labels from the first token of the completion on, at any length.
+/// Tokens and labels of one example, as in training, without a length limit.
 ///
 /// # Errors
-/// Those of the tokenizer.
+/// When the tokenizer cannot encode the text.
 pub fn encode_example(
     tokenizer: &dyn TokenEncoder,
     prompt: &str,
@@ -44,7 +48,7 @@ pub fn encode_example(
     Ok(ended(tokenizer, sequence(tokenizer, prompt, completion)?).into_encoded())
 }
 
-/// Prompt and completion as one text, after the special tokens that begin a text.
+/// Prompt and completion as one text, after the special tokens that start a text.
 fn sequence(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Result<Sequence> {
     let prefix = tokenizer.prefix();
     let tokens = tokenizer.encode_with_offsets(&format!("{prompt}{completion}"))?;
@@ -56,7 +60,7 @@ fn sequence(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Res
     })
 }
 
-/// With the special tokens that end a text, and the end token where neither they nor the text itself end with it.
+/// Adds the special tokens that end a text, and the end token if the text does not end with it.
 fn ended(tokenizer: &dyn TokenEncoder, mut sequence: Sequence) -> Sequence {
     sequence.ids.extend(tokenizer.suffix());
     let end = tokenizer.eos().filter(|end| sequence.ids.last() != Some(end));
@@ -65,7 +69,7 @@ fn ended(tokenizer: &dyn TokenEncoder, mut sequence: Sequence) -> Sequence {
 }
 
 impl Sequence {
-    /// Its tokens with a label for each of the completion's.
+    /// The tokens with a label for each token of the completion.
     fn into_encoded(self) -> Encoded {
         let Self { ids, first } = self;
         let labels = ids
@@ -78,10 +82,11 @@ impl Sequence {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder for what the model can read beside its soft prompt, or for `max_length` if that is less.
+    /// An encoder with the length limit of the model's context minus the soft prompt, or
+    /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when not even two tokens fit.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -99,7 +104,7 @@ impl<'a> Encoder<'a> {
         Ok(Self { tokenizer, data, limit, classifies, classes: Vec::new() })
     }
 
-    /// With the class that each label of the data set is, for a classifier.
+    /// Sets the class of each label, for a classifier.
     pub(crate) fn with_classes(self, classes: Vec<usize>) -> Self {
         Self { classes, ..self }
     }
@@ -109,17 +114,17 @@ impl<'a> Encoder<'a> {
         self.limit
     }
 
-    /// A prompt with a completion, without the token that ends it.
+    /// A prompt with a completion, without the end token.
     pub(crate) fn sequence(&self, prompt: &str, completion: &str) -> Result<Sequence> {
         sequence(self.tokenizer, prompt, completion)
     }
 
-    /// With the end.
+    /// Adds the end token.
     pub(crate) fn ended(&self, sequence: Sequence) -> Sequence {
         ended(self.tokenizer, sequence)
     }
 
-    /// One example; the second value says whether it was cut.
+    /// Encodes one example. The second value is whether it was cut.
     pub(crate) fn example(&self, example: &Example) -> Result<(Encoded, bool)> {
         if self.classifies {
             return self.text(example);
@@ -129,7 +134,8 @@ impl<'a> Encoder<'a> {
         Ok((sequence.into_encoded(), cut))
     }
 
-    /// A text with its class. One that is too long loses its end and keeps its special tokens, as in transformers.
+    /// Encodes a text and its class. A text that is too long loses its end and keeps its special
+    /// tokens, as in transformers.
     fn text(&self, example: &Example) -> Result<(Encoded, bool)> {
         let (prefix, suffix) = (self.tokenizer.prefix(), self.tokenizer.suffix());
         let mut text = self.tokenizer.encode(&self.data.text_for_encoder(example))?;
@@ -142,8 +148,9 @@ impl<'a> Encoder<'a> {
         Ok((Encoded { labels: vec![IGNORED; ids.len()], ids, class }, cut))
     }
 
-    /// Cuts sequences of one prompt to the limit, each as much as the longest of them needs: the beginning of the prompt goes first (its end is where the
-    /// question stands), then the end of the completion. The special tokens that begin a text stay.
+    /// Cuts sequences that share a prompt to the length limit, all by the same amount. The start of
+    /// the prompt is cut first, because the question is usually at its end, then the end of the
+    /// completion. The special tokens at the start stay. Returns whether anything was cut.
     pub(crate) fn fit(&self, sequences: &mut [Sequence]) -> bool {
         let longest = sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0);
         let excess = longest.saturating_sub(self.limit);
@@ -151,7 +158,7 @@ impl<'a> Encoder<'a> {
             return false;
         }
         let prefix = self.tokenizer.prefix().len();
-        // One token of the prompt stays, so that the completion's first token is predicted from something.
+        // One token of the prompt stays, so that the first token of the completion has a prediction.
         let removable = sequences
             .iter()
             .map(|sequence| sequence.first)

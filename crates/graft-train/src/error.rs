@@ -1,4 +1,4 @@
-//! What can go wrong in data, training and runs, and what to do about it.
+//! Errors of data, training and runs, with hints for the user.
 
 use std::path::{Path, PathBuf};
 
@@ -31,17 +31,17 @@ pub enum TrainError {
         #[from]
         source: NnError,
     },
-    /// The loss or a gradient is NaN or infinite.
-    #[error("{tensor} is not finite at step {step}; training stopped, and {}", kept(*taken_back))]
+    /// The loss, a gradient or a parameter is NaN or infinite.
+    #[error("{tensor} is not finite at step {step}; training stopped, and {}", state_of_adapter(*taken_back))]
     NotFinite {
         /// The step, from 1.
         step: u64,
         /// `the loss`, or the parameter whose gradient it is.
         tensor: String,
-        /// Whether the last update was taken back; without one in this process there is none to take back.
+        /// Whether the last update was undone; `false` if this process has made no update.
         taken_back: bool,
     },
-    /// There is nothing to train.
+    /// No parameters to train.
     #[error("there is nothing to train")]
     NothingToTrain,
     /// The model is an encoder without a head.
@@ -49,7 +49,7 @@ pub enum TrainError {
     NoHead {
         /// `model_type` of the model.
         family: String,
-        /// Labels that the data has.
+        /// Number of labels of the data.
         labels: usize,
     },
     /// The head of a classifier does not fit the data.
@@ -57,7 +57,7 @@ pub enum TrainError {
     Classes {
         /// Classes of the head.
         head: usize,
-        /// Their names; empty where nobody has named them.
+        /// Names of the classes; empty if they have none.
         names: Vec<String>,
         /// Name of the data set.
         data: String,
@@ -76,48 +76,49 @@ pub enum TrainError {
     #[error(
         "{virtual_tokens} virtual tokens leave no room for an example in a context of {context} tokens"
     )]
+    /// The soft prompt or `max_length` leaves no room for an example.
     NoRoom {
-        /// Positions the model has.
+        /// Positions of the model.
         context: usize,
-        /// Positions that the soft prompt takes.
+        /// Positions of the soft prompt.
         virtual_tokens: usize,
     },
     /// The user stopped an evaluation.
     #[error("stopped")]
     Stopped,
-    /// No run of that name.
+    /// No run has that name.
     #[error("run `{name}` does not exist")]
     NoRun {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Those there are, newest first.
+        /// Names of the existing runs, newest first.
         known: Vec<String>,
     },
-    /// The run has no checkpoint to go on from.
+    /// The run has no checkpoint to resume from.
     #[error("run `{run}` has no checkpoint")]
     NoCheckpoint {
         /// Name of the run.
         run: String,
     },
-    /// The run has not kept the weights asked for.
-    #[error("run `{run}` {}", not_kept(*moment))]
+    /// The run has not saved the requested weights.
+    #[error("run `{run}` {}", not_saved(*weights))]
     NoWeights {
         /// Name of the run.
         run: String,
         /// Which weights.
-        moment: SavedWeights,
-        /// Steps after which it has kept the weights.
-        kept: Vec<u64>,
+        weights: SavedWeights,
+        /// Steps whose weights are saved.
+        saved: Vec<u64>,
     },
-    /// Somebody else writes into the run's folder.
+    /// Another process or session trains the run.
     #[error("run `{run}` is being trained by {holder}")]
     InUse {
         /// Name of the run.
         run: String,
-        /// Who trains it.
+        /// The process that trains it.
         holder: String,
     },
-    /// A checkpoint does not fit the adapter or is damaged.
+    /// A checkpoint is damaged or does not fit the adapter.
     #[error("checkpoint `{}` cannot be used: {problem}", path.display())]
     Checkpoint {
         /// Its folder.
@@ -125,54 +126,54 @@ pub enum TrainError {
         /// What is wrong.
         problem: String,
     },
-    /// The run is done already.
+    /// The run has no steps left.
     #[error("run `{run}` has already finished all {steps} steps")]
     AlreadyDone {
         /// Name of the run.
         run: String,
-        /// Steps planned.
+        /// Planned steps.
         steps: u64,
     },
-    /// The machine has not the memory.
+    /// The run does not fit into memory.
     #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]
     WouldNotFit {
-        /// Bytes on top of the loaded model.
+        /// Bytes needed on top of the loaded model.
         needed: u64,
-        /// Bytes the system could still give.
+        /// Available bytes.
         available: u64,
         /// Rows of a micro-batch.
         rows: usize,
-        /// Positions of the longest.
+        /// Positions of the longest row.
         tokens: usize,
-        /// Most rows that would fit, if any.
+        /// The largest number of rows that fits, if any.
         fitting: Option<usize>,
-        /// Whether it would fit with blocks that are computed again.
+        /// Whether it fits with gradient checkpointing.
         recomputed: bool,
     },
-    /// The steps fit, their validations do not.
+    /// The steps fit into memory, but their validation does not.
     #[error("validation needs {} on top of the model, but only {} is available; the training steps alone need {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
     ValidationWouldNotFit {
-        /// Bytes on top of the loaded model.
+        /// Bytes needed on top of the loaded model.
         needed: u64,
-        /// Bytes the system could still give.
+        /// Available bytes.
         available: u64,
-        /// Bytes on top of the loaded model without validations.
+        /// Bytes needed on top of the loaded model without validation.
         trained: u64,
     },
-    /// How much memory is left cannot be known.
+    /// The device does not report its free memory.
     #[error("batch=auto needs the amount of free memory, which this device does not report")]
     UnknownMemory,
-    /// The file system refuses.
+    /// A file operation failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// `read`, `write` or `make`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file of tensors cannot be read or written.
+    /// A tensor file cannot be read or written.
     #[error("the tensors of the run cannot be read or written")]
     Tensors {
         /// Which file and why.
@@ -181,7 +182,7 @@ pub enum TrainError {
     },
 }
 
-fn kept(taken_back: bool) -> &'static str {
+fn state_of_adapter(taken_back: bool) -> &'static str {
     if taken_back {
         "the adapter was reset to the last good step"
     } else {
@@ -189,8 +190,8 @@ fn kept(taken_back: bool) -> &'static str {
     }
 }
 
-fn not_kept(moment: SavedWeights) -> String {
-    match moment {
+fn not_saved(weights: SavedWeights) -> String {
+    match weights {
         SavedWeights::Best => "has no weights with the lowest validation loss: it was not validated, or an older version of Graft trained it".to_owned(),
         SavedWeights::Start => "started from fresh weights, which are not saved".to_owned(),
         SavedWeights::Last => "has no checkpoint".to_owned(),
@@ -198,8 +199,8 @@ fn not_kept(moment: SavedWeights) -> String {
     }
 }
 
-fn kept_steps(run: &str, kept: &[u64]) -> String {
-    let lines: Vec<_> = kept.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
+fn saved_steps(run: &str, saved: &[u64]) -> String {
+    let lines: Vec<_> = saved.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
     if lines.is_empty() {
         "train again with `%train`".to_owned()
     } else {
@@ -211,7 +212,7 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
 }
 
-/// Fewer rows where some would fit, else shorter ones.
+/// A hint for a smaller step: fewer rows if any number fits, else shorter rows.
 fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
     if let Some(fitting) = fitting {
         return format!(
@@ -226,8 +227,8 @@ fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
 }
 
 impl TrainError {
-    /// Whether a card had no memory left.
-    pub(crate) fn is_full_card(&self) -> bool {
+    /// Whether a GPU ran out of memory.
+    pub(crate) fn is_gpu_out_of_memory(&self) -> bool {
         self.code() == "nn::card_full"
     }
 
@@ -294,7 +295,7 @@ impl Hint for TrainError {
             Self::NoRun { known, .. } if known.is_empty() => Some("no runs yet; %train creates one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
             Self::NoCheckpoint { .. } => Some("start a new run with %train".to_owned()),
-            Self::NoWeights { run, kept, .. } => Some(kept_steps(run, kept)),
+            Self::NoWeights { run, saved, .. } => Some(saved_steps(run, saved)),
             Self::InUse { run, .. } => {
                 Some(format!("stop it there first (`%stop`, or the stop button of its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
             }

@@ -1,4 +1,4 @@
-//! Loss, perplexity and accuracy on a part of a data set.
+//! Loss, perplexity and accuracy on a split of a data set.
 
 mod scoring;
 
@@ -11,53 +11,59 @@ use crate::encode::{Encoder, Sequence};
 use crate::{Result, TrainError, classify};
 use scoring::{Rows, Scored, score};
 
-/// Examples that pass through the model at one time on the processor.
+/// Examples per forward pass on the CPU.
 const PIECE: usize = 4;
-/// Most texts, of which an example has one for each label, that are tokenized to find the largest pass; those of one pass always are.
+/// Most texts tokenized to find the largest pass, one per label of an example. The texts of one
+/// pass are always tokenized.
 const MOST_TEXTS: usize = 1 << 14;
 
-/// What an evaluation finds.
+/// The result of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Mean loss per token of the completions, or per example of a classifier, nats.
+    /// Mean loss per token of the completions in nats; for a classifier, per example.
     pub loss: f64,
     /// `exp(loss)`.
     pub perplexity: f64,
-    /// Share of examples whose own label scored highest among all labels; none for data without labels.
+    /// Fraction of the examples whose own label has the highest score among all labels; `None` for
+    /// data without labels.
     pub accuracy: Option<f64>,
-    /// Share of examples that have the commonest label of the training part: what is right without reading.
+    /// Fraction of the examples with the most common label of the training split: the accuracy of
+    /// always guessing it.
     pub majority: Option<f64>,
-    /// Examples used.
+    /// Number of examples.
     pub examples: u64,
-    /// Tokens of their completions; for a classifier the examples once more.
+    /// Number of tokens of their completions; for a classifier, the number of examples.
     pub tokens: u64,
 }
 
-/// What to evaluate on.
+/// The data and the batch size of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Which part of the data.
+    /// The split to evaluate on.
     pub split: SplitName,
     /// Most examples used, from the first.
     pub examples: usize,
     /// Examples per forward pass.
     pub batch: usize,
-    /// Longest example in tokens; without it the model's context.
+    /// Longest example in tokens; `None` for the model's context length.
     pub max_length: Option<usize>,
 }
 
-/// The most that an evaluation passes through the model at one time, which decides its memory.
+/// The size of the largest forward pass of an evaluation, which determines its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LargestPass {
-    /// Positions of a pass, soft prompts among them.
+    /// Positions of the pass, soft prompts included.
     pub positions: usize,
-    /// Positions of a pass whose logits are read.
+    /// Positions whose logits are read.
     pub read: usize,
-    /// Passes of a batch, of which as many as there are threads are under way at one time.
+    /// Passes per batch. As many of them as there are threads run at the same time.
     pub passes: usize,
 }
 
 /// An evaluation, ready to run.
+///
+/// For data with labels, every label of an example is scored by the log-probability of its tokens
+/// after the prompt, and the prediction is the label with the highest score.
 pub struct Evaluator<'a> {
     model: &'a dyn Model,
     encoder: Encoder<'a>,
@@ -73,6 +79,12 @@ pub struct Evaluator<'a> {
     clippy::too_many_arguments,
     reason = "the plain form of Evaluator for callers that have each of these at hand"
 )]
+/// Evaluates `model` on a split (`train`, `validation` or `test`). `progress` receives the number
+/// of examples done and their total.
+///
+/// # Errors
+/// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` stops the evaluation, and
+/// errors of the model and the tokenizer.
 pub fn evaluate(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
@@ -89,10 +101,12 @@ pub fn evaluate(
 }
 
 impl<'a> Evaluator<'a> {
-    /// Checks that there is something to evaluate on, and that a classifier has the labels of the data among its classes.
+    /// Checks that the split has examples and, for a classifier, that the labels of the data match
+    /// its classes.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`] and [`TrainError::NoRoom`].
+    /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`] and
+    /// [`TrainError::NoRoom`].
     pub fn new(
         model: &'a dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -111,10 +125,10 @@ impl<'a> Evaluator<'a> {
         Ok(Self { model, encoder, data, request })
     }
 
-    /// Evaluates.
+    /// Runs the evaluation.
     ///
     /// # Errors
-    /// [`TrainError::Stopped`] when `control` says so, and those of the model.
+    /// [`TrainError::Stopped`] when `control` stops the evaluation, and errors of the model.
     pub fn run(&self, control: &Control, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
         let all = self.data.split(self.request.split);
         let examples = &all[..all.len().min(self.request.examples)];
@@ -125,7 +139,7 @@ impl<'a> Evaluator<'a> {
             if control.is_stopped() {
                 return Err(TrainError::Stopped);
             }
-            sum.add(&self.scored_apart(chunk)?);
+            sum.add(&self.score_in_pieces(chunk)?);
             done += chunk.len();
             progress(done as u64, examples.len() as u64);
         }
@@ -142,10 +156,11 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// The sizes of its largest pass. Of very many texts, such as with thousands of labels, only the passes with the longest are looked at.
+    /// The size of the largest forward pass. With very many texts, for example thousands of labels,
+    /// only the passes with the longest texts are tokenized.
     ///
     /// # Errors
-    /// Those of the tokenizer.
+    /// When the tokenizer cannot encode a text.
     pub fn largest_pass(&self) -> Result<LargestPass> {
         let all = self.data.split(self.request.split);
         let chunks =
@@ -174,7 +189,7 @@ impl<'a> Evaluator<'a> {
         Ok(largest)
     }
 
-    /// Positions of the pass of a piece, and those whose logits are read.
+    /// Positions of a piece's pass, and how many of their logits are read.
     fn sizes(&self, piece: &[Example]) -> Result<(usize, usize)> {
         let (lengths, read) = if classify::is_classifier(self.model) {
             (
@@ -196,7 +211,7 @@ impl<'a> Evaluator<'a> {
         ))
     }
 
-    /// What the size of a piece's pass grows with, without tokenizing it.
+    /// A size that grows with that of the piece's pass, without tokenizing it.
     fn size_in_bytes(&self, piece: &[Example]) -> usize {
         let bytes = |example: &Example| example.prompt.len() + example.completion.len();
         if self.packs() {
@@ -206,18 +221,18 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether the rows of a pass are put one after the other, without padding.
+    /// Whether the rows of a pass are packed into one row without padding.
     fn packs(&self) -> bool {
         self.model.embedding().positions_taken() == 0 && device_of(self.model).is_cpu()
     }
 
-    /// Examples of a chunk that pass through the model at one time.
+    /// Examples of a chunk per forward pass.
     fn piece(&self, chunk: &[Example]) -> usize {
         if device_of(self.model).is_cpu() { PIECE } else { chunk.len().max(1) }
     }
 
-    /// A chunk in pieces, each on a thread of its own where there are enough.
-    fn scored_apart(&self, chunk: &[Example]) -> Result<Scored> {
+    /// Scores a chunk in pieces, in parallel.
+    fn score_in_pieces(&self, chunk: &[Example]) -> Result<Scored> {
         let pieces: Vec<&[Example]> = chunk.chunks(self.piece(chunk)).collect();
         let add = |mut one: Scored, other: Scored| {
             one.add(&other);
@@ -246,7 +261,7 @@ impl<'a> Evaluator<'a> {
             sequences.push(
                 self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?),
             );
-            // Cut alike, so that every label comes after the same prompt.
+            // Cut by the same amount, so that every label comes after the same prompt.
             self.encoder.fit(&mut sequences);
             let completion = sequences.pop().unwrap_or_default();
             compare_from_the_same_token(&mut sequences);
@@ -255,7 +270,7 @@ impl<'a> Evaluator<'a> {
         Ok(rows)
     }
 
-    /// The prompt of a labelled example with each of the labels.
+    /// The prompt of a labelled example followed by each of the labels.
     fn labels(&self, example: &Example) -> Result<Vec<Sequence>> {
         let labels = if example.label.is_some() { self.data.labels() } else { &[] };
         let sequences = labels
@@ -270,9 +285,11 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Where the tokens of one label begin another's, the end token decides between them; else it says nothing and costs a pass.
+/// Whether the labels must be compared with their end token: when the tokens of one label start
+/// another label. In all other cases the end token would cost a pass and change nothing.
 ///
-/// In sorted order, a prefix of other labels comes directly before one of them, so comparing neighbours is enough: there may be thousands of labels.
+/// In sorted order a prefix of other labels comes directly before one of them, so comparing
+/// neighbours is enough, even with thousands of labels.
 fn is_end_needed(labels: &[Sequence]) -> bool {
     let Some((one, others)) = labels.split_first() else { return false };
     let common =
@@ -282,8 +299,9 @@ fn is_end_needed(labels: &[Sequence]) -> bool {
     endings.windows(2).any(|pair| pair[1].starts_with(pair[0]))
 }
 
-/// Where a token covers the end of the prompt and the beginning of one label but not of another, the labels are compared from the first token on that is
-/// not the same in all of them: otherwise one would be scored for characters that the other is given.
+/// Makes all labels count from the same token. A token may cover the end of the prompt and the
+/// start of one label but not of another; from the first token that differs, no label is scored for
+/// characters of the prompt.
 fn compare_from_the_same_token(labels: &mut [Sequence]) {
     let Some((one, others)) = labels.split_first() else { return };
     let earliest = others
@@ -293,7 +311,7 @@ fn compare_from_the_same_token(labels: &mut [Sequence]) {
     labels.iter_mut().for_each(|label| label.first = earliest);
 }
 
-/// Tokens that both begin with.
+/// Number of tokens that both start with.
 fn common_tokens(one: &Sequence, other: &Sequence) -> usize {
     one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count()
 }

@@ -1,4 +1,4 @@
-//! The source of fine-tuning: examples of a data set, in an order of their own in each epoch.
+//! The training examples of a data set, in a new order in each epoch.
 
 use std::sync::OnceLock;
 
@@ -13,22 +13,25 @@ use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
 use crate::{LabelMap, Result, TrainError, classify, memory};
 
-/// Examples of a validation's batch, where a training's own is not larger.
+/// Smallest batch size of a validation; a larger training batch size is used for both.
 pub const VALIDATION_BATCH: usize = 16;
 
-/// The training examples of a data set as tokens.
+/// The training examples of a data set, as tokens: the [`BatchSource`] of fine-tuning.
+///
+/// Each epoch reads every example once, in an order drawn from the seed and the epoch number.
 pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
     train: Vec<Encoded>,
     config: TrainConfig,
-    /// Longest example in tokens, and how many were longer.
+    /// Longest example in tokens.
     limit: usize,
+    /// Number of examples that were longer.
     cut: usize,
-    /// That labels are not among the classes of a classifier.
+    /// Warning about labels that do not match a class of a classifier.
     unmatched: Option<String>,
-    /// Found once: it takes encoding the validation examples.
+    /// Computed once, because it encodes the validation examples.
     largest_validation: OnceLock<LargestPass>,
 }
 
@@ -36,7 +39,9 @@ impl<'a> Examples<'a> {
     /// Encodes the training examples.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`], and those of the tokenizer.
+    /// [`TrainError::EmptySplit`] when there are no training examples, [`TrainError::Classes`] and
+    /// [`TrainError::NoHead`] when the model cannot classify the labels, [`TrainError::NoRoom`],
+    /// and errors of the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -94,7 +99,7 @@ impl<'a> Examples<'a> {
         self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
     }
 
-    /// The `rows` longest training examples.
+    /// A batch of the `rows` longest training examples.
     pub(crate) fn longest_batch(&self, rows: usize) -> Batch {
         let mut longest: Vec<&Encoded> = self.train.iter().collect();
         longest.sort_by_key(|example| std::cmp::Reverse(example.ids.len()));
@@ -102,15 +107,15 @@ impl<'a> Examples<'a> {
         Batch::of(&longest)
     }
 
-    /// Rows of the largest micro-batch: those asked for, or all the examples there are.
+    /// Rows of the largest micro-batch: the batch size, or the number of examples if that is less.
     pub(crate) fn rows(&self) -> usize {
         self.config.batch.min(self.train.len())
     }
 
-    /// The sizes of the largest pass of a validation; all zero where none is made.
+    /// The size of the largest pass of a validation; all zero when nothing is validated.
     ///
     /// # Errors
-    /// Those of the tokenizer.
+    /// When the tokenizer cannot encode a text.
     pub(crate) fn largest_validation(&self, model: &dyn Model) -> Result<LargestPass> {
         if let Some(found) = self.largest_validation.get() {
             return Ok(*found);
@@ -140,7 +145,7 @@ impl<'a> Examples<'a> {
         memory::check(model, trainables, size, self.config.recompute, validation)
     }
 
-    /// What validates; none without validation examples.
+    /// The evaluator of the validation; `None` without validation examples.
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> Result<Option<Evaluator<'e>>> {
         let rows = self.config.batch.max(VALIDATION_BATCH);
         let request = Request {
@@ -164,11 +169,11 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// Tokens of the first `count` examples that are not trained on, prompt and completion as the model reads them; of the training examples where there
-/// are no others.
+/// Token ids of the first `count` validation examples, prompt and completion; of the training
+/// examples if there are no validation examples.
 ///
 /// # Errors
-/// Those of the tokenizer.
+/// When the tokenizer cannot encode a text.
 pub fn samples(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
@@ -181,7 +186,7 @@ pub fn samples(
 }
 
 impl BatchSource for Examples<'_> {
-    /// Batches do not reach across epochs, so the last of an epoch may be smaller.
+    /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
         let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
         let (epoch, index) = (position / per_epoch, (position % per_epoch) as usize);

@@ -1,13 +1,15 @@
-//! Fingerprints of data and of weights: equal contents give equal fingerprints on every machine and with every version.
+//! Fingerprints of data and weights: equal contents have equal fingerprints on every machine and
+//! with every version.
 
 use graft_nn::{DType, NnError, Tensor, Trainable};
 
 use crate::data::Dataset;
 
-/// Elements of a tensor that are hashed at each of its ends; a longer tensor is not hashed whole.
+/// Elements hashed at each end of a tensor; the middle of a longer tensor is not hashed.
 const HASHED: usize = 1 << 17;
 
-/// FNV-1a with 64 bits. The standard library's hasher may change from one release to the next, and fingerprints are compared with those in files.
+/// 64-bit FNV-1a. The hasher of the standard library may change between releases, and fingerprints
+/// are stored in files.
 ///
 /// # Source
 /// Fowler, Noll and Vo, draft-eastlake-fnv
@@ -29,7 +31,7 @@ impl Hasher {
         self.bytes(&number.to_le_bytes());
     }
 
-    /// With its length, so that `ab` and `c` differ from `a` and `bc`.
+    /// Hashes the length too, so that `ab`, `c` and `a`, `bc` differ.
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.bytes(text.as_bytes());
@@ -41,8 +43,8 @@ impl Hasher {
 }
 
 impl Dataset {
-    /// Fingerprint of the examples, their labels and their template, whatever the data set is called and wherever it was read from. It is stored in
-    /// ledgers, so it does not change with the version.
+    /// Fingerprint of the examples, the labels and the template. It does not depend on the name or
+    /// the origin of the data set. Ledgers store it, so it does not change between versions.
     pub fn content_fingerprint(&self) -> String {
         let mut hasher = Hasher::new();
         hasher.number(self.labels().len() as u64);
@@ -60,10 +62,11 @@ impl Dataset {
     }
 }
 
-/// Fingerprint of trained weights, by name: of a long tensor its shape, its beginning and its end.
+/// Fingerprint of trained weights, by name. Of a long tensor, the shape, the start and the end are
+/// hashed.
 ///
 /// # Errors
-/// When a tensor cannot be read.
+/// When a tensor cannot be copied from its device.
 pub fn weights_fingerprint(trainables: &[Trainable]) -> graft_nn::Result<String> {
     of_tensors(
         trainables
@@ -72,10 +75,10 @@ pub fn weights_fingerprint(trainables: &[Trainable]) -> graft_nn::Result<String>
     )
 }
 
-/// Fingerprint of tensors by name, in any order.
+/// Fingerprint of named tensors, in any order.
 ///
 /// # Errors
-/// When a tensor cannot be read.
+/// When a tensor cannot be copied from its device.
 pub fn of_tensors<'a>(
     tensors: impl Iterator<Item = (&'a str, Tensor)>,
 ) -> graft_nn::Result<String> {

@@ -1,16 +1,17 @@
-//! Rows of a matrix of activations, with a gradient: the head is computed only where there is a label.
+//! Selects rows of the hidden states, with a gradient, so that the head is computed only at
+//! positions with a label.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use graft_nn::{Device, Tensor};
 
 use crate::Result;
 
-/// Rows `numbers` of `x`; a row may be taken more than once.
+/// Rows `numbers` of `x`. The gradient of a row that is selected twice is the sum of both.
 ///
 /// # Shapes
 /// `x: (N, C)` -> `(numbers.len(), C)`
 /// # Errors
-/// What candle says.
+/// When a row number is out of range, or `x` on the CPU is not 32-bit.
 pub(crate) fn rows(x: &Tensor, numbers: &[u32]) -> Result<Tensor> {
     if matches!(x.device(), Device::Cpu) {
         return Ok(x.contiguous()?.apply_op1(Rows { numbers: numbers.to_vec() })?);

@@ -1,4 +1,4 @@
-//! The global norm of gradients.
+//! The global norm of gradients, clipping, and checks for NaN and infinity.
 
 use candle_core::CpuStorage;
 use graft_nn::{Tensor, Trainable};
@@ -9,10 +9,14 @@ use crate::{Result, TrainError};
 /// Elements summed by one task.
 const PIECE: usize = 1 << 16;
 
-/// Global norm of gradients in 64-bit numbers, and the first that is not finite.
+/// Global norm of gradients, computed in 64-bit floats.
 ///
+/// ```text
+/// norm = sqrt(sum over parameters and elements of g²)
+/// ```
 /// # Errors
-/// [`TrainError::NotFinite`] naming the parameter.
+/// [`TrainError::NotFinite`] with the name of the first parameter whose gradient is NaN or
+/// infinite.
 pub(crate) fn global_norm(
     trainables: &[Trainable],
     gradients: &[Tensor],
@@ -46,10 +50,10 @@ pub(crate) fn clip_factor(norm: f64, max_norm: f64) -> f64 {
     if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 }
 }
 
-/// Checks that every parameter is finite.
+/// Checks that no parameter is NaN or infinite.
 ///
 /// # Errors
-/// [`TrainError::NotFinite`] naming the first that is not.
+/// [`TrainError::NotFinite`] with the name of the first such parameter.
 pub(crate) fn check_finite(trainables: &[Trainable], step: u64) -> Result<()> {
     for trainable in trainables {
         if !sum_of_squares(trainable.var.as_tensor())?.is_finite() {
@@ -69,7 +73,7 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
     if let (candle_core::Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
         (&*storage, layout.contiguous_offsets())
     {
-        // Pieces are summed in order, so that the number of threads does not change the result.
+        // Partial sums are added in order, so that the number of threads does not change the result.
         let pieces: Vec<f64> = values[start..end]
             .par_chunks(PIECE)
             .map(|piece| piece.iter().map(|g| f64::from(*g) * f64::from(*g)).sum())

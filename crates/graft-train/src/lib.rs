@@ -1,8 +1,11 @@
-//! Data, loss, optimizer, the loop, checkpoints and the ledger of runs.
+//! Data, loss, optimizer, training loop, checkpoints and the ledger of runs.
 //!
-//! [`fit()`] trains what a method made trainable (a list of graft-nn's `Trainable`s) on a [`data::Dataset`]; [`resume`] goes on with the very
-//! losses the uninterrupted run would have had; [`evaluate()`] measures. The loop itself is in `fit.rs`. This crate knows no method and no
-//! display: it emits graft-protocol's events and writes a [`runs::RunFolder`].
+//! [`fit()`] trains a list of graft-nn's `Trainable`s on [`Examples`] of a [`data::Dataset`],
+//! [`resume`] continues a run with the same losses that it would have had without the interruption,
+//! and [`evaluate()`] measures loss and accuracy. The loop is in `fit.rs`.
+//!
+//! The crate does not depend on a fine-tuning method or on the display: it emits the events of
+//! graft-protocol and writes a [`runs::RunFolder`].
 
 pub mod batch;
 pub mod data;

@@ -6,12 +6,12 @@ use crate::batch::Batch;
 use crate::packed_forward::{ForwardPass, forward_pass};
 use crate::{Result, gather};
 
-/// P: positions that the model's active soft prompts take.
+/// P: number of virtual tokens of the active soft prompts.
 pub fn virtual_tokens(model: &dyn Model) -> usize {
     model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum()
 }
 
-/// Number of labels that a batch has for this model.
+/// Number of labels of a batch for this model.
 pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
     if !batch.classes.is_empty() {
         return batch.classes.len();
@@ -20,13 +20,21 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
     batch.targets(virtual_tokens, &batch.starts(virtual_tokens)).1.len()
 }
 
-/// Sum of the label losses divided by `normalizer`, in nats.
+/// The cross-entropy loss of a batch, in nats.
 ///
-/// Over several micro-batches the normalizer is the number of labels of all of them: the sum of their losses is then the mean over
-/// all labels, whatever the lengths, and so is the gradient.
+/// ```text
+/// loss = sum over labels y of (-log softmax(z_y)[y]) / normalizer
+/// ```
+/// `z_y` are the logits of the position before the label; for a classifier, of the whole text.
 ///
+/// With gradient accumulation, the normalizer is the number of labels of all micro-batches of a
+/// step. The sum of their losses is then the mean over all labels, whatever the lengths of the
+/// examples, and so is the gradient.
+///
+/// # Shapes
+/// `batch.ids: (B, T)` -> scalar
 /// # Errors
-/// Those of the model.
+/// When the forward pass of the model fails.
 pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
     let ForwardPass { states, virtual_tokens, starts, cx } = forward_pass(model, batch, cx)?;
     if !batch.classes.is_empty() {

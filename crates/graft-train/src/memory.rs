@@ -1,163 +1,154 @@
-//! How much memory a training takes, from sizes alone, before it starts.
+//! Predicts the memory of a run from sizes alone, before it starts.
 
+mod fitting;
 mod model_sizes;
 
-use graft_nn::{Model, ModelShape, SavedActivations, Trainable};
+use graft_nn::{ModelShape, SavedActivations};
 
 use crate::LargestPass;
 use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
-use crate::device::device_of;
-use crate::{Result, TrainError};
 
+pub use fitting::Fitting;
+pub(crate) use fitting::{check, fitting, largest};
 pub(crate) use model_sizes::of_training;
 pub use model_sizes::{of_model, packed, predicted, predicted_with};
 
-/// Bytes of one 32-bit number.
+/// Bytes of a 32-bit float.
 const FLOAT: u64 = 4;
 
-/// Logits that exist at one time; graft-nn's head takes that many.
+/// Logits that exist at the same time: graft-nn computes the head in parts of this size.
 const LOGITS: u64 = 1 << 21;
 
-/// What a thread takes for the packed panels of a product, its stack and the allocator's store.
+/// Bytes per thread for the packed panels of a matrix multiplication, the stack and the allocator.
 const THREAD: u64 = 2 << 20;
 
-/// Vectors of C for each position beside a block that is computed again: its input as a variable, its output and the product that starts its own
-/// backward pass, their gradients, and candle's sums. Measured at C 256 and 768 as 9.2 and 9.7.
+/// Vectors of C per position that recomputing a block needs on top of its activations: its input as
+/// a variable, its output, the product that starts its backward pass, their gradients, and candle's
+/// sums. Measured as 9.2 at C 256 and 9.7 at C 768.
 const COMPUTED_AGAIN: u64 = 9;
 
-/// What decides the memory of a training.
+/// The sizes that determine the memory of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes<'a> {
-    /// The model.
+    /// The shape of the model.
     pub shape: &'a ModelShape,
-    /// Its parameters.
+    /// Number of parameters of the model, without adapters.
     pub parameters: u64,
-    /// Bytes in which they are kept while frozen.
-    pub kept: u64,
-    /// Bytes of the largest weight that a product has to widen to 32 bits first; 0 when they are kept so.
-    pub widened: u64,
-    /// Numbers that are trained beside the model's own; 0 in full fine-tuning.
+    /// Bytes of the model's weights while they are frozen.
+    pub stored_bytes: u64,
+    /// Bytes, as 32-bit floats, of the largest weight that is stored in another type and converted
+    /// before each matrix multiplication; 0 if all weights are 32-bit.
+    pub widened_bytes: u64,
+    /// Number of trained parameters that are not part of the model; 0 in full fine-tuning.
     pub added: u64,
-    /// Numbers of the model that are trained themselves.
-    pub opened: u64,
+    /// Number of trained parameters of the model itself.
+    pub unfrozen: u64,
     /// B: rows of a micro-batch.
     pub rows: usize,
     /// P+T: positions of a row.
     pub tokens: usize,
-    /// What adapters and biases keep beside the layers.
+    /// Activations saved by adapters and biases, in addition to those of the blocks.
     pub adapters: SavedActivations,
-    /// Blocks in front of everything that is trained: nothing of them is kept.
-    pub untouched: usize,
-    /// Whether blocks are computed again for the backward pass.
+    /// Number of blocks before the first trained parameter. Nothing of them is saved.
+    pub frozen_blocks: usize,
+    /// Whether gradient checkpointing is on: blocks are recomputed in the backward pass.
     pub recompute: bool,
-    /// Threads that pass pieces of a batch through the model; 0 where a batch passes whole, as on a card.
+    /// Threads that run pieces of a batch at the same time; 0 if a batch runs as a whole, as on a
+    /// GPU.
     pub threads: usize,
-    /// The largest pass of its validations; all zero where none is made.
+    /// The largest pass of the validation; all zero without validation.
     pub validation: LargestPass,
-    /// Whether something is trained inside the blocks' layers, so that a pass keeps what a block computes until its end.
+    /// Whether a layer inside the blocks is trained. A validation pass then holds everything that a
+    /// block computes until the end of the block.
     pub inside_blocks: bool,
-    /// Numbers per position that adapters between attention and the feed-forward part keep while the latter is computed.
+    /// Values per position that adapters at the output of attention save while the feed-forward
+    /// part is computed.
     pub before_feed_forward: usize,
 }
 
-/// The parts of a training's memory, in bytes.
+/// The memory of a run by part, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// The model and what is added to it.
+    /// The model and the adapters.
     pub weights: u64,
-    /// One number for each that is trained.
+    /// One value per trained parameter.
     pub gradients: u64,
-    /// AdamW's two moments, and the parameters of the step before, to which a failed step goes back.
+    /// The two moments of AdamW, and the parameters before the last step, to undo a failed step.
     pub optimizer: u64,
-    /// What the forward pass keeps for the backward pass.
+    /// The activations that the forward pass saves for the backward pass.
     pub activations: u64,
-    /// The most that lives for a moment: gradients inside a block, a piece of the logits, a half-precision weight that was widened; or what a validation
-    /// takes, where that is more than a step.
+    /// The peak of short-lived memory: gradients inside a block, a part of the logits, a weight
+    /// converted to 32 bits; or a validation pass, if that needs more than a step.
     pub temporary: u64,
 }
 
 impl Memory {
     /// Predicts the memory of one step.
     ///
-    /// A block keeps, for each of the N = B (P+T) positions, six vectors of C (both norms, both sums, both branches), three of `H*D` (queries before and
-    /// after the rotation, what attention gives), three of `K*D`, and three of F (two where there is no gate). Attention's shares and the logits are not
-    /// kept. What biases and adapters keep comes from the layers themselves ([`Kept`]). A batch is divided ([`Batch::pieces`]), and only the pieces that
-    /// are under way count. Measured, every method is within a tenth of it (graft-bench's test `memory`).
+    /// For each of the N = B (P+T) positions, a block saves
+    ///
+    /// ```text
+    /// 6 C     both norms, both residual sums, the outputs of both sublayers
+    /// 3 H D   queries before and after the rotation, the output of attention
+    /// 3 K D   keys before and after the rotation, values
+    /// 3 F     gate, up projection and their product; 2 F without a gate
+    /// ```
+    /// Attention probabilities and logits are not saved. Biases and adapters report their own
+    /// [`SavedActivations`]. A batch is split into pieces ([`Batch::pieces`]), and only the pieces
+    /// in progress count.
+    ///
+    /// The test `memory` of graft-bench compares this with measurements: it is within a tenth for
+    /// every method.
     pub fn predict(sizes: &Sizes<'_>) -> Self {
-        let Sizes { shape, parameters, kept, added, opened, .. } = *sizes;
-        let trained = added + opened;
-        let (pieces, at_once) = under_way(sizes);
-        // Of the last row of a piece that has one more than another nothing is spared.
-        let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
-        let [hidden, wide, vocab] =
-            [shape.hidden, shape.intermediate, shape.vocab].map(|size| size as u64);
-        let block = of_block(shape);
-        // With blocks that are computed again only their inputs are kept, and one block at a time.
-        let blocks = (shape.layers - sizes.untouched.min(shape.layers)) as u64;
-        let [per_position, per_pass] =
-            [sizes.adapters.per_position, sizes.adapters.per_pass].map(|numbers| numbers as u64);
-        let kept_of_blocks = if sizes.recompute {
-            (blocks + COMPUTED_AGAIN) * hidden + block + per_position / blocks.max(1)
-        } else {
-            blocks * block + per_position
-        };
-        let per_pass = if sizes.recompute { per_pass / blocks.max(1) } else { per_pass };
-        // A weight that is trained is kept in 32-bit numbers.
-        let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
-        // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
-        let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
-        let logits = (LOGITS.max(64 * vocab) * at_once as u64).min(positions * vocab) * FLOAT;
-        // Each piece that is under way ends with a gradient of its own, beside the sums of those before it, one for each doubling.
-        let gradients = if pieces > 1 {
-            at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize)
-        } else {
-            1
-        };
-        let at_the_end = at_once as u64 * sizes.adapters.at_the_end as u64 * FLOAT;
-        let step = backward.max(logits).max(at_the_end)
-            + (gradients as u64 - 1) * trained * FLOAT
-            + at_once as u64 * (sizes.widened + THREAD);
-        let activations =
-            (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT;
-        // A validation runs between two steps: their gradients and activations are not there then.
-        let beyond = Self::of_validation(sizes).saturating_sub(trained * FLOAT + activations);
+        let trained = sizes.added + sizes.unfrozen;
+        let progress = InProgress::of(sizes);
+        let activations = activations(sizes, &progress);
+        // A validation runs between two steps, when no gradients and activations exist.
+        let validation = Self::of_validation(sizes).saturating_sub(trained * FLOAT + activations);
+        let Sizes { stored_bytes, unfrozen, parameters, .. } = *sizes;
         Self {
-            weights,
+            // Trained weights are stored as 32-bit floats.
+            weights: stored_bytes - proportion(stored_bytes, unfrozen, parameters)
+                + trained * FLOAT,
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
             activations,
-            temporary: step.max(beyond),
+            temporary: temporary(sizes, &progress, trained).max(validation),
         }
     }
 
-    /// What the largest pass of a validation takes, on every thread: one block, whose activations are freed behind it, and then the logits that are read,
-    /// as they come from the head and as numbers to look up. Measured, every method is within a tenth of it (graft-bench's test `memory`).
+    /// Predicts the memory of the largest validation pass, on all threads.
+    ///
+    /// The peak is either one block, whose activations are freed after it, or the logits that are
+    /// read, once as computed by the head and once as values to look up. The test `memory` of
+    /// graft-bench compares this with measurements: it is within a tenth for every method.
     pub fn of_validation(sizes: &Sizes<'_>) -> u64 {
         let LargestPass { positions, read, passes } = sizes.validation;
         if positions == 0 {
             return 0;
         }
-        let (shape, [positions, read]) = (sizes.shape, [positions, read].map(|count| count as u64));
+        let shape = sizes.shape;
+        let layers = shape.layers.max(1) as u64;
+        let [positions, read] = [positions, read].map(|count| count as u64);
         let at_once =
             if passes > 1 && passes >= sizes.threads { sizes.threads.max(1) } else { 1 } as u64;
         let [hidden, vocab] = [shape.hidden, shape.vocab].map(|size| size as u64);
-        let of_adapters = sizes.adapters.per_position as u64 / shape.layers.max(1) as u64;
-        // Where nothing inside is trained, candle's graph has nothing to keep: the peak is in the feed-forward part, on top of what an adapter
-        // before it has saved in this block.
+        let of_adapters = sizes.adapters.per_position as u64 / layers;
+        // If no layer inside is trained, candle's graph saves nothing. The peak is then in the
+        // feed-forward part, on top of what an adapter before it has saved in this block.
         let in_block = if sizes.inside_blocks {
             of_block(shape) + 3 * hidden + of_adapters
         } else {
-            (feeds(shape) + 2) * shape.intermediate as u64
+            (feed_forward_vectors(shape) + 2) * shape.intermediate as u64
                 + 4 * hidden
-                + sizes.before_feed_forward as u64 / shape.layers.max(1) as u64
+                + sizes.before_feed_forward as u64 / layers
         };
-        let block =
-            positions * in_block + sizes.adapters.per_pass as u64 / shape.layers.max(1) as u64;
+        let block = positions * in_block + sizes.adapters.per_pass as u64 / layers;
         let logits = positions * hidden + read * (hidden + 2 * vocab);
-        at_once * (block.max(logits) * FLOAT + sizes.widened + THREAD)
+        at_once * (block.max(logits) * FLOAT + sizes.widened_bytes + THREAD)
     }
 
-    /// Everything together.
+    /// The sum of all parts.
     pub fn total(&self) -> u64 {
         self.parts().iter().map(|(_, bytes)| bytes).sum()
     }
@@ -173,99 +164,79 @@ impl Memory {
         ]
     }
 
-    /// What comes on top of the loaded model.
+    /// The memory on top of the loaded model.
     pub fn on_top(&self) -> u64 {
         self.total() - self.weights
     }
+}
 
-    /// Refuses a training that would not fit into `available` bytes, the model being there already.
-    ///
-    /// # Errors
-    /// [`TrainError::WouldNotFit`], and [`TrainError::ValidationWouldNotFit`] where the steps alone would.
-    pub fn fits(&self, available: u64, sizes: &Sizes<'_>) -> Result<()> {
-        if self.on_top() <= available {
-            return Ok(());
-        }
-        let (rows, tokens) = (sizes.rows, sizes.tokens);
-        let trained =
-            Self::predict(&Sizes { validation: LargestPass::default(), ..*sizes }).on_top();
-        if trained <= available {
-            return Err(TrainError::ValidationWouldNotFit {
-                needed: self.on_top(),
-                available,
-                trained,
-            });
-        }
-        let recomputed = !sizes.recompute
-            && Self::predict(&Sizes { recompute: true, ..*sizes }).on_top() <= available;
-        let fitting = (1..rows)
-            .rev()
-            .find(|rows| Self::predict(&Sizes { rows: *rows, ..*sizes }).on_top() <= available);
-        Err(TrainError::WouldNotFit {
-            needed: self.on_top(),
-            available,
-            rows,
-            tokens,
-            fitting,
-            recomputed,
-        })
+/// The pieces of a micro-batch that run at the same time.
+struct InProgress {
+    /// Pieces of the micro-batch.
+    pieces: usize,
+    /// Pieces at the same time: one per thread, or a single one that all threads share.
+    at_once: usize,
+    /// Positions of these pieces.
+    positions: u64,
+}
+
+impl InProgress {
+    fn of(sizes: &Sizes<'_>) -> Self {
+        let (pieces, at_once) =
+            if sizes.threads == 0 || sizes.added + sizes.unfrozen > MAX_SPLIT_PARAMETERS as u64 {
+                (1, 1)
+            } else {
+                let pieces = Batch::piece_count(sizes.rows, sizes.tokens);
+                (pieces, if pieces >= sizes.threads { sizes.threads } else { 1 })
+            };
+        // Some pieces have one row more than others: the larger ones count.
+        let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
+        Self { pieces, at_once, positions }
     }
 }
 
-/// Refuses a training of `trainables` whose batches have `rows` rows of at most `tokens` tokens, when the machine has not the memory. On a card what is
-/// counted is the least that it takes: operations that have no kernel of their own there keep more.
-///
-/// # Errors
-/// [`TrainError::WouldNotFit`].
-pub(crate) fn check(
-    model: &dyn Model,
-    trainables: &[Trainable],
-    (rows, tokens): (usize, usize),
-    recompute: bool,
-    validation: LargestPass,
-) -> Result<()> {
-    let Some(available) = graft_nn::memory::left(&device_of(model)) else { return Ok(()) };
-    let sizes = Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) };
-    Memory::predict(&sizes).fits(available, &sizes)
+/// Bytes of the activations saved for the backward pass.
+fn activations(sizes: &Sizes<'_>, progress: &InProgress) -> u64 {
+    let shape = sizes.shape;
+    let hidden = shape.hidden as u64;
+    let block = of_block(shape);
+    let blocks = (shape.layers - sizes.frozen_blocks.min(shape.layers)) as u64;
+    let [per_position, per_pass] =
+        [sizes.adapters.per_position, sizes.adapters.per_pass].map(|values| values as u64);
+    // With gradient checkpointing, only the inputs of the blocks are saved, and the activations of
+    // one block at a time.
+    let (per_position, per_pass) = if sizes.recompute {
+        let one_block = block + per_position / blocks.max(1);
+        ((blocks + COMPUTED_AGAIN) * hidden + one_block, per_pass / blocks.max(1))
+    } else {
+        (blocks * block + per_position, per_pass)
+    };
+    (progress.positions * (per_position + 2 * hidden) + progress.at_once as u64 * per_pass) * FLOAT
 }
 
-/// A micro-batch that fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fitting {
-    /// B: its rows.
-    pub rows: usize,
-    /// Tokens of the longest.
-    pub tokens: usize,
-    /// Bytes that it takes beside the model.
-    pub needed: u64,
-    /// Bytes that are left.
-    pub available: u64,
+/// Peak bytes of the short-lived memory of a step.
+fn temporary(sizes: &Sizes<'_>, progress: &InProgress, trained: u64) -> u64 {
+    let InProgress { pieces, at_once, positions } = *progress;
+    let [hidden, wide, vocab] =
+        [sizes.shape.hidden, sizes.shape.intermediate, sizes.shape.vocab].map(|size| size as u64);
+    // In a feed-forward part: the gradients of its three vectors, one of them twice while candle
+    // adds them, and the two residual sums after it.
+    let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
+    let logits = (LOGITS.max(64 * vocab) * at_once as u64).min(positions * vocab) * FLOAT;
+    let at_the_end = at_once as u64 * sizes.adapters.at_the_end as u64 * FLOAT;
+    // Each piece in progress ends with its own gradient, in addition to the partial sums of those
+    // before it, one for each doubling.
+    let gradients = if pieces > 1 {
+        at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize)
+    } else {
+        1
+    };
+    backward.max(logits).max(at_the_end)
+        + (gradients as u64 - 1) * trained * FLOAT
+        + at_once as u64 * (sizes.widened_bytes + THREAD)
 }
 
-/// The most rows of `tokens` tokens, at most `most`, that fit into nine tenths of `available` bytes: a prediction may be off by the tenth.
-///
-/// # Errors
-/// [`TrainError::WouldNotFit`] when one row is too much.
-pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<Fitting> {
-    let on_top = |rows: usize| Memory::predict(&Sizes { rows, ..*sizes }).on_top();
-    let budget = available / 10 * 9;
-    let rows = (1..=most).rev().find(|rows| on_top(*rows) <= budget).unwrap_or(1);
-    let sizes = Sizes { rows, ..*sizes };
-    Memory::predict(&sizes).fits(budget, &sizes)?;
-    Ok(fitting(&sizes, rows, available))
-}
-
-/// What is said of that many rows.
-pub(crate) fn fitting(sizes: &Sizes<'_>, rows: usize, available: u64) -> Fitting {
-    Fitting {
-        rows,
-        tokens: sizes.tokens,
-        needed: Memory::predict(&Sizes { rows, ..*sizes }).on_top(),
-        available,
-    }
-}
-
-/// Numbers that a block computes for each position, without its adapters.
+/// Values per position that a block computes, without its adapters.
 fn of_block(shape: &ModelShape) -> u64 {
     let [hidden, queries, keys, wide] = [
         shape.hidden,
@@ -274,26 +245,17 @@ fn of_block(shape: &ModelShape) -> u64 {
         shape.intermediate,
     ]
     .map(|size| size as u64);
-    6 * hidden + 3 * queries + 3 * keys + feeds(shape) * wide
+    6 * hidden + 3 * queries + 3 * keys + feed_forward_vectors(shape) * wide
 }
 
-/// Vectors of F that a feed-forward part computes: two where there is no gate.
-fn feeds(shape: &ModelShape) -> u64 {
+/// Vectors of F that a feed-forward part computes: two without a gate.
+fn feed_forward_vectors(shape: &ModelShape) -> u64 {
     if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 }
 }
 
-/// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.
-fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
-    if sizes.threads == 0 || sizes.added + sizes.opened > MAX_SPLIT_PARAMETERS as u64 {
-        return (1, 1);
-    }
-    let pieces = Batch::piece_count(sizes.rows, sizes.tokens);
-    (pieces, if pieces >= sizes.threads { sizes.threads } else { 1 })
-}
-
-/// `kept * part / whole`, without overflow.
-fn share(kept: u64, part: u64, whole: u64) -> u64 {
-    (u128::from(kept) * u128::from(part) / u128::from(whole.max(1))) as u64
+/// `bytes * part / whole`, without overflow.
+fn proportion(bytes: u64, part: u64, whole: u64) -> u64 {
+    (u128::from(bytes) * u128::from(part) / u128::from(whole.max(1))) as u64
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! AdamW with its state in the open: it can be saved, restored and taken one step back.
+//! AdamW with explicit state, which can be saved, restored and undone by one step.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use rayon::prelude::*;
 
 use crate::Result;
 
-/// Constants of the update.
+/// The constants of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// Decay of the first moment.
+    /// Decay rate of the first moment.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// Decay rate of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub epsilon: f64,
-    /// Decoupled weight decay per unit of learning rate, for parameters that want it.
+    /// Decoupled weight decay. It applies to parameters with [`Trainable::decay`].
     pub weight_decay: f64,
 }
 
@@ -34,10 +34,12 @@ impl Default for AdamW {
 /// p = p (1 - lr wd);  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g²
 /// p = p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
 /// ```
-/// One pass over each parameter, moments in 32-bit numbers whatever the device: they live in the host's memory.
+/// `t` is the number of updates. Each parameter is updated in one pass. The moments are 32-bit
+/// floats in main memory, whatever the device of the parameter.
 ///
 /// # Source
-/// Loshchilov and Hutter 2019, arXiv:1711.05101; the order of operations is that of PyTorch's `AdamW`.
+/// Loshchilov and Hutter 2019, arXiv:1711.05101; the order of operations is that of PyTorch's
+/// `AdamW`.
 #[derive(Debug)]
 pub struct Optimizer {
     constants: AdamW,
@@ -50,7 +52,7 @@ pub struct Optimizer {
 struct Moments {
     exp_avg: Vec<f32>,
     exp_avg_sq: Vec<f32>,
-    /// The parameter before the last step.
+    /// The parameter before the last update.
     previous: Vec<f32>,
 }
 
@@ -58,7 +60,7 @@ struct Moments {
 #[derive(Clone, Copy)]
 struct Coefficients {
     beta1: f32,
-    /// `1 - b1`, taken in 64-bit numbers: in 32 bits `1 - 0.999` is off by a hundred-thousandth.
+    /// `1 - b1`, computed in 64 bits: in 32 bits `1 - 0.999` has a relative error of 1e-5.
     rest1: f32,
     beta2: f32,
     /// `1 - b2`.
@@ -74,11 +76,11 @@ struct Coefficients {
     clip: f32,
 }
 
-/// Elements that one task updates: enough to pay for the hand-over.
+/// Elements updated by one task: enough to pay for starting it.
 const PIECE: usize = 1 << 16;
 
 impl Optimizer {
-    /// Fresh state.
+    /// An optimizer before its first update.
     pub fn new(constants: AdamW, trainables: Vec<Trainable>) -> Self {
         let zeros = |trainable: &Trainable| vec![0.0; trainable.var.elem_count()];
         let moments = trainables
@@ -88,20 +90,21 @@ impl Optimizer {
         Self { constants, trainables, moments, steps: 0 }
     }
 
-    /// The parameters, in their order.
+    /// The parameters, in order.
     pub fn trainables(&self) -> &[Trainable] {
         &self.trainables
     }
 
-    /// Updates done.
+    /// Number of updates.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// One update with gradients in the order of the parameters, each multiplied by `clip`.
+    /// Updates the parameters. `gradients` are in the order of the parameters; each is multiplied
+    /// by `clip`.
     ///
     /// # Errors
-    /// What candle says.
+    /// When a parameter or gradient is not 32-bit, or cannot be copied between devices.
     pub fn step(&mut self, gradients: &[Tensor], lr: f64, clip: f64) -> Result<()> {
         self.steps += 1;
         let updates = self.trainables.iter().zip(&mut self.moments).zip(gradients);
@@ -124,10 +127,11 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Puts the parameters back to where they were before the last step, and says whether there was one: before the first it does nothing.
+    /// Restores the parameters from before the last update. Returns whether there was an update in
+    /// this process.
     ///
     /// # Errors
-    /// What candle says.
+    /// When a parameter cannot be copied to its device.
     pub fn undo(&mut self) -> Result<bool> {
         for (trainable, moments) in self.trainables.iter().zip(&self.moments) {
             if !moments.previous.is_empty() {
@@ -141,10 +145,10 @@ impl Optimizer {
         Ok(self.moments.iter().any(|moments| !moments.previous.is_empty()))
     }
 
-    /// The state as tensors: `NAME.exp_avg` and `NAME.exp_avg_sq`.
+    /// The moments as tensors: `NAME.exp_avg` and `NAME.exp_avg_sq`.
     ///
     /// # Errors
-    /// What candle says.
+    /// When a tensor cannot be allocated.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
         for (trainable, moments) in self.trainables.iter().zip(&self.moments) {
@@ -160,10 +164,11 @@ impl Optimizer {
         Ok(state)
     }
 
-    /// Takes up the state that [`Self::state`] gave after `steps` updates.
+    /// Restores the moments returned by [`Self::state`] after `steps` updates.
     ///
     /// # Errors
-    /// In words, when a parameter has no moments in `state` or they have another shape.
+    /// A description of the problem when the moments of a parameter are missing or have another
+    /// shape.
     pub fn restore(
         &mut self,
         state: &BTreeMap<String, Tensor>,
@@ -217,7 +222,7 @@ fn coefficients(constants: &AdamW, step: u64, lr: f64, decay: bool, clip: f64) -
     }
 }
 
-/// One parameter's update as an operation in place.
+/// The update of one parameter, as an in-place operation.
 struct Update<'a> {
     moments: RefCell<&'a mut Moments>,
     coefficients: Coefficients,
@@ -246,7 +251,7 @@ impl Update<'_> {
         });
     }
 
-    /// The same for a parameter on another device.
+    /// Updates a parameter on another device through a copy in main memory.
     fn through_host(&self, trainable: &Trainable, gradient: &Tensor) -> Result<()> {
         let mut parameter = trainable.var.flatten_all()?.to_vec1::<f32>()?;
         self.apply(&mut parameter, &gradient.flatten_all()?.to_vec1::<f32>()?);

@@ -1,4 +1,4 @@
-//! A batch's way through a model, without its padding where that can be.
+//! The forward pass of a batch, packed without padding where possible.
 
 use graft_nn::{Context, Model, Sequences, Tensor};
 
@@ -6,23 +6,31 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::device::device_of;
 
-/// What came out of a model, and where in it each row of the batch begins.
+/// The hidden states of a batch, and the position of each row in them.
 pub(crate) struct ForwardPass {
-    /// (B, P+T, C), or (1, N, C) of packed rows.
+    /// (B, P+T, C), or (1, N, C) when the rows are packed.
     pub(crate) states: Tensor,
-    /// P.
+    /// P: number of virtual tokens.
     pub(crate) virtual_tokens: usize,
-    /// (B), the first position of each row in the flattened states.
+    /// (B): the first position of each row in the flattened states.
     pub(crate) starts: Vec<usize>,
-    /// The context in which the head reads the states.
+    /// The context for the head.
     pub(crate) cx: Context,
 }
 
-/// Passes a batch through the layers. Rows of different lengths are packed one behind the other on the processor, so that nothing is computed for
-/// padding, unless something stands in front of every row: soft prompts and prefixes want rows of their own.
+/// Computes the hidden states of a batch.
 ///
+/// On the CPU, rows of different lengths are packed one after another into a single row of N
+/// tokens, so that nothing is computed for padding. Attention then treats each row as a sequence of
+/// its own. A model with an active soft prompt or prefix, which precedes every row, computes the
+/// padded batch.
+///
+/// # Shapes
+/// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`
 /// # Errors
-/// Those of the model.
+/// When the forward pass of the model fails.
+/// # Source
+/// Sequence packing without cross-contamination: Krell et al. 2021, arXiv:2107.02027
 pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
     let device = &device_of(model);
     if !packs(model, batch) {
@@ -43,7 +51,8 @@ pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Re
     Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, cx })
 }
 
-/// Whether there is padding to leave out. A row without tokens keeps a place of its own, which its mask hides.
+/// Whether the batch has padding that can be left out. A row without tokens keeps one masked
+/// position, so such a batch is not packed.
 fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let embedding = model.embedding();
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);

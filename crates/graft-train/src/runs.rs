@@ -1,4 +1,4 @@
-//! What a run leaves on disk: a folder with its header, its ledger and its checkpoints.
+//! The files of a run: a folder with a ledger and checkpoints.
 
 mod checkpoint;
 mod folder;

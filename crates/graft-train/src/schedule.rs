@@ -1,11 +1,11 @@
-//! The course of the learning rate.
+//! Learning-rate schedules.
 
-/// What happens after the warm-up.
+/// How the learning rate decays after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decay {
     /// It stays at its peak.
     Constant,
-    /// It falls in a straight line to 0.
+    /// It falls linearly to 0.
     Linear,
     /// It falls along half a cosine to 0.
     Cosine,
@@ -13,17 +13,25 @@ pub enum Decay {
 
 /// Linear warm-up to a peak, then a [`Decay`].
 ///
-/// Step `k` (from 0) has the factor `(k + 1) / warmup` while `k < warmup`; after that `p = (k - warmup) / (steps - warmup)` runs from 0 towards 1 and the
-/// factor is `1`, `1 - p` or `(1 + cos(pi p)) / 2`. Unlike in transformers the first step has a rate above 0: a step that changes nothing teaches nothing.
+/// ```text
+/// k = step - 1
+/// k < warmup:  rate = peak (k + 1) / warmup
+/// else:        p = (k - warmup) / (steps - warmup)
+///              rate = peak * { 1 | 1 - p | (1 + cos(pi p)) / 2 }
+/// ```
+/// Unlike in transformers, the first step has a learning rate above 0, so that it is not wasted.
+///
+/// # Source
+/// Cosine decay: Loshchilov and Hutter 2017, arXiv:1608.03983
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
-    /// Learning rate at the peak.
+    /// Learning rate after the warm-up.
     pub peak: f64,
     /// Steps of the warm-up.
     pub warmup: u64,
     /// Planned steps of the run.
     pub steps: u64,
-    /// What follows the warm-up.
+    /// The decay after the warm-up.
     pub decay: Decay,
 }
 

@@ -1,4 +1,4 @@
-//! A model, a tokenizer and data small enough for tests: one block with attention, and words that are numbers.
+//! A model, a tokenizer and data for tests: one block with attention, and words that are numbers.
 
 use std::ops::Range;
 use std::path::Path;
@@ -22,7 +22,8 @@ use crate::{CheckpointState, Examples, TrainConfig};
 /// Width of the model.
 const WIDTH: usize = 8;
 
-/// `x + o(attention(q(x), k(x), v(x)))`, then the head. No positions: the causal mask alone tells them apart.
+/// `x + o(attention(q(x), k(x), v(x)))`, then the head. It has no position embeddings: only the
+/// causal mask distinguishes positions.
 pub(crate) struct TinyLlama {
     shape: ModelShape,
     embedding: Embedding,
@@ -60,7 +61,7 @@ impl TinyLlama {
         }
     }
 
-    /// Low-rank adapters with dropout on every linear map but the head.
+    /// Low-rank adapters with dropout on every linear layer except the head.
     pub(crate) fn attach(&self, dropout: f64) -> Vec<Trainable> {
         let mut trainables = Vec::new();
         for linear in [&self.query, &self.key, &self.value, &self.output] {
@@ -86,7 +87,7 @@ impl TinyLlama {
     }
 }
 
-/// The same body with a head for classes, which reads the first token of a text.
+/// The same body with a classification head, which reads the first token of a text.
 pub(crate) struct TinyClassifier {
     body: TinyLlama,
     classifier: Linear,
@@ -254,7 +255,7 @@ impl SoftPrompt for Soft {
     }
 }
 
-/// Words are the numbers of their tokens; `<s>` is 0, `</s>` is 1.
+/// A word is the number of its token; `<s>` is 0, `</s>` is 1.
 pub(crate) struct Words;
 
 impl TokenEncoder for Words {
@@ -262,7 +263,7 @@ impl TokenEncoder for Words {
         Ok(self.encode_with_offsets(text)?.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// A word covers the white space before it.
+    /// A word includes the white space before it.
     fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
         let mut start = 0;
         let mut words = Vec::new();
@@ -298,7 +299,7 @@ impl TokenEncoder for Words {
     }
 }
 
-/// Texts of different lengths whose label is their first token, in three parts.
+/// Texts of different lengths whose label is their first token, in three splits.
 pub(crate) fn labelled_data() -> Dataset {
     let mut text = "text,label,split\n".to_owned();
     for index in 0..24 {
@@ -312,7 +313,8 @@ pub(crate) fn labelled_data() -> Dataset {
     parse_inline("firsts", &text, &settings).expect("a data set")
 }
 
-/// A short training with everything that could break a resumption: dropout is on, two micro-batches per step, clipping acts.
+/// A short run that uses everything a resumed run has to restore: dropout, two micro-batches per
+/// step, and clipping.
 pub(crate) fn config(steps: u64) -> TrainConfig {
     TrainConfig {
         steps,

@@ -134,14 +134,14 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
     let sizes = Sizes {
         shape: &shape,
         parameters,
-        kept: model.bytes(bytes_each, packed),
-        widened,
+        stored_bytes: model.bytes(bytes_each, packed),
+        widened_bytes: widened,
         added,
-        opened: 0,
+        unfrozen: 0,
         rows: rows(settings),
         tokens,
         adapters: SavedActivations::default(),
-        untouched: 0,
+        frozen_blocks: 0,
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
         validation: LargestPass::default(),
@@ -149,8 +149,8 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         before_feed_forward: 0,
     };
     let four_bits = Sizes {
-        kept: model.bytes(bytes_each, Some(FOUR_BITS)),
-        widened: 4 * model.largest(),
+        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
+        widened_bytes: 4 * model.largest(),
         ..sizes
     };
     let mut table = compared(
@@ -179,9 +179,9 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
     let packed = Memory::predict(four_bits);
     let full = Memory::predict(&Sizes {
         added: 0,
-        opened: sizes.parameters,
+        unfrozen: sizes.parameters,
         adapters: SavedActivations::default(),
-        untouched: 0,
+        frozen_blocks: 0,
         inside_blocks: true,
         ..*sizes
     });
@@ -214,7 +214,7 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
     table.footer.push(format!(
         "{} parameters of {:.2} bytes, {} trained; {} x {} tokens, activations as on the processor",
         thousands(sizes.parameters),
-        sizes.kept as f64 / sizes.parameters as f64,
+        sizes.stored_bytes as f64 / sizes.parameters as f64,
         thousands(sizes.added),
         sizes.rows,
         sizes.tokens

@@ -1,4 +1,4 @@
-//! Which class of a classifier each label of a data set is.
+//! Matches the labels of a data set with the classes of a classifier.
 
 use std::sync::Arc;
 
@@ -7,26 +7,32 @@ use graft_nn::{LabelNames, Model, Task};
 use crate::data::{Dataset, Kind};
 use crate::{Result, TrainError};
 
-/// Names that a message lists.
+/// Most names listed in a message.
 const LISTED: usize = 12;
 
-/// The labels of a data set among the classes of a model.
+/// The classes of a data set's labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelMap {
-    /// The class of each label, in the order of [`Dataset::labels`]; empty for a language model, which writes labels as words.
+    /// The class of each label, in the order of [`Dataset::labels`]; empty for a language model,
+    /// which writes labels as words.
     pub classes: Vec<usize>,
-    /// What the classes are called once the model has been trained on the data.
+    /// The names of the classes once the model has been trained on the data.
     pub names: Option<Arc<Vec<String>>>,
-    /// What the reader must know: that labels could not be matched by name.
+    /// A warning for the user: labels that do not match a class by name.
     pub warning: Option<String>,
 }
 
-/// Matches the labels of a data set with the classes of a model: by name, exactly and then whatever the case; else as `LABEL_2` or `2`. Labels that match
-/// nothing become the classes that are left, in order, with a warning unless the head is fresh. A data set may hold some of the classes only.
+/// Matches the labels of a data set with the classes of a model.
+///
+/// A label matches the class of the same name, first exactly, then ignoring case; otherwise
+/// `LABEL_2` or `2` matches class 2. The remaining labels get the remaining classes in order, with
+/// a warning unless the head is fresh. The data set may have fewer labels than the model has
+/// classes.
 ///
 /// # Errors
-/// [`TrainError::NoHead`] for a bare encoder; [`TrainError::Classes`] for a classifier when the data has no labels, more than the model has classes, or
-/// another number than a fresh head.
+/// [`TrainError::NoHead`] for an encoder without a head. [`TrainError::Classes`] for a classifier
+/// when the data has no labels, more labels than the model has classes, or another number of labels
+/// than a fresh head.
 pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     let labels: &[String] = if let Kind::Labels(labels) = &data.kind { labels } else { &[] };
     let count = match model.task() {
@@ -69,7 +75,7 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     Ok(LabelMap { classes, names: Some(Arc::new(names)), warning })
 }
 
-/// The class of the same name, exact matches first; no class for two labels.
+/// The class of the same name, exact matches first; no class matches two labels.
 fn by_name(labels: &[String], names: &[String]) -> Vec<Option<usize>> {
     let mut classes: Vec<Option<usize>> =
         labels.iter().map(|label| names.iter().position(|name| name == label)).collect();
@@ -85,7 +91,7 @@ fn by_name(labels: &[String], names: &[String]) -> Vec<Option<usize>> {
     classes
 }
 
-/// The classes of labels that are all numbers of classes: `LABEL_2` or `2`.
+/// The classes when all labels are class numbers, such as `LABEL_2` or `2`.
 fn by_number(labels: &[String], count: usize) -> Option<Vec<usize>> {
     let number = |label: &String| {
         let digits = label
@@ -95,11 +101,11 @@ fn by_number(labels: &[String], count: usize) -> Option<Vec<usize>> {
         digits.parse().ok().filter(|class| *class < count)
     };
     let classes: Vec<usize> = labels.iter().map(number).collect::<Option<_>>()?;
-    // `2` and `LABEL_2` would be one class.
+    // `2` and `LABEL_2` would be the same class.
     (0..classes.len()).all(|label| !classes[..label].contains(&classes[label])).then_some(classes)
 }
 
-/// Gives the labels without a class the classes that are left, in order.
+/// Gives the unmatched labels the remaining classes, in order.
 fn filled(matched: Vec<Option<usize>>, count: usize) -> Vec<usize> {
     let mut free: Vec<usize> =
         (0..count).rev().filter(|class| !matched.contains(&Some(*class))).collect();
@@ -111,7 +117,8 @@ fn filled(matched: Vec<Option<usize>>, count: usize) -> Vec<usize> {
         .collect()
 }
 
-/// What the classes are called after a training: as before, but for classes without a name and those that a label without a match has become.
+/// The names of the classes after the run. Unnamed classes, and those of unmatched labels, get the
+/// name of their label.
 fn renamed(
     labels: &[String],
     names: &[String],
@@ -156,7 +163,7 @@ fn warning(
     )
 }
 
-/// Names for a message, the first few of many.
+/// Names for a message, at most twelve of them.
 pub(crate) fn listed(names: &[String]) -> String {
     let shown =
         names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

@@ -1,4 +1,4 @@
-//! Log-probabilities of completions and of every label, in as few rows as they need.
+//! Log-probabilities of completions and of every label, computed in as few rows as possible.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,11 +12,11 @@ use crate::{Result, gather};
 /// Sums over examples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Scored {
-    /// Negative log-probabilities of the completions, nats.
+    /// Negative log-probabilities of the completions, in nats.
     pub(super) loss: f64,
-    /// Their tokens that have one.
+    /// Number of completion tokens with a log-probability.
     pub(super) tokens: u64,
-    /// Examples whose own label scored highest.
+    /// Examples whose own label has the highest score.
     pub(super) right: u64,
 }
 
@@ -28,10 +28,11 @@ impl Scored {
     }
 }
 
-/// Rows of one forward pass, and what to read from them.
+/// The rows of one forward pass, and the positions to read in them.
 ///
-/// A row gives the log-probability of every sequence that begins like it. So an example needs a row for its own completion, and further rows only for
-/// labels of several tokens that do not begin the same way: for labels of one token the first row is enough.
+/// A row gives the log-probability of every sequence that it starts with. An example needs one row
+/// for its own completion, and more rows only for labels of several tokens that differ from it: for
+/// labels of one token the first row is enough.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: Vec<Vec<u32>>,
@@ -46,7 +47,7 @@ struct ExampleRows {
     label: Option<usize>,
 }
 
-/// Tokens whose log-probabilities are read in a row, from index `first` of it on.
+/// Tokens whose log-probabilities are read in a row, starting at index `first`.
 #[derive(Debug)]
 struct Reading {
     row: usize,
@@ -55,12 +56,12 @@ struct Reading {
 }
 
 impl Rows {
-    /// Tokens of each row.
+    /// Number of tokens of each row.
     pub(super) fn lengths(&self) -> Vec<usize> {
         self.rows.iter().map(Vec::len).collect()
     }
 
-    /// Positions whose logits are read.
+    /// Number of positions whose logits are read.
     pub(super) fn read(&self) -> usize {
         let readings = self
             .examples
@@ -74,17 +75,17 @@ impl Rows {
         positions.len()
     }
 
-    /// Adds an example; with labels, the index of its own and the sequence of each.
+    /// Adds an example; with labels, the index of its own label and the sequence of each label.
     pub(super) fn push(&mut self, completion: &Sequence, labels: Option<(usize, &[Sequence])>) {
         let (label, all) = labels.map_or((None, &[][..]), |(label, all)| (Some(label), all));
-        let mut beginnings = Beginnings::needed_by(all);
-        let completion = self.reading(&mut beginnings, completion);
-        // Longest first: a shorter label then finds the row of a longer one that begins like it.
+        let mut prefixes = Prefixes::needed_by(all);
+        let completion = self.reading(&mut prefixes, completion);
+        // Longest first, so that a shorter label finds the row of a longer one with the same start.
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(all[*index].ids.len()));
         let mut labels: Vec<(usize, Reading)> = order
             .into_iter()
-            .map(|index| (index, self.reading(&mut beginnings, &all[index])))
+            .map(|index| (index, self.reading(&mut prefixes, &all[index])))
             .collect();
         labels.sort_by_key(|(index, _)| *index);
         self.examples.push(ExampleRows {
@@ -94,12 +95,12 @@ impl Rows {
         });
     }
 
-    /// Finds the first row of this example that begins with what the sequence needs, or adds one.
-    fn reading<'s>(&mut self, beginnings: &mut Beginnings<'s>, sequence: &'s Sequence) -> Reading {
+    /// Finds the first row of this example that starts with the needed tokens, or adds one.
+    fn reading<'s>(&mut self, prefixes: &mut Prefixes<'s>, sequence: &'s Sequence) -> Reading {
         let needed = needed(sequence);
-        let row = beginnings.rows.get(needed).copied().unwrap_or(self.rows.len());
+        let row = prefixes.rows.get(needed).copied().unwrap_or(self.rows.len());
         if row == self.rows.len() {
-            beginnings.add(needed, row);
+            prefixes.add(needed, row);
             self.rows.push(needed.to_vec());
         }
         Reading {
@@ -110,22 +111,24 @@ impl Rows {
     }
 }
 
-/// The tokens that a row must begin with for a sequence to be read in it.
+/// The tokens that a row must start with so that the sequence can be read in it.
 fn needed(sequence: &Sequence) -> &[u32] {
     let Sequence { ids, first } = sequence;
-    // The last token needs no prediction after it; a first token that nothing stands before is read in a row of itself alone.
+    // The last token predicts nothing that is read. A label of a single first token still needs a
+    // row of its own.
     &ids[..ids.len().saturating_sub(1).max(*first).max(1).min(ids.len())]
 }
 
-/// The rows of one example by what they begin with: comparing every label with every row takes too long for thousands of labels.
-struct Beginnings<'s> {
-    /// How many tokens the labels need, each number once, in ascending order.
+/// The rows of one example by their prefixes. Comparing every label with every row would be too
+/// slow for thousands of labels.
+struct Prefixes<'s> {
+    /// The prefix lengths that the labels need, each once, in ascending order.
     lengths: Vec<usize>,
-    /// The first row that begins so.
+    /// The first row with that prefix.
     rows: HashMap<&'s [u32], usize>,
 }
 
-impl<'s> Beginnings<'s> {
+impl<'s> Prefixes<'s> {
     fn needed_by(labels: &[Sequence]) -> Self {
         let lengths: BTreeSet<usize> = labels.iter().map(|label| needed(label).len()).collect();
         Self { lengths: lengths.into_iter().collect(), rows: HashMap::new() }
@@ -138,7 +141,7 @@ impl<'s> Beginnings<'s> {
     }
 }
 
-/// One forward pass over the rows.
+/// Scores the rows with one forward pass.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let encoded: Vec<Encoded> = rows
         .rows
@@ -153,7 +156,7 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
         .iter()
         .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels))
         .collect();
-    // Positions in the order the readings want them; a position that several want is computed once.
+    // Every position is computed once, even if several sequences read it.
     let mut positions: Vec<u32> = Vec::new();
     for reading in &readings {
         positions.extend(reading.positions(starts[reading.row], virtual_tokens).flatten());
@@ -175,12 +178,13 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let mut scored = Scored::default();
     for example in &rows.examples {
         scored.loss -= read(&example.completion);
-        // Without a token before it, the first token of a text is predicted from nothing and has no loss.
+        // Without a token before it, the first token of a text has no prediction and no loss.
         let unread = usize::from(virtual_tokens + example.completion.first == 0)
             .min(example.completion.tokens.len());
         scored.tokens += (example.completion.tokens.len() - unread) as u64;
         let scores: Vec<f64> = example.labels.iter().map(read).collect();
-        // Of equal scores the first counts, so that a model without any preference is not right by chance.
+        // With equal scores the first label wins, so that an untrained model is not right by
+        // chance.
         let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         scored.right += u64::from(best.is_some() && best == example.label);
     }
@@ -188,7 +192,8 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
 }
 
 impl Reading {
-    /// The flattened positions that predict its tokens, in a row that begins at `start`; none for a token that nothing stands before.
+    /// The flattened positions that predict the tokens, in a row that starts at `start`; `None` for
+    /// the first token of a text without virtual tokens, which has no prediction.
     fn positions(&self, start: usize, virtual_tokens: usize) -> impl Iterator<Item = Option<u32>> {
         let first = virtual_tokens + self.first;
         (first..first + self.tokens.len())

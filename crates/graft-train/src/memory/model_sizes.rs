@@ -1,4 +1,4 @@
-//! The sizes of a loaded model, as the prediction of the memory wants them.
+//! The sizes of a loaded model, for the prediction of its memory.
 
 use graft_nn::{
     Layer, Linear, Model, Parameter, Quantization, ResidualAdd, Role, SavedActivations, Sublayer,
@@ -9,7 +9,7 @@ use super::{FLOAT, Memory, Sizes};
 use crate::LargestPass;
 use crate::device::device_of;
 
-/// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
+/// Predicts the memory of a run whose batches have `rows` rows of at most `tokens` tokens.
 pub fn predicted(
     model: &dyn Model,
     trainables: &[Trainable],
@@ -19,7 +19,7 @@ pub fn predicted(
     Memory::predict(&Sizes { rows, ..of_training(model, trainables, tokens, recompute) })
 }
 
-/// [`predicted`], with validations whose largest pass is given.
+/// As [`predicted`], with validations whose largest pass is given.
 pub fn predicted_with(
     model: &dyn Model,
     trainables: &[Trainable],
@@ -34,7 +34,7 @@ pub fn predicted_with(
     })
 }
 
-/// The sizes of a training whose longest example has `tokens` tokens, one row.
+/// The sizes of a run whose longest example has `tokens` tokens, for one row.
 pub(crate) fn of_training<'a>(
     model: &'a dyn Model,
     trainables: &[Trainable],
@@ -50,10 +50,10 @@ pub(crate) fn of_training<'a>(
     }
 }
 
-/// The sizes of a loaded model, nothing trained, one position.
+/// The sizes of a loaded model without trained parameters, for one position.
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
-    let kept =
+    let stored_bytes =
         model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
     let widens = |parameter: &&&Parameter| {
         (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64
@@ -69,24 +69,24 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     Sizes {
         shape: model.shape(),
         parameters,
-        kept,
-        widened,
+        stored_bytes,
+        widened_bytes: widened,
         added: 0,
-        opened: 0,
+        unfrozen: 0,
         rows: 1,
         tokens: 1,
-        adapters: kept_beside(model),
-        untouched: untouched(model),
+        adapters: saved_by_adapters(model),
+        frozen_blocks: frozen_blocks(model),
         recompute: false,
         threads,
         validation: LargestPass::default(),
-        inside_blocks: is_touched_inside(model),
+        inside_blocks: trains_inside_blocks(model),
         before_feed_forward: before_feed_forward(model),
     }
 }
 
-/// What biases and the adapters that act keep.
-fn kept_beside(model: &dyn Model) -> SavedActivations {
+/// Activations saved by biases and active adapters.
+fn saved_by_adapters(model: &dyn Model) -> SavedActivations {
     let of_weights: SavedActivations =
         model.parameters().into_iter().map(Parameter::saved_activations).sum();
     let of_layers: SavedActivations = model
@@ -100,7 +100,7 @@ fn kept_beside(model: &dyn Model) -> SavedActivations {
             }
         })
         .sum();
-    // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
+    // A head that shares the weight of the embedding is not among the sites, but may have an adapter.
     let of_head: SavedActivations =
         model.tied_head().into_iter().map(Linear::saved_activations).sum();
     of_weights
@@ -109,7 +109,7 @@ fn kept_beside(model: &dyn Model) -> SavedActivations {
         + model.residual_adds().into_iter().map(ResidualAdd::saved_activations).sum()
 }
 
-/// What the adapters at the output of attention save per position, over all blocks.
+/// Values per position that adapters at the output of attention save, over all blocks.
 fn before_feed_forward(model: &dyn Model) -> usize {
     let of_attention = model
         .residual_adds()
@@ -118,8 +118,8 @@ fn before_feed_forward(model: &dyn Model) -> usize {
     of_attention.map(|residual_add| residual_add.saved_activations().per_position).sum()
 }
 
-/// Blocks in front of the first place where something is trained.
-fn untouched(model: &dyn Model) -> usize {
+/// Number of blocks before the first trained parameter.
+fn frozen_blocks(model: &dyn Model) -> usize {
     let embedding = model.embedding();
     if embedding.positions_taken() > 0 || !embedding.slot().active_names().is_empty() {
         return 0;
@@ -128,13 +128,14 @@ fn untouched(model: &dyn Model) -> usize {
     let mut first = model.shape().layers;
     for site in model.sites() {
         begun += usize::from(matches!(site.role, Role::Query | Role::QueryKeyValue));
-        if is_touched(site.layer) {
-            // A norm may stand in front of its block's first map; then one block more is counted.
+        if is_trained(site.layer) {
+            // If only the norm before the first linear layer of a block is trained, the block before
+            // it is counted as well.
             first = usize::saturating_sub(begun, 1);
             break;
         }
     }
-    // The block of an adapter behind a feed-forward part has nothing trained in front of it.
+    // Nothing before an adapter at the output of a feed-forward part is trained in its block.
     let acting = model
         .residual_adds()
         .into_iter()
@@ -145,14 +146,14 @@ fn untouched(model: &dyn Model) -> usize {
     joined.map_or(first, |joined| joined.min(first))
 }
 
-/// Whether something that acts in a block's layers, or in front of its keys and values, is trained.
-fn is_touched_inside(model: &dyn Model) -> bool {
-    let inside = |layer: &Layer<'_>| !matches!(layer, Layer::Embedding(_)) && is_touched(*layer);
+/// Whether a layer inside a block, or a prefix of its keys and values, is trained.
+fn trains_inside_blocks(model: &dyn Model) -> bool {
+    let inside = |layer: &Layer<'_>| !matches!(layer, Layer::Embedding(_)) && is_trained(*layer);
     !model.embedding().prefix().active_names().is_empty()
         || model.sites().iter().any(|site| inside(&site.layer))
 }
 
-fn is_touched(layer: Layer<'_>) -> bool {
+fn is_trained(layer: Layer<'_>) -> bool {
     let is_open = |parameter: &Parameter| {
         parameter.is_trainable() || !parameter.overrides().active_names().is_empty()
     };
@@ -163,13 +164,14 @@ fn is_touched(layer: Layer<'_>) -> bool {
         || matches!(layer, Layer::Linear(linear) if has_adapter(linear))
 }
 
-/// The sizes with the linear layers but the head packed, as `load_in_4bit` does.
+/// The sizes with all linear layers except the head quantized, as by `load_in_4bit`.
 pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantization) -> Sizes<'a> {
     let mut packed = *sizes;
     for linear in packable(model) {
         let bytes = quantization.bytes((linear.d_out(), linear.d_in())) as u64;
-        packed.kept = packed.kept - linear.weight().own_weight().bytes() as u64 + bytes;
-        packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
+        packed.stored_bytes =
+            packed.stored_bytes - linear.weight().own_weight().bytes() as u64 + bytes;
+        packed.widened_bytes = packed.widened_bytes.max(FLOAT * linear.weight().elements() as u64);
     }
     packed
 }

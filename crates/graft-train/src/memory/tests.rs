@@ -1,4 +1,5 @@
 use super::*;
+use crate::TrainError;
 use graft_spec::Hint;
 
 fn shape() -> ModelShape {
@@ -23,14 +24,14 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
     Sizes {
         shape,
         parameters: 1000,
-        kept: 4000,
-        widened: 0,
+        stored_bytes: 4000,
+        widened_bytes: 0,
         added: 30,
-        opened: 0,
+        unfrozen: 0,
         rows: 3,
         tokens: 5,
         adapters,
-        untouched: 0,
+        frozen_blocks: 0,
         recompute,
         threads: 0,
         validation: LargestPass::default(),
@@ -42,7 +43,7 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
 #[test]
 fn every_part_is_counted_by_hand() {
     let shape = shape();
-    let sizes = Sizes { kept: 2000, widened: 640, ..sizes_of(&shape) };
+    let sizes = Sizes { stored_bytes: 2000, widened_bytes: 640, ..sizes_of(&shape) };
     let memory = Memory::predict(&sizes);
     // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
     let expected = Memory {
@@ -60,9 +61,9 @@ fn every_part_is_counted_by_hand() {
 fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
     let shape = shape();
     let memory = Memory::predict(&Sizes {
-        kept: 2000,
+        stored_bytes: 2000,
         added: 0,
-        opened: 1000,
+        unfrozen: 1000,
         rows: 1,
         tokens: 1,
         ..sizes_of(&shape)
@@ -71,9 +72,9 @@ fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
 }
 
 #[test]
-fn of_a_divided_batch_the_pieces_under_way_count() {
+fn only_the_pieces_in_progress_of_a_split_batch_count() {
     let shape = shape();
-    let whole = Sizes { kept: 2000, rows: 8, tokens: 256, ..sizes_of(&shape) };
+    let whole = Sizes { stored_bytes: 2000, rows: 8, tokens: 256, ..sizes_of(&shape) };
     let on = |threads: usize| Memory::predict(&Sizes { threads, ..whole }).activations;
     assert_eq!((on(1) * 8, on(2) * 4), (on(0), on(0)));
     // More threads than pieces share one piece after another.
@@ -83,7 +84,7 @@ fn of_a_divided_batch_the_pieces_under_way_count() {
 #[test]
 fn blocks_that_are_computed_again_keep_their_inputs_and_one_block() {
     let shape = shape();
-    let sizes = Sizes { kept: 2000, recompute: true, ..sizes_of(&shape) };
+    let sizes = Sizes { stored_bytes: 2000, recompute: true, ..sizes_of(&shape) };
     assert_eq!(Memory::predict(&sizes).activations, 15 * ((2 + 9) * 8 + 144 + 16) * 4);
 }
 
@@ -140,10 +141,11 @@ fn what_adapters_keep_counts_in_their_measure() {
 }
 
 #[test]
-fn nothing_is_kept_of_the_blocks_in_front_of_what_is_trained() {
+fn frozen_blocks_before_the_first_trained_one_save_nothing() {
     let shape = shape();
-    let activations =
-        |untouched: usize| Memory::predict(&Sizes { untouched, ..sizes_of(&shape) }).activations;
+    let activations = |frozen_blocks: usize| {
+        Memory::predict(&Sizes { frozen_blocks, ..sizes_of(&shape) }).activations
+    };
     assert_eq!(activations(0) - activations(1), 15 * 144 * 4);
     assert_eq!(activations(2), activations(3));
 }
@@ -182,7 +184,7 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
     // 144 of the block and three times C; then C of the states behind the blocks, C and twice V of each that is read.
     let of = |positions: u64| (positions * 168).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
     assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
-    // Five times F and four times C live at one time where nothing is kept.
+    // Five times F and four times C exist at the same time when nothing is saved.
     assert_eq!(
         Memory::of_validation(&Sizes { inside_blocks: false, ..with(10_000, 0) }),
         10_000 * (100 + 32) * 4 + (2 << 20)

@@ -1,4 +1,5 @@
-//! Checkpoints: everything that is needed to go on, in a folder that appears whole or not at all.
+//! Checkpoints: everything needed to resume a run, in a folder that is written completely or not at
+//! all.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,52 +14,53 @@ use crate::checkpoint_state::CheckpointState;
 use crate::optimizer::Optimizer;
 use crate::{Result, TrainError};
 
-/// How many are kept: the newest, and one more in case the newest turns out damaged.
-const KEPT: usize = 2;
+/// Number of checkpoints kept: the newest, and one more in case the newest is damaged.
+const MAX_CHECKPOINTS: usize = 2;
 
-/// A checkpoint's folder.
+/// The folder of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     path: PathBuf,
 }
 
-/// Which of the weights that a run has kept.
+/// Weights that a run saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SavedWeights {
-    /// Those with the lowest validation loss.
+    /// The weights with the lowest validation loss.
     Best,
-    /// Those of the newest checkpoint.
+    /// The weights of the newest checkpoint.
     Last,
-    /// Those that the run started from, where it did not start from fresh ones.
+    /// The weights that the run started from, unless they were fresh.
     Start,
-    /// Those after this step.
+    /// The weights after this step.
     Step(u64),
 }
 
-/// The counters of a run.
+/// The content of `checkpoint.json`: the header and the counters of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The run it belongs to.
     pub header: RunHeader,
     /// Steps done.
     pub step: u64,
-    /// Micro-batches read: decides which comes next.
+    /// Micro-batches read; determines the next one.
     pub position: u64,
     /// Updates of the optimizer.
     pub optimizer_steps: u64,
     /// Planned steps.
     pub steps: u64,
-    /// The validation loss for which the weights were kept, where they were; nats.
+    /// Validation loss of the weights in nats, for the best weights.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "graft_spec::number::option")]
     pub validation_loss: Option<f64>,
 }
 
-/// Largest counter that a training can reach, with room to count on.
+/// Largest counter accepted from a file; larger ones could overflow.
 const MOST_COUNTED: u64 = 1 << 53;
-/// Longest `checkpoint.json` that is read, in bytes.
+/// Largest `checkpoint.json` that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
-/// Folders of weights without an optimizer's state: those with the lowest validation loss, by step, and those that the run started from.
+/// Start of the name of the folder with the best weights, before the step.
 const BEST: &str = "best-";
+/// Name of the folder with the initial weights.
 const START: &str = "start";
 
 impl std::str::FromStr for SavedWeights {
@@ -86,10 +88,11 @@ impl std::fmt::Display for SavedWeights {
 }
 
 impl Checkpoint {
-    /// Writes a checkpoint into a run's folder and removes those before the last two.
+    /// Writes a checkpoint to a run's folder and removes all but the last two.
     ///
     /// # Errors
-    /// [`TrainError::Io`] and [`TrainError::Tensors`], a full disk among them; earlier checkpoints are then untouched and nothing half-written stays.
+    /// [`TrainError::Io`] and [`TrainError::Tensors`], for example when the disk is full. Earlier
+    /// checkpoints are then unchanged and no partial files remain.
     pub(crate) fn save(
         run: &Path,
         progress: &Progress,
@@ -97,36 +100,36 @@ impl Checkpoint {
         optimizer: &Optimizer,
     ) -> Result<Self> {
         let path = run.join(format!("checkpoint-{:08}", progress.step));
-        let beside =
+        let part =
             run.join(format!(".checkpoint-{:08}.{}.part", progress.step, std::process::id()));
-        put(&beside, &path, || write(&beside, progress, state, Some(optimizer)))?;
+        put(&part, &path, || write(&part, progress, state, Some(optimizer)))?;
         sweep(run);
         let all = Self::list(run);
-        for old in all.iter().take(all.len().saturating_sub(KEPT)) {
+        for old in all.iter().take(all.len().saturating_sub(MAX_CHECKPOINTS)) {
             fs::remove_dir_all(&old.path).map_err(TrainError::io("remove", &old.path))?;
         }
         Ok(Self { path })
     }
 
-    /// Keeps the weights with the lowest validation loss so far, in place of those that were kept before.
+    /// Saves the weights with the lowest validation loss so far, and removes the previous ones.
     ///
     /// # Errors
-    /// As [`Self::save`]; the weights that were kept before are then still there.
+    /// As [`Self::save`]; the previous weights then remain.
     pub(crate) fn save_best(
         run: &Path,
         progress: &Progress,
         state: &dyn CheckpointState,
     ) -> Result<()> {
         let path = run.join(format!("{BEST}{:08}", progress.step));
-        let beside = run.join(format!(".checkpoint-{BEST}{}.part", std::process::id()));
-        put(&beside, &path, || write(&beside, progress, state, None))?;
+        let part = run.join(format!(".checkpoint-{BEST}{}.part", std::process::id()));
+        put(&part, &path, || write(&part, progress, state, None))?;
         for old in named(run, BEST).into_iter().filter(|old| old.path != path) {
             fs::remove_dir_all(&old.path).map_err(TrainError::io("remove", &old.path))?;
         }
         Ok(())
     }
 
-    /// Keeps the weights that a run starts from.
+    /// Saves the weights that a run starts from.
     ///
     /// # Errors
     /// As [`Self::save`].
@@ -135,11 +138,11 @@ impl Checkpoint {
         progress: &Progress,
         state: &dyn CheckpointState,
     ) -> Result<()> {
-        let beside = run.join(format!(".checkpoint-{START}.{}.part", std::process::id()));
-        put(&beside, &run.join(START), || write(&beside, progress, state, None))
+        let part = run.join(format!(".checkpoint-{START}.{}.part", std::process::id()));
+        put(&part, &run.join(START), || write(&part, progress, state, None))
     }
 
-    /// The checkpoints of a run's folder, oldest first.
+    /// The checkpoints in a run's folder, oldest first.
     pub(crate) fn list(run: &Path) -> Vec<Self> {
         named(run, "checkpoint-")
     }
@@ -149,20 +152,21 @@ impl Checkpoint {
         named(run, BEST).pop()
     }
 
-    /// The weights that the run started from, where it did not start from fresh ones.
+    /// The weights that the run started from, unless they were fresh.
     pub(crate) fn start(run: &Path) -> Option<Self> {
         Some(Self { path: run.join(START) }).filter(|start| start.path.is_dir())
     }
 
-    /// Its folder.
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its counters and the run's header.
+    /// The counters and the header of the run.
     ///
     /// # Errors
-    /// [`TrainError::Io`], or [`TrainError::Checkpoint`] when the file is damaged.
+    /// [`TrainError::Io`] when the file cannot be read, [`TrainError::Checkpoint`] when it is
+    /// damaged.
     pub fn progress(&self) -> Result<Progress> {
         let path = self.path.join("checkpoint.json");
         let bytes = regular_file::read(&path, LONGEST).map_err(TrainError::io("read", &path))?;
@@ -170,18 +174,19 @@ impl Checkpoint {
             .map_err(|error| self.problem(format!("checkpoint.json is damaged ({error})")))
     }
 
-    /// The adapter's tensors.
+    /// The tensors of the adapter.
     ///
     /// # Errors
-    /// [`TrainError::Tensors`].
+    /// [`TrainError::Tensors`] when the file is missing or damaged.
     pub fn adapter(&self) -> Result<BTreeMap<String, Tensor>> {
         read_tensors(&self.path.join("adapter.safetensors"))
     }
 
-    /// Puts adapter and optimizer back; returns the counters.
+    /// Restores the adapter and the optimizer, and returns the counters.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] when it does not fit what is trained now, and those of reading.
+    /// [`TrainError::Checkpoint`] when the checkpoint does not fit the trained parameters, and
+    /// errors of reading.
     pub(crate) fn restore(
         &self,
         state: &dyn CheckpointState,
@@ -211,7 +216,7 @@ fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     Ok(TensorFile::open(path)?.tensors(&Device::Cpu)?)
 }
 
-/// The folders in a run's folder whose names begin with `prefix`, in the order of their names.
+/// The subfolders whose names start with `prefix`, in the order of their names.
 fn named(run: &Path, prefix: &str) -> Vec<Checkpoint> {
     let entries = fs::read_dir(run).into_iter().flatten().flatten();
     let is_one = |path: &PathBuf| {
@@ -223,13 +228,13 @@ fn named(run: &Path, prefix: &str) -> Vec<Checkpoint> {
     found.into_iter().map(|path| Checkpoint { path }).collect()
 }
 
-/// Puts a folder that `fill` writes at `beside` into its place; nothing half-written stays.
-fn put(beside: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Writes a folder with `fill` under a temporary name and renames it; removes it on failure.
+fn put(part: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<()> {
     let written = fill()
-        .and_then(|()| atomic_folder::replace(beside, path).map_err(TrainError::io("write", path)));
+        .and_then(|()| atomic_folder::replace(part, path).map_err(TrainError::io("write", path)));
     if written.is_err() {
-        // The first error is the one that matters.
-        let _ = fs::remove_dir_all(beside);
+        // The first error is reported.
+        let _ = fs::remove_dir_all(part);
     }
     written
 }
@@ -240,7 +245,8 @@ fn write(
     state: &dyn CheckpointState,
     optimizer: Option<&Optimizer>,
 ) -> Result<()> {
-    // Something may have this name: files of a dead process with the same id, or a symbolic link to another folder of the user.
+    // The name may be taken: by files of a dead process with the same id, or by a symbolic link to
+    // another folder of the user.
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;
     tensor_file::write(&folder.join("adapter.safetensors"), &state.state()?)?;
@@ -252,7 +258,8 @@ fn write(
     atomic_file::write(&path, &json).map_err(TrainError::io("write", &path))
 }
 
-/// Removes what replaced checkpoints and processes that died while writing have left; what cannot be removed waits for the next time.
+/// Removes the remains of replaced checkpoints and of processes that died while writing. Anything
+/// that cannot be removed now is removed next time.
 fn sweep(run: &Path) {
     for entry in fs::read_dir(run).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! The folders of runs.
+//! The folder of a run.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,17 +7,26 @@ use std::path::{Path, PathBuf};
 use super::{Checkpoint, Ledger, RunHeader, RunLock, RunRecord, SavedWeights, ledger, location};
 use crate::{Result, TrainError};
 
-/// One run's folder.
+/// The folder of a run: its ledger, its checkpoints and its lock.
+///
+/// ```text
+/// lora-001/
+///   ledger.jsonl              header, steps, validations, end
+///   checkpoint-00000200/      adapter.safetensors, optimizer.safetensors, checkpoint.json
+///   best-00000180/            the weights with the lowest validation loss
+///   start/                    the initial weights, unless they were fresh
+///   .lock
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
 impl RunFolder {
-    /// Makes a new folder `NAME-001`, `NAME-002`, ... in `base`, which is made if missing.
+    /// Creates a new folder `NAME-001`, `NAME-002`, ... in `base`, and `base` if it is missing.
     ///
     /// # Errors
-    /// [`TrainError::Io`].
+    /// [`TrainError::Io`] when a folder cannot be created.
     pub fn create(base: &Path, name: &str) -> Result<Self> {
         location::make(base).map_err(TrainError::io("make", base))?;
         let name: String = name
@@ -35,10 +44,11 @@ impl RunFolder {
         unreachable!("invariant: a folder holds fewer than four thousand million runs")
     }
 
-    /// The folder of a run that exists, by its name or, for a run elsewhere, by its path; `None` is the newest.
+    /// Opens an existing run: by its name, by its path if `name` contains a `/`, or the newest if
+    /// `name` is `None`.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`] with the names there are.
+    /// [`TrainError::NoRun`] with the names of the existing runs.
     pub fn open(base: &Path, name: Option<&str>) -> Result<Self> {
         if let Some(elsewhere) =
             name.filter(|name| name.contains('/')).and_then(|path| Self::at(Path::new(path)))
@@ -56,12 +66,12 @@ impl RunFolder {
         })
     }
 
-    /// The run whose folder this is, if it is one.
+    /// The run in this folder; `None` if the folder has no ledger.
     pub fn at(path: &Path) -> Option<Self> {
         Some(Self { path: path.components().collect() }).filter(|run| run.ledger_path().is_file())
     }
 
-    /// Removes the folder if the run has not written anything yet, except its lock.
+    /// Removes the folder if the run has not written a ledger; other files in it are kept.
     pub fn discard_if_unused(&self) {
         if self.record().is_ok() {
             return;
@@ -70,7 +80,7 @@ impl RunFolder {
         let _ = fs::remove_dir(&self.path);
     }
 
-    /// Every run in `base`, newest first.
+    /// All runs in `base`, newest first.
     pub fn list(base: &Path) -> Vec<Self> {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
         let mut runs: Vec<_> = entries
@@ -88,47 +98,50 @@ impl RunFolder {
         runs.into_iter().map(|(_, _, run)| run).collect()
     }
 
-    /// Its name: that of the folder.
+    /// The name of the run, which is that of the folder.
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its header, from the ledger's first line or, where that is damaged, from a checkpoint.
+    /// The header, from the first line of the ledger or, if that is damaged, from a checkpoint.
     pub fn header(&self) -> Option<RunHeader> {
         ledger::read_header(&self.ledger_path())
             .or_else(|| Some(self.checkpoints().last()?.progress().ok()?.header))
     }
 
-    /// All that the ledger says.
+    /// Reads the ledger.
     ///
     /// # Errors
-    /// [`TrainError::Io`].
+    /// [`TrainError::Io`] when the ledger is missing or cannot be read.
     pub fn record(&self) -> Result<RunRecord> {
         ledger::read_ledger(&self.ledger_path())
     }
 
-    /// As [`Self::record`], until `is_stopped` says so: a ledger may be long.
+    /// As [`Self::record`], but stops when `is_stopped` returns true: a ledger may be long.
     ///
     /// # Errors
-    /// [`TrainError::Io`], [`TrainError::Stopped`].
+    /// [`TrainError::Io`] when the ledger cannot be read, [`TrainError::Stopped`] when it was
+    /// stopped.
     pub fn record_until(&self, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
         ledger::read_ledger_until(&self.ledger_path(), is_stopped)
     }
 
-    /// Locks the run for this process, as long as the lock is held. A training does so by itself.
+    /// Locks the run for this process until the lock is dropped. A training loop holds the lock
+    /// itself.
     ///
     /// # Errors
-    /// [`TrainError::InUse`] when another process or session trains it, and [`TrainError::Io`].
+    /// [`TrainError::InUse`] when another process or session trains the run, and
+    /// [`TrainError::Io`].
     pub fn lock(&self) -> Result<RunLock> {
         RunLock::take(&self.path, &self.name())
     }
 
-    /// Whether it is being trained now, here or by another process.
+    /// Whether this or another process is training the run.
     pub fn is_in_use(&self) -> bool {
         RunLock::is_held(&self.path)
     }
@@ -136,27 +149,27 @@ impl RunFolder {
     /// Opens the ledger for appending.
     ///
     /// # Errors
-    /// [`TrainError::Io`].
+    /// [`TrainError::Io`] when the file cannot be opened, or is a symbolic link or a special file.
     pub fn ledger(&self) -> Result<Ledger> {
         Ledger::append(&self.ledger_path())
     }
 
-    /// Its checkpoints, oldest first.
+    /// The checkpoints, oldest first.
     pub fn checkpoints(&self) -> Vec<Checkpoint> {
         Checkpoint::list(&self.path)
     }
 
-    /// The weights that the run has kept of that moment.
+    /// The checkpoint with the requested weights.
     ///
     /// # Errors
-    /// [`TrainError::NoWeights`] with the steps there are.
-    pub fn weights(&self, moment: SavedWeights) -> Result<Checkpoint> {
+    /// [`TrainError::NoWeights`] with the steps whose weights are saved.
+    pub fn weights(&self, weights: SavedWeights) -> Result<Checkpoint> {
         let (best, start) = (Checkpoint::best(&self.path), Checkpoint::start(&self.path));
         let step_of =
             |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
         let mut checkpoints = self.checkpoints();
         checkpoints.retain(|checkpoint| step_of(checkpoint).is_some());
-        let found = match moment {
+        let found = match weights {
             SavedWeights::Best => best.clone(),
             SavedWeights::Start => start.clone(),
             SavedWeights::Last => checkpoints.last().cloned(),
@@ -168,10 +181,10 @@ impl RunFolder {
                 .cloned(),
         };
         found.ok_or_else(|| {
-            let mut kept: Vec<u64> = checkpoints.iter().chain(&best).filter_map(step_of).collect();
-            kept.sort_unstable();
-            kept.dedup();
-            TrainError::NoWeights { run: self.name(), moment, kept }
+            let mut saved: Vec<u64> = checkpoints.iter().chain(&best).filter_map(step_of).collect();
+            saved.sort_unstable();
+            saved.dedup();
+            TrainError::NoWeights { run: self.name(), weights, saved }
         })
     }
 

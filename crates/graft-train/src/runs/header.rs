@@ -1,19 +1,20 @@
-//! What a run was: enough to tell runs apart and to set up the same one again.
+//! The header of a run: what a run is, and how to repeat it.
 
 use graft_spec::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::start::{DataRecord, Start, known};
 
-/// The head of a run, written once, and repeated in each checkpoint so that it stands alone.
+/// The header of a run. The ledger contains it once, and every checkpoint repeats it, so that a
+/// checkpoint can be restored on its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunHeader {
-    /// Name of the run, also its folder's.
+    /// Name of the run and of its folder.
     pub run: String,
-    /// One line: method, model, data.
+    /// Method, model and data in one line.
     pub title: String,
-    /// What the model was loaded from: `tiny`, a folder, `ORG/NAME`.
+    /// Source of the model: `tiny`, a folder, or `ORG/NAME`.
     pub model: String,
     /// Keys of `%model load`.
     pub model_settings: Settings,
@@ -23,59 +24,63 @@ pub struct RunHeader {
     pub method: String,
     /// Name of the adapter.
     pub adapter: String,
-    /// Keys of its attachment, resolved.
+    /// All keys with which the adapter was attached, defaults included.
     pub adapter_settings: Settings,
-    /// Keys that attach it again as it began: those above, but for a start that looked at data or unpacked weights. Empty in older files.
+    /// Keys that attach the adapter as it was before the run. They differ from `adapter_settings`
+    /// when the initial weights were computed from data or from dequantized weights. Empty in older
+    /// files.
     pub adapter_asked: Settings,
     /// Name of the data set.
     pub data: String,
-    /// What it was loaded from: a built-in name or a file; empty for examples that stood in a cell.
+    /// Source of the data: a built-in name or a file; empty for examples written in a cell.
     pub data_source: String,
-    /// The cell's text for examples that stood in a cell.
+    /// The text of the cell, for examples written in a cell.
     pub data_inline: Option<String>,
     /// Keys of `%data load`.
     pub data_settings: Settings,
-    /// What the classes of a classifier mean after the training, in the order of its logits.
+    /// Names of the classes of a classifier after the run, in the order of its logits.
     pub label_names: Option<Vec<String>>,
     /// Keys of `%train`, as given.
     pub train: Settings,
-    /// The method's default learning rate, for a `%train` without `lr`.
+    /// Learning rate of the method when `%train` has no `lr`.
     pub default_lr: f64,
     /// Seed of the run.
     pub seed: u64,
-    /// Seed of the session when it began, which decided where the adapter's weights start.
+    /// Seed of the session at the start of the run, which determined the initial weights of the
+    /// adapter.
     pub session_seed: Option<u64>,
-    /// Device in words.
+    /// Description of the device.
     pub device: String,
-    /// Type of the frozen weights.
+    /// Data type of the frozen weights.
     pub dtype: String,
     /// Version of Graft.
     pub version: String,
-    /// When it began, seconds since 1970.
+    /// Start of the run, in seconds since 1970.
     pub started: u64,
-    /// Parameters trained.
+    /// Number of trained parameters.
     pub trainable: u64,
-    /// All parameters, adapter included.
+    /// Number of all parameters, adapter included.
     pub total: u64,
-    /// What a training of a comparison is found by, when the same line goes on.
+    /// Key of a trial of `%ablate`, by which the same command finds and resumes it.
     pub trial: Option<String>,
-    /// The weights that the run started from; none in ledgers of older versions.
+    /// The origin of the initial weights; `None` in ledgers of older versions.
     #[serde(deserialize_with = "known")]
     pub start: Option<Start>,
-    /// Fingerprint of those weights; empty in ledgers of older versions.
+    /// Fingerprint of the initial weights; empty in ledgers of older versions.
     pub start_fingerprint: String,
-    /// Seed with which the adapter was attached: it decides frozen parts too, such as random projections. None for an adapter that was loaded.
+    /// Seed with which the adapter was attached. It also determines frozen parts, such as random
+    /// projections. `None` for an adapter loaded from a folder.
     pub adapter_seed: Option<u64>,
-    /// Folder that the adapter was loaded from, if it was.
+    /// Folder from which the adapter was loaded.
     pub adapter_folder: Option<String>,
-    /// Factor on the adapter's effect during the training; none is 1.
+    /// Scale of the adapter during the run; `None` is 1.
     pub adapter_scale: Option<f64>,
     /// Fingerprint of the data; empty in ledgers of older versions.
     pub data_fingerprint: String,
 }
 
 impl RunHeader {
-    /// The data that the run was trained on.
+    /// The data of the run.
     pub fn data_record(&self) -> DataRecord {
         DataRecord {
             name: self.data.clone(),
@@ -86,7 +91,7 @@ impl RunHeader {
         }
     }
 
-    /// Puts the data in that the run is trained on.
+    /// Sets the data of the run.
     #[must_use]
     pub fn with_data(self, data: DataRecord) -> Self {
         let DataRecord { name, source, inline, settings, fingerprint } = data;

@@ -1,6 +1,8 @@
-//! The ledger of a run: one JSON line for each thing that happened. Appended, never rewritten, so that a crash loses at most one line.
+//! The ledger of a run: one JSON line for each step, validation and other event. It is only
+//! appended to, so that a crash loses at most one line.
 //!
-//! Whoever reads one trusts nothing in it: lines are bounded, and of more steps than [`MOST_STEPS`] only every second, fourth, ... is kept in memory.
+//! Ledgers are read as untrusted files: the length of lines is limited, and of more than
+//! [`MOST_STEPS`] steps only every second, fourth, ... is loaded.
 
 mod reader;
 
@@ -18,32 +20,32 @@ use crate::{Result, TrainError};
 pub(super) use reader::read_header;
 pub use reader::{read_ledger, read_ledger_until};
 
-/// Most steps of a ledger that are held in memory.
+/// Most steps of a ledger that are loaded.
 pub const MOST_STEPS: usize = 1 << 19;
-/// Most validations, and most resumptions.
+/// Most validations, and most resumptions, that are loaded.
 const MOST_OTHERS: usize = 1 << 16;
-/// Most warnings that are told one by one.
+/// Most warnings reported individually.
 const MOST_WARNINGS: usize = 8;
 
-/// One line.
+/// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
     Header(Box<RunHeader>),
-    /// The run is resumed after this step; later steps above are void.
+    /// The run was resumed after this step; later steps above this line are void.
     Resumed(Resumption),
     Step(StepRecord),
     Validation(ValidationRecord),
     Ended(RunEnded),
 }
 
-/// One time that a run was resumed.
+/// A resumption of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resumption {
-    /// Step of the checkpoint that it was resumed from.
+    /// Step of the restored checkpoint.
     pub after_step: u64,
-    /// Keys of `%train` from here on; none in ledgers of older versions.
+    /// Keys of `%train` from then on; `None` in ledgers of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<Settings>,
 }
@@ -55,28 +57,30 @@ pub struct Ledger {
     file: File,
 }
 
-/// All that a ledger says.
+/// The content of a ledger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunRecord {
-    /// The head, unless its line is damaged.
+    /// The header, unless its line is damaged.
     pub header: Option<RunHeader>,
-    /// Steps in order, each once; of more than [`MOST_STEPS`] some are left out.
+    /// The steps in order, each once; a part of them if there are more than [`MOST_STEPS`].
     pub steps: Vec<StepRecord>,
-    /// How many steps one of `steps` stands for: 1 where all are there.
+    /// Number of steps per element of `steps`: 1 if all are loaded.
     pub every: u64,
-    /// Validations in order.
+    /// The validations in order.
     pub validations: Vec<ValidationRecord>,
-    /// The times that it was resumed.
+    /// The resumptions in order.
     pub resumptions: Vec<Resumption>,
-    /// The end, unless the run goes on or was killed.
+    /// The end; `None` while the run is in progress, or if it was killed.
     pub ended: Option<RunEnded>,
-    /// One warning for each damaged line that was skipped; of many the first, and how many more there are.
+    /// One warning for each skipped damaged line. Of many, the first ones and the number of the
+    /// others.
     pub warnings: Vec<String>,
 }
 
 impl Ledger {
     pub(super) fn append(path: &Path) -> Result<Self> {
-        // Readable as well, for the last byte: a line that a crash cut in half is ended first, so that the next one is a line of its own.
+        // Opened for reading too, to check the last byte: if a crash cut a line in half, it is ended
+        // first, so that the next line is separate.
         let file = safe_open::open(OpenOptions::new().create(true).read(true).append(true), path)?;
         let mut ledger = Self { path: path.to_owned(), file };
         if ledger.is_cut().map_err(TrainError::io("read", path))? {
@@ -95,10 +99,10 @@ impl Ledger {
         Ok(last != *b"\n")
     }
 
-    /// Writes the head.
+    /// Writes the header.
     ///
     /// # Errors
-    /// [`TrainError::Io`], as all writes.
+    /// [`TrainError::Io`] when the file cannot be written.
     pub fn header(&mut self, header: &RunHeader) -> Result<()> {
         self.line(&Line::Header(Box::new(header.clone())))
     }
@@ -131,22 +135,22 @@ impl Ledger {
 }
 
 impl RunRecord {
-    /// The head with the keys that the run was last resumed with: what it is now.
+    /// The header with the settings of the last resumption.
     pub fn current_header(&self) -> Option<RunHeader> {
         let header = self.header.clone()?;
         let train = self.resumptions.iter().rev().find_map(|resumption| resumption.train.clone());
         Some(RunHeader { train: train.unwrap_or_else(|| header.train.clone()), ..header })
     }
 
-    /// Forgets what came after a step.
+    /// Removes everything after a step.
     pub(crate) fn cut(&mut self, after_step: u64) {
-        // From the end: a ledger with as many resumptions as steps is still read in linear time.
+        // From the end, so that a ledger with many resumptions is read in linear time.
         while self.steps.pop_if(|step| step.step > after_step).is_some() {}
         while self.validations.pop_if(|validation| validation.step > after_step).is_some() {}
         self.ended = None;
     }
 
-    /// At most about `most` steps, the first and the last among them: as many as a curve can show.
+    /// About `most` steps at most, for a curve; the first and the last are included.
     pub fn thinned(&self, most: usize) -> Vec<StepRecord> {
         let every = self.steps.len().div_ceil(most.max(1)).max(1);
         let mut steps: Vec<_> = self.steps.iter().step_by(every).copied().collect();

@@ -1,24 +1,25 @@
-//! Lines of a file that somebody else may have written: read one by one, each bounded.
+//! Reads untrusted files line by line, with a limited line length.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Result};
 
-/// Longest line that is read, in bytes: room for a header with its examples. The rest of a longer one is skipped.
+/// Longest line that is read, in bytes: enough for a header with examples from a cell. Longer lines
+/// are skipped.
 pub(super) const LONGEST: u64 = 16 << 20;
 
-/// The lines of a file, without their ends.
+/// The lines of a file, without line ends.
 pub(super) struct Lines {
     reader: BufReader<File>,
     line: Vec<u8>,
-    /// Number of the line read last, from 1.
+    /// Number of the last line read, from 1.
     pub(super) number: u64,
 }
 
 /// One line.
 pub(super) enum Line<'a> {
-    /// Its bytes.
+    /// The bytes of the line.
     Whole(&'a [u8]),
-    /// It is longer than [`LONGEST`] and was skipped.
+    /// The line is longer than [`LONGEST`] and was skipped.
     TooLong,
 }
 
@@ -27,7 +28,8 @@ impl Lines {
         Self { reader: BufReader::with_capacity(1 << 16, file), line: Vec::new(), number: 0 }
     }
 
-    /// The next line; none at the end of the file, and when `is_stopped` says so in the middle of a long one.
+    /// The next line; `None` at the end of the file, or when `is_stopped` returns true within a
+    /// long line.
     pub(super) fn next(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<Option<Line<'_>>> {
         self.line.clear();
         if self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut self.line)? == 0 {

@@ -1,4 +1,5 @@
-//! Where runs go: beside the notebook, else below the home folder, else into a folder in memory that ends with the process.
+//! The location of runs: next to the notebook, else in the home folder, else in a temporary folder
+//! in memory.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -7,17 +8,19 @@ use std::sync::OnceLock;
 
 use graft_nn::regular_file;
 
-/// What the names of folders in memory begin with.
+/// Start of the names of temporary folders.
 const PREFIX: &str = "graft-runs-";
-/// The file in such a folder that its process has locked as long as it lives.
+/// A file in a temporary folder that its process keeps locked while it is alive.
 const ALIVE: &str = ".alive";
 
-/// The folder in memory of this process, once it has been asked for.
+/// The temporary folder of this process, once it has been requested.
 static IN_MEMORY: OnceLock<PathBuf> = OnceLock::new();
 
-/// Where runs go: `$GRAFT_RUNS`, or `.graft/runs` below `beside` (the notebook's folder), or `$XDG_DATA_HOME/graft/runs` where that cannot be written,
-/// or a folder in memory where neither can. Asking makes nothing.
-pub fn runs_folder(beside: &Path) -> PathBuf {
+/// The folder of runs. Nothing is created.
+///
+/// The first of these that can be used: `$GRAFT_RUNS`, `.graft/runs` in `notebook_folder`,
+/// `$XDG_DATA_HOME/graft/runs`, a temporary folder in memory.
+pub fn runs_folder(notebook_folder: &Path) -> PathBuf {
     if let Some(folder) = std::env::var_os("GRAFT_RUNS").filter(|folder| !folder.is_empty()) {
         return PathBuf::from(folder);
     }
@@ -27,23 +30,23 @@ pub fn runs_folder(beside: &Path) -> PathBuf {
     let data = std::env::var_os("XDG_DATA_HOME")
         .filter(|folder| !folder.is_empty())
         .map_or_else(home, PathBuf::from);
-    writable(beside.join(".graft/runs"))
+    writable(notebook_folder.join(".graft/runs"))
         .or_else(|| writable(data.join("graft/runs")))
         .unwrap_or_else(in_memory)
 }
 
-/// Whether a folder of runs is the one in memory, which is lost when this process ends.
+/// Whether a folder of runs is the temporary one, which is deleted after this process ends.
 pub fn is_temporary(base: &Path) -> bool {
     IN_MEMORY.get().is_some_and(|folder| base == folder)
 }
 
-/// Makes the folder of runs if it is missing.
+/// Creates the folder of runs if it is missing.
 pub(super) fn make(base: &Path) -> std::io::Result<()> {
     if is_temporary(base)
         && let Some(private) = base.parent().filter(|private| !private.exists())
     {
         sweep(private.parent().unwrap_or(private));
-        // Others must not read what is trained here, nor prepare the folder for us: an existing one is refused.
+        // Other users must not be able to read the folder or to prepare it: an existing one is refused.
         fs::DirBuilder::new().mode(0o700).create(private)?;
         let alive = OpenOptions::new()
             .write(true)
@@ -51,14 +54,15 @@ pub(super) fn make(base: &Path) -> std::io::Result<()> {
             .mode(0o600)
             .open(private.join(ALIVE))?;
         if alive.try_lock().is_ok() {
-            // Held until the process ends: the system closes it then.
+            // Locked until the process ends and the system closes the file.
             std::mem::forget(alive);
         }
     }
     fs::create_dir_all(base)
 }
 
-/// The folder, where it can be written or made. Asking makes nothing: a nameless file in the nearest folder that exists tells.
+/// The folder, if it can be written or created. Nothing is created: an unnamed file in the nearest
+/// existing folder is the test.
 fn writable(folder: PathBuf) -> Option<PathBuf> {
     let nearest = folder.ancestors().find(|folder| folder.is_dir())?;
     tempfile::tempfile_in(nearest).ok()?;
@@ -74,11 +78,12 @@ fn in_memory() -> PathBuf {
         )
     };
     let place = || writable(PathBuf::from("/dev/shm")).unwrap_or_else(std::env::temp_dir);
-    // Runs in a folder of their own, since the list of finished trials is written beside it.
+    // A subfolder, because the list of finished trials is written next to the folder of runs.
     IN_MEMORY.get_or_init(|| place().join(name()).join("runs")).clone()
 }
 
-/// Removes the folders of processes that have ended. Those of other users cannot be removed, and a link is not followed.
+/// Removes the temporary folders of processes that have ended. Folders of other users cannot be
+/// removed, and links are not followed.
 fn sweep(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)

@@ -1,4 +1,5 @@
-//! The lock on a run: one process writes into its folder at a time. The system releases it when that process ends, however it ends.
+//! The lock of a run: only one process at a time writes to its folder. The system releases the lock
+//! when the process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,19 +11,19 @@ use graft_nn::regular_file;
 use super::safe_open;
 use crate::{Result, TrainError};
 
-/// Name of the file that is locked.
+/// Name of the locked file.
 const NAME: &str = ".lock";
-/// Tries before a run counts as in use: whoever only looks whether it is holds the lock for a moment.
+/// Attempts before a run counts as in use: [`RunLock::is_held`] takes the lock for a moment.
 const TRIES: u32 = 5;
-/// Time between two tries.
+/// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Most bytes of a lock file that are read.
 const MOST: u64 = 200;
 
-/// Held while a run is trained; dropping it releases the run.
+/// Exclusive access to a run; dropping it releases the run.
 #[derive(Debug)]
 pub struct RunLock {
-    /// None on a file system without locks.
+    /// `None` on a file system without locks.
     file: Option<File>,
 }
 
@@ -30,10 +31,11 @@ impl RunLock {
     /// Locks a run's folder for this process.
     ///
     /// # Errors
-    /// [`TrainError::InUse`] with who holds it, and [`TrainError::Io`], also where the lock is a symbolic link or a special file.
+    /// [`TrainError::InUse`] with the process that holds the lock; [`TrainError::Io`], also if the
+    /// lock file is a symbolic link or a special file.
     pub(super) fn take(folder: &Path, run: &str) -> Result<Self> {
         let path = folder.join(NAME);
-        // Not truncated: what is in it is the holder's.
+        // Not truncated, because the content belongs to the holder.
         let mut file = safe_open::open(
             OpenOptions::new().read(true).write(true).create(true).truncate(false),
             &path,
@@ -56,7 +58,7 @@ impl RunLock {
                 }
             }
         }
-        // Who holds it is for messages only; a full disk must not stop a training here.
+        // The name of the holder is only used in messages, so an error (full disk) is ignored.
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -64,12 +66,12 @@ impl RunLock {
         Ok(Self { file: Some(file) })
     }
 
-    /// Removes the lock's file from the folder of a run that has not begun, of which nobody else knows.
+    /// Removes the lock file from the folder of a run that has not started.
     pub(super) fn remove(folder: &Path) {
         let _ = std::fs::remove_file(folder.join(NAME));
     }
 
-    /// Whether some process trains the run in this folder now.
+    /// Whether a process is training the run in this folder.
     pub(super) fn is_held(folder: &Path) -> bool {
         let Ok(file) = regular_file::open(&folder.join(NAME)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -91,7 +93,7 @@ fn this_process() -> String {
     format!("process {}{host}", std::process::id())
 }
 
-/// What the holder has written about itself, without whatever could not be in a line.
+/// The description that the holder wrote to the file, reduced to printable ASCII.
 fn holder(file: &mut File) -> String {
     let mut text = Vec::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(MOST).read_to_end(&mut text));
@@ -102,7 +104,7 @@ fn holder(file: &mut File) -> String {
     if read.is_err() || text.is_empty() { "another process".to_owned() } else { text }
 }
 
-/// Some network file systems have no locks; training there is as it was before there were any.
+/// Some network file systems have no locks; runs are not locked there.
 fn is_without_locks(error: &std::io::Error) -> bool {
     const ENOSYS: i32 = 38;
     const ENOLCK: i32 = 37;

@@ -1,7 +1,7 @@
-//! Files of a run that are written in place: regular files of the folder itself, and nothing else.
+//! Opens a run's files for writing, refusing symbolic links and special files.
 //!
-//! A run's folder may come from somebody else. A symbolic link in it would turn a write into one to any file of the user, and opening a FIFO could
-//! wait for ever.
+//! A run's folder may come from another user. A symbolic link in it could redirect a write to any
+//! file, and opening a FIFO could block forever.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,10 +10,12 @@ use std::path::Path;
 
 use crate::{Result, TrainError};
 
-/// Opens a regular file with `options`, which write and do not truncate; a symbolic link is not followed.
+/// Opens a regular file with `options` that write without truncating. Symbolic links are not
+/// followed.
 ///
 /// # Errors
-/// [`TrainError::Io`], with [`io::ErrorKind::InvalidInput`] for a symbolic link, a FIFO, a socket or a device.
+/// [`TrainError::Io`], with [`io::ErrorKind::InvalidInput`] for a symbolic link, a FIFO, a socket
+/// or a device.
 pub(super) fn open(options: &mut OpenOptions, path: &Path) -> Result<File> {
     let failed = || TrainError::io("write", path);
     let refused = |kind: &str| {

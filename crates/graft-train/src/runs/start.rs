@@ -1,48 +1,48 @@
-//! The weights that a run started from.
+//! The origin of the weights that a run starts from.
 
 use graft_spec::Settings;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Where an adapter's weights came from.
+/// The origin of an adapter's weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// Freshly attached.
+    /// A newly attached adapter.
     Fresh {
         /// Seed of the initial weights.
         seed: u64,
-        /// The data that the initial weights were computed from, where they were.
+        /// The data that the initial weights were computed from, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<Box<DataRecord>>,
     },
-    /// Trained by an earlier run.
+    /// An earlier run.
     Run {
         /// Name of that run.
         run: String,
-        /// Step after which it had these weights.
+        /// Step of that run with these weights.
         step: u64,
     },
-    /// Loaded from an adapter folder.
+    /// An adapter folder.
     Folder {
         /// The folder.
         folder: String,
     },
-    /// Anything else, such as a combination of adapters.
+    /// Another origin, such as a combination of adapters.
     Other {
-        /// In words.
+        /// A description.
         what: String,
     },
 }
 
-/// A data set as a ledger records it: enough to load it again and to see whether it is still the same.
+/// A data set as recorded in a ledger: how to load it again, and a fingerprint to detect changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataRecord {
     /// Its name.
     pub name: String,
-    /// What it was loaded from: a built-in name or a file; empty for examples written in a cell.
+    /// Source of the data: a built-in name or a file; empty for examples written in a cell.
     pub source: String,
-    /// The cell's text for examples written in a cell.
+    /// The text of the cell, for examples written in a cell.
     pub inline: Option<String>,
     /// Keys of `%data load`.
     pub settings: Settings,
@@ -51,7 +51,7 @@ pub struct DataRecord {
 }
 
 impl Start {
-    /// Whether the weights are those of a fresh adapter.
+    /// Whether the weights are those of a newly attached adapter.
     pub fn is_fresh(&self) -> bool {
         matches!(self, Self::Fresh { .. })
     }
@@ -68,7 +68,8 @@ impl std::fmt::Display for Start {
     }
 }
 
-/// Reads a start; one of a kind that only newer versions know is none, and the rest of the header stays readable.
+/// Reads a start. A kind that only newer versions define is read as `None`, so that the rest of the
+/// header stays readable.
 pub(super) fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Start>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())

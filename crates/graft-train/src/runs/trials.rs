@@ -1,4 +1,5 @@
-//! What `%ablate` has finished: one JSON line a training, so that the same line again goes on where it stopped.
+//! The finished trials of `%ablate`: one JSON line per trial, so that the same command resumes a
+//! comparison.
 
 use std::{
     collections::HashMap,
@@ -14,56 +15,58 @@ use super::lines::{Line, Lines};
 use super::safe_open;
 use crate::{Result, TrainError};
 
-/// A finished training of a comparison.
+/// A finished trial of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
-    /// Everything that decides the result, in words.
+    /// Everything that determines the result, as text.
     pub key: String,
     /// Name of its run.
     pub run: String,
-    /// Mean loss on the scored examples, nats.
+    /// Mean loss on the scored examples, in nats.
     #[serde(with = "graft_spec::number")]
     pub loss: f64,
-    /// Share of examples whose label scored highest, for data with labels.
+    /// Fraction of the examples whose own label has the highest score, for data with labels.
     #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
-    /// Parameters trained.
+    /// Number of trained parameters.
     pub trainable: u64,
-    /// All parameters, adapter included.
+    /// Number of all parameters, adapter included.
     pub total: u64,
-    /// Wall time of the training.
+    /// Training time in seconds.
     pub seconds: f64,
-    /// The learning rate, where it was found by a search.
+    /// The learning rate, if it was found by a search.
     #[serde(default)]
     pub lr: Option<f64>,
-    /// Training loss by step, smoothed.
+    /// Smoothed training loss by step.
     pub curve: Vec<(u64, f64)>,
-    /// Tokens a second of the training, and bytes that it was predicted to take beside the base.
+    /// Tokens per second, and predicted bytes on top of the base model.
     #[serde(default)]
     pub cost: Option<(f64, u64)>,
-    /// The step at which it was given up in favour of better ones.
+    /// The step at which the trial was stopped early in favor of better ones.
     #[serde(default)]
     pub stopped: Option<u64>,
-    /// Loss on the base's own domain by step, from before the first; empty where it was not asked for.
+    /// Loss on text of the base model's own domain by step, starting before the first step; empty
+    /// if it was not measured.
     #[serde(default)]
     pub domain: Vec<(u64, f64)>,
 }
 
-/// Most finished trainings that are held in memory.
+/// Most finished trials that are loaded.
 const MOST: usize = 1 << 16;
 
-/// The file beside the folder of the runs.
+/// The file `ablations.jsonl` next to the folder of runs.
 #[derive(Clone, Debug)]
 pub struct Trials {
     path: PathBuf,
-    /// What is finished, in the order it was; of several records of one training the newest.
+    /// The finished trials in order; of several records of one trial, the newest.
     pub records: Vec<TrialRecord>,
-    /// Lines that say nothing that can be read.
+    /// Number of unreadable lines.
     pub damaged: usize,
 }
 
 impl Trials {
-    /// Reads what is there; damaged lines, and those of a newer version with other fields, are counted and skipped.
+    /// Reads the file. Damaged lines, and lines of a newer version with other fields, are counted
+    /// and skipped.
     pub fn read(runs: &Path) -> Self {
         let path = runs.with_file_name("ablations.jsonl");
         let mut trials = Self { path, records: Vec::new(), damaged: 0 };
@@ -90,15 +93,16 @@ impl Trials {
         trials
     }
 
-    /// The newest record of that key.
+    /// The newest record with that key.
     pub fn find(&self, key: &str) -> Option<&TrialRecord> {
         self.records.iter().rev().find(|record| record.key == key)
     }
 
-    /// Adds a record, on disk first: one write of a whole line, which another process cannot cut in half.
+    /// Adds a record, first to the file: in one write of a whole line, which another process cannot
+    /// interleave.
     ///
     /// # Errors
-    /// [`TrainError::Io`], a full disk among them.
+    /// [`TrainError::Io`] when the file cannot be written.
     pub fn add(&mut self, record: TrialRecord) -> Result<()> {
         let failed = || TrainError::io("write", &self.path);
         if let Some(folder) = self.path.parent() {

@@ -1,4 +1,4 @@
-//! From the lines of a ledger to a [`RunRecord`].
+//! Reads a ledger into a [`RunRecord`].
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use super::super::lines::{Line as Text, Lines};
 use super::{Line, MOST_OTHERS, MOST_STEPS, MOST_WARNINGS, RunHeader, RunRecord};
 use crate::{Result, TrainError};
 
-/// Lines between two looks at whether the reading is to stop.
-const LOOK: u64 = 1 << 10;
+/// Lines between two checks of the stop flag.
+const CHECK_INTERVAL: u64 = 1 << 10;
 
-/// Reads a ledger; damaged lines are skipped with a warning.
+/// Reads a ledger. Damaged lines are skipped with a warning.
 ///
 /// # Errors
 /// [`TrainError::Io`] when the file cannot be read.
@@ -20,26 +20,26 @@ pub fn read_ledger(path: &Path) -> Result<RunRecord> {
     read_ledger_until(path, &|| false)
 }
 
-/// As [`read_ledger`], until `is_stopped` says so.
+/// As [`read_ledger`], but stops when `is_stopped` returns true.
 ///
 /// # Errors
-/// [`TrainError::Io`] when the file cannot be read, and [`TrainError::Stopped`].
+/// [`TrainError::Io`] when the file cannot be read, [`TrainError::Stopped`] when it was stopped.
 pub fn read_ledger_until(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
     read(path, MOST_STEPS, is_stopped)
 }
 
-/// Reads a ledger with at most `most` steps.
+/// Reads a ledger and loads at most `most` steps.
 pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
     let mut lines = Lines::new(regular_file::open(path).map_err(TrainError::io("read", path))?);
     let mut reader = Reader {
         record: RunRecord { every: 1, ..RunRecord::default() },
         most,
-        arrived: 0,
+        seen: 0,
         newest: None,
-        untold: 0,
+        unlisted: 0,
     };
     loop {
-        if lines.number.is_multiple_of(LOOK) && is_stopped() {
+        if lines.number.is_multiple_of(CHECK_INTERVAL) && is_stopped() {
             return Err(TrainError::Stopped);
         }
         let number = lines.number + 1;
@@ -60,7 +60,7 @@ pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> R
     if is_stopped() { Err(TrainError::Stopped) } else { Ok(reader.finish()) }
 }
 
-/// The head alone, which is the first line.
+/// The header, from the first line alone.
 pub(in crate::runs) fn read_header(path: &Path) -> Option<RunHeader> {
     let mut lines = Lines::new(regular_file::open(path).ok()?);
     let Some(Text::Whole(line)) = lines.next(&|| true).ok()? else { return None };
@@ -72,14 +72,14 @@ pub(in crate::runs) fn read_header(path: &Path) -> Option<RunHeader> {
 
 struct Reader {
     record: RunRecord,
-    /// Most steps that are kept.
+    /// Most steps that are loaded.
     most: usize,
-    /// Steps seen since the beginning.
-    arrived: u64,
+    /// Steps read so far.
+    seen: u64,
     /// The newest step, whether or not it is one of those that are kept.
     newest: Option<StepRecord>,
-    /// Warnings that are only counted.
-    untold: u64,
+    /// Number of warnings that are only counted.
+    unlisted: u64,
 }
 
 impl Reader {
@@ -102,17 +102,17 @@ impl Reader {
     }
 
     fn step(&mut self, step: StepRecord) {
-        // Two processes may have written into one ledger before runs were locked.
+        // Older versions did not lock runs, so two processes may have written to one ledger.
         if self.newest.is_some_and(|newest| newest.step >= step.step) {
             let ended = self.record.ended.take();
             self.cut(step.step.saturating_sub(1));
             self.record.ended = ended;
         }
         self.newest = Some(step);
-        if self.arrived.is_multiple_of(self.record.every) {
+        if self.seen.is_multiple_of(self.record.every) {
             self.record.steps.push(step);
         }
-        self.arrived += 1;
+        self.seen += 1;
         if self.record.steps.len() > self.most {
             let mut index = 0;
             self.record.steps.retain(|_| {
@@ -134,7 +134,7 @@ impl Reader {
         if self.record.warnings.len() < MOST_WARNINGS {
             self.record.warnings.push(text())
         } else {
-            self.untold += 1
+            self.unlisted += 1
         }
     }
 
@@ -143,10 +143,12 @@ impl Reader {
             .newest
             .filter(|newest| self.record.steps.last().is_none_or(|last| last.step != newest.step));
         self.record.steps.extend(last);
-        if self.untold > 0 {
-            let (untold, lines) =
-                (thousands(self.untold), if self.untold == 1 { "line was" } else { "lines were" });
-            self.record.warnings.push(format!("{untold} more damaged {lines} skipped"));
+        if self.unlisted > 0 {
+            let (unlisted, lines) = (
+                thousands(self.unlisted),
+                if self.unlisted == 1 { "line was" } else { "lines were" },
+            );
+            self.record.warnings.push(format!("{unlisted} more damaged {lines} skipped"));
         }
         self.record
     }
