@@ -1,10 +1,12 @@
-//! Data sets: prompts with completions, running text, or text with labels; from files, from a cell, or built in.
+//! Data sets: prompts with completions, plain text, or text with labels; read from files, from a
+//! cell, or built in.
 //!
-//! Whatever the kind, an [`Example`] is a prompt and a completion: running text has an empty prompt, text with labels is put into a
-//! template and the label is the completion. Losses count the completion only.
+//! Every [`Example`] is a prompt and a completion. Plain text has an empty prompt. Text with labels
+//! is inserted into a template, and the label is the completion. Only the completion has a loss.
 //!
-//! A file is a stream from the first byte on: recognised by its content ([`DataError::Foreign`] for what is not read), unpacked, decoded, cut into
-//! lines of bounded length, parsed, and collected as records. A [`ReadReport`] says what each column was taken for.
+//! A file is read as a stream: its format is detected from its content ([`DataError::Foreign`] for
+//! formats that are not supported), it is decompressed, decoded, split into lines of limited
+//! length, parsed, and collected as records. A [`ReadReport`] lists the use of each column.
 
 mod collect;
 mod columns;

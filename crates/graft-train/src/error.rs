@@ -72,11 +72,10 @@ pub enum TrainError {
         /// `train`, `validation` or `test`.
         split: &'static str,
     },
-    /// Soft prompt or `max_length` leave no room for an example.
+    /// The soft prompt or `max_length` leaves no room for an example.
     #[error(
         "{virtual_tokens} virtual tokens leave no room for an example in a context of {context} tokens"
     )]
-    /// The soft prompt or `max_length` leaves no room for an example.
     NoRoom {
         /// Positions of the model.
         context: usize,

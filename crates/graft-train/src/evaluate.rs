@@ -71,20 +71,16 @@ pub struct Evaluator<'a> {
     request: Request,
 }
 
-/// Scores `model` on the part `split` (`train`, `validation` or `test`); `progress` hears how many examples of how many are done.
-///
-/// # Errors
-/// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` says so, and those of model and tokenizer.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the plain form of Evaluator for callers that have each of these at hand"
-)]
 /// Evaluates `model` on a split (`train`, `validation` or `test`). `progress` receives the number
 /// of examples done and their total.
 ///
 /// # Errors
 /// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` stops the evaluation, and
 /// errors of the model and the tokenizer.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the plain form of Evaluator for callers that have each of these at hand"
+)]
 pub fn evaluate(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,

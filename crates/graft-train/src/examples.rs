@@ -39,7 +39,7 @@ impl<'a> Examples<'a> {
     /// Encodes the training examples.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`] when there are no training examples, [`TrainError::Classes`] and
+    /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
     /// [`TrainError::NoHead`] when the model cannot classify the labels, [`TrainError::NoRoom`],
     /// and errors of the tokenizer.
     pub fn new(
@@ -170,7 +170,7 @@ impl<'a> Examples<'a> {
 }
 
 /// Token ids of the first `count` validation examples, prompt and completion; of the training
-/// examples if there are no validation examples.
+/// examples if the validation split is empty.
 ///
 /// # Errors
 /// When the tokenizer cannot encode a text.

@@ -63,7 +63,8 @@ pub fn resume(job: TrainingJob<'_>, control: &Control, emit: Emit<'_>) -> Result
     TrainingLoop { meter, ..TrainingLoop::resume(job, emit)? }.run_to_end(control, emit)
 }
 
-/// A run in progress, between two steps; several of them can advance in turn over one model.
+/// A run in progress, between two steps; several of them can advance alternately over one
+/// model.
 pub struct TrainingLoop<'a> {
     job: TrainingJob<'a>,
     optimizer: Optimizer,
@@ -73,8 +74,8 @@ pub struct TrainingLoop<'a> {
     counters: Counters,
     stopwatch: Stopwatch,
     saved: Saved,
-    /// Measures the memory of a run that has the process to itself. Runs that advance in turn
-    /// share one memory, so none of them can be measured alone.
+    /// Measures the memory of a run that has the process to itself. Runs that advance
+    /// alternately share one memory, so none of them can be measured alone.
     meter: Option<Meter>,
 }
 

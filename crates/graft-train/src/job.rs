@@ -1,4 +1,4 @@
-//! The input of a training run.
+//! The input of the training loop.
 
 use graft_nn::{Model, Trainable};
 

@@ -1,4 +1,4 @@
-//! Builds records from named fields, and refuses fields that make no example.
+//! Builds records from named fields, and rejects fields that do not form an example.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use super::dataset::SplitName;
 use super::detect::with_name;
 use super::record::{Content, Field, Record};
 
-/// Most labels of a data set: a classifier has a row of weights for each, and an evaluation scores all of them.
+/// Most labels of a data set: a classifier has a row of weights per label, and an evaluation scores
+/// all of them.
 pub(super) const MOST_LABELS: usize = 10_000;
-/// What a record takes beside its texts while it is read, and its example afterwards.
+/// Memory of a record in addition to its texts, while it is read and as an example.
 const RECORD_BYTES: u64 = 256;
-/// Whole numbers up to here are exact in 64 bits.
+/// Integers up to here are exact in 64-bit floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Gathers the records of one file.
+/// Collects the records of a file.
 pub(super) struct Collector<'a> {
     source_name: &'a str,
-    /// Whether numbers and strings are told apart, as in JSON.
+    /// Whether numbers and strings are different types, as in JSON.
     typed: bool,
     budget: u64,
     taken: u64,
@@ -30,26 +31,25 @@ pub(super) struct Collector<'a> {
     whole_floats: bool,
 }
 
-/// The records of a file, and how they were read.
+/// The records of a file, and a report on how they were read.
 pub(super) struct Collected {
     pub(super) records: Vec<Record>,
     pub(super) report: ReadReport,
 }
 
 impl<'a> Collector<'a> {
-    /// An empty one that takes at most `budget` bytes; `typed` where the format tells numbers from strings.
+    /// A collector that uses at most `budget` bytes. `typed` if the format distinguishes numbers
+    /// from strings.
     pub(super) fn new(source_name: &'a str, typed: bool, budget: u64) -> Self {
-        let (records, labels, columns, notes) =
-            (Vec::new(), BTreeSet::new(), Columns::default(), Vec::new());
         Self {
             source_name,
             typed,
             budget,
             taken: 0,
-            records,
-            labels,
-            columns,
-            notes,
+            records: Vec::new(),
+            labels: BTreeSet::new(),
+            columns: Columns::default(),
+            notes: Vec::new(),
             whole_floats: false,
         }
     }
@@ -64,7 +64,8 @@ impl<'a> Collector<'a> {
         self.push(Record { line, content: Content::Text(text), split: None })
     }
 
-    /// Adds a record of named fields: `prompt` and `completion`, or `text` and perhaps `label`; `split` where it is there.
+    /// Adds a record of named fields: `prompt` and `completion`, or `text` and optionally `label`;
+    /// and `split` if present.
     pub(super) fn fields(
         &mut self,
         line: usize,
@@ -110,7 +111,7 @@ impl<'a> Collector<'a> {
         self.push(Record { line, content, split })
     }
 
-    /// Returns the records and the report; in an untyped format, labels that are all numbers are checked first.
+    /// Returns the records and the report. In an untyped format, numeric labels are checked first.
     pub(super) fn finish(mut self, format: String) -> Result<Collected, DataError> {
         if !self.typed {
             self.settle_numbers()?;
@@ -125,7 +126,8 @@ impl<'a> Collector<'a> {
         Ok(Collected { records: self.records, report: self.columns.report(format, self.notes) })
     }
 
-    /// The field for each role. A field that has the very name goes before one that only resembles it.
+    /// The index of the field for each role. A field with the exact name has priority over one with
+    /// a similar name.
     fn chosen(
         &self,
         line: usize,
@@ -211,7 +213,7 @@ impl<'a> Collector<'a> {
         self.intern(line, &text)
     }
 
-    /// One copy of each label.
+    /// Stores one copy of each label.
     fn intern(&mut self, line: usize, label: &str) -> Result<Arc<str>, DataError> {
         if let Some(known) = self.labels.get(label) {
             return Ok(known.clone());
@@ -245,7 +247,8 @@ impl<'a> Collector<'a> {
         parsed.map(Some)
     }
 
-    /// csv has no types: where every label is a number, a fraction means a quantity, and 1.0 is the class 1.
+    /// csv has no types: if every label is a number, a fraction is a quantity and is refused, and
+    /// 1.0 is the class 1.
     fn settle_numbers(&mut self) -> Result<(), DataError> {
         let numbers: Option<BTreeMap<Arc<str>, f64>> = self
             .labels
@@ -284,7 +287,7 @@ impl<'a> Collector<'a> {
     }
 
     fn chat(&self, line: usize, field: &str) -> DataError {
-        // Up to the first answer: a system message and the question are the prompt.
+        // Everything before the first answer is the prompt: system message and question.
         let by_role = |role: &str, answer: &str, content: &str| {
             let turns = format!("(.{field} | map(.{role}) | index(\"{answer}\")) as $i");
             format!(
@@ -311,7 +314,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The error for fields that make no example: another kind of data set, or a missing field.
+    /// The error for fields that do not form an example: an unsupported kind of data set, or a
+    /// missing field.
     fn unusable(
         &self,
         line: usize,
@@ -368,7 +372,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The number that a label of csv is; words such as `nan` and `inf` are names.
+/// The value of a numeric label in csv; words such as `nan` and `inf` are names.
 fn number(label: &str) -> Option<f64> {
     let label = label.trim();
     label

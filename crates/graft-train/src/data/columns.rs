@@ -1,13 +1,13 @@
-//! What the columns of a table, or the fields of JSON lines, are taken for.
+//! The use of each column of a table, or field of JSON Lines.
 
 use std::collections::BTreeMap;
 
-/// Columns whose names a report lists.
+/// Most column names listed in a report.
 const LISTED: usize = 20;
-/// Columns whose names are kept.
+/// Most column names that are stored.
 const KEPT: usize = 1000;
 
-/// What a column is used as.
+/// The use of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Text,
@@ -18,11 +18,11 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// All of them, in the order of their numbers.
+    /// All roles, in the order of their numbers.
     pub(super) const ALL: [Self; 5] =
         [Self::Text, Self::Prompt, Self::Completion, Self::Label, Self::Split];
 
-    /// The role that a column of that name has; upper and lower case are the same, and `labels` is a label.
+    /// The role of a column with that name. Case is ignored, and `labels` is a label.
     pub(super) fn of(name: &str) -> Option<Self> {
         let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
         Self::ALL
@@ -31,7 +31,7 @@ impl Role {
             .or_else(|| is("labels").then_some(Self::Label))
     }
 
-    /// The name of its column.
+    /// The column name of the role.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -43,21 +43,21 @@ impl Role {
     }
 }
 
-/// How a data set was read: the format, and what each column was taken for.
+/// How a data set was read: the format, and the use of each column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadReport {
-    /// `jsonl`, `csv`, `tsv` or `txt`, with how the file was unpacked.
+    /// `jsonl`, `csv`, `tsv` or `txt`, and how the file was decompressed and decoded.
     pub format: String,
-    /// Columns that were used, each with what it was used as.
+    /// The used columns, each with its use.
     pub used: Vec<(String, &'static str)>,
-    /// Columns that were not used.
+    /// The unused columns.
     pub ignored: Vec<String>,
-    /// What else a reader should know: numbers that were read as names, a delimiter that is not the usual one.
+    /// Notes for the user, for example about numbers that were read as names.
     pub notes: Vec<String>,
 }
 
 impl ReadReport {
-    /// `read as csv: `text`, `labels` as label; ignored: `id``.
+    /// One line, such as ``read as csv: `text`, `labels` as label; ignored: `id` ``.
     pub fn line(&self) -> String {
         if self.ignored.is_empty() {
             self.read_as()
@@ -66,7 +66,7 @@ impl ReadReport {
         }
     }
 
-    /// `read as csv: `text`, `labels` as label`.
+    /// The line without the ignored columns, such as ``read as csv: `text`, `labels` as label``.
     pub fn read_as(&self) -> String {
         let column = |(name, role): &(String, &str)| {
             if name == role { format!("`{name}`") } else { format!("`{name}` as {role}") }
@@ -79,7 +79,7 @@ impl ReadReport {
         line
     }
 
-    /// The columns that were not used, the first ones by name.
+    /// The names of the unused columns, at most twenty of them.
     pub fn ignored_names(&self) -> String {
         let mut names: Vec<String> =
             self.ignored.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
@@ -90,15 +90,15 @@ impl ReadReport {
     }
 }
 
-/// Counts how columns are used while a file is read.
+/// Records the use of columns while a file is read.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
-    /// What a column was used as; none while it never was.
+    /// The use of each column; `None` if it was never used.
     seen: BTreeMap<String, Option<Role>>,
 }
 
 impl Columns {
-    /// A column of one record with what it was used as.
+    /// Records the use of a column in one record.
     pub(super) fn note(&mut self, name: &str, role: Option<Role>) {
         if let Some(before) = self.seen.get_mut(name) {
             *before = before.or(role);
@@ -107,7 +107,7 @@ impl Columns {
         }
     }
 
-    /// The report on a file of that format.
+    /// The report for a file of that format.
     pub(super) fn report(self, format: String, notes: Vec<String>) -> ReadReport {
         let (mut used, mut ignored) = (Vec::new(), Vec::new());
         for (name, role) in self.seen {

@@ -1,5 +1,9 @@
-//! Tables in text with a header: comma-separated as RFC 4180 has them (quoted fields may hold commas, line ends and doubled quotes), and
-//! tab-separated.
+//! Tables with a header: comma-separated values as in RFC 4180 (quoted fields may contain commas,
+//! line ends and doubled quotes), and tab-separated values.
+//!
+//! The fields are parsed by the crate `csv-core`, the parser of `csv`. It is fed line by line,
+//! which `csv` does not allow: errors then name the line, an unclosed quote is found, and memory is
+//! limited.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -9,13 +13,13 @@ use super::columns::Role;
 use super::lines::{Lines, MOST_EXAMPLE};
 use super::record::Field;
 
-/// Most columns of a table and fields of a JSON object.
+/// Most columns of a table, and most fields of a JSON object.
 pub(super) const MOST_FIELDS: usize = 10_000;
 
-/// Characters between fields, the likelier first.
+/// Delimiters, the more likely ones first.
 const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
 
-/// The character between the fields of a header, if it has a column that data sets have.
+/// The delimiter of a header, if it has a column of a known name.
 pub(super) fn delimiter(header: &str, preferred: Option<char>) -> Option<char> {
     let known = |delimiter: &char| {
         columns(header, *delimiter)
@@ -25,7 +29,7 @@ pub(super) fn delimiter(header: &str, preferred: Option<char>) -> Option<char> {
     preferred.filter(known).or_else(|| DELIMITERS.into_iter().find(known))
 }
 
-/// Whether a first line is the header of a table: it names texts, and nothing else says what the file is.
+/// Whether a first line is the header of a table, judged by its column names alone.
 pub(super) fn is_header(line: &str) -> bool {
     let named = |delimiter: char| {
         columns(line, delimiter)
@@ -87,7 +91,7 @@ impl Rows {
         }
     }
 
-    /// The next row with the line that it begins on; blank lines are left out.
+    /// The next row and the line that it starts on; blank lines are skipped.
     fn next(&mut self, lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
         match self {
             Self::Comma(quoted) => quoted.next(lines),
@@ -96,7 +100,8 @@ impl Rows {
     }
 }
 
-/// Tab-separated values know no quotes, but spreadsheets write them: a field that is quoted as a whole loses them, any other keeps its own.
+/// Tab-separated values have no quotes, but spreadsheets write them: a field that is quoted as a
+/// whole loses its quotes, other fields keep theirs.
 fn tabbed(lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
     loop {
         let Some(line) = lines.next()? else { return Ok(None) };
@@ -127,10 +132,11 @@ fn too_many(lines: &Lines<'_>) -> DataError {
     }
 }
 
-/// Rows whose fields may be quoted. Lines are fed one at a time, so that the line of a row is known and an open quote is noticed.
+/// Rows whose fields may be quoted. The parser gets one line at a time, so that the line of a row
+/// is known and an unclosed quote is found.
 struct Quoted {
     parser: Reader,
-    /// The line that is being read, and how far.
+    /// The current line, and the number of its bytes that are parsed.
     line: (Vec<u8>, usize),
     fields: Vec<u8>,
     ends: Vec<usize>,
@@ -166,7 +172,7 @@ impl Quoted {
                 }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::Record | ReadRecordResult::End => {
-                    // The line feed after a carriage return, which ends a row by itself.
+                    // A carriage return ends a row; the line feed after it is skipped.
                     if self.line.0[self.line.1..].iter().all(u8::is_ascii_whitespace) {
                         self.line.1 = self.line.0.len();
                     }
@@ -178,7 +184,8 @@ impl Quoted {
         }
     }
 
-    /// Takes the next line, with its line end; false after the last. A row that has begun and is not over goes on only inside quotes.
+    /// Reads the next line, with its line end; returns false after the last. Only a quoted field
+    /// continues on the next line.
     fn feed(&mut self, lines: &mut Lines<'_>, begin: Option<usize>) -> Result<bool, DataError> {
         loop {
             let Some(line) = lines.next()? else {

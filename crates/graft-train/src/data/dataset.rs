@@ -9,54 +9,54 @@ use super::ReadReport;
 /// One example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Example {
-    /// What the model is given; empty for running text.
+    /// The input of the model; empty for plain text.
     pub prompt: String,
-    /// What it should write; the loss counts this only.
+    /// The output to learn; only this has a loss.
     pub completion: String,
     /// Index of its label in [`Kind::Labels`].
     pub label: Option<usize>,
 }
 
-/// What the examples are.
+/// The kind of the examples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Running text.
+    /// Plain text.
     Text,
     /// Prompts with completions.
     Completion,
-    /// Text with one of these labels, integers in numeric order and others in alphabetic order.
+    /// Text with one of these labels; integers in numeric order, others in alphabetic order.
     Labels(Vec<String>),
 }
 
-/// A named set of examples in three parts.
+/// A named set of examples with three splits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What the examples are.
+    /// The kind of the examples.
     pub kind: Kind,
-    /// Prompt around the text of labelled examples, with `{text}`; empty for other kinds.
+    /// Prompt template with `{text}` for labelled examples; empty for other kinds.
     pub template: String,
-    /// Whether the user gave the template: an encoder reads the text alone otherwise.
+    /// Whether the user gave the template. Otherwise an encoder reads the text without it.
     pub is_template_given: bool,
-    /// What is trained on.
+    /// Examples for training.
     pub train: Vec<Example>,
-    /// What is watched during training.
+    /// Examples for validation during training.
     pub validation: Vec<Example>,
-    /// What is reported.
+    /// Examples for the final evaluation.
     pub test: Vec<Example>,
-    /// How it was read.
+    /// How the data was read.
     pub report: ReadReport,
 }
 
-/// One of the three parts.
+/// The name of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SplitName {
-    /// What is trained on.
+    /// Examples for training.
     Train,
-    /// What is watched during training.
+    /// Examples for validation during training.
     Validation,
-    /// What is reported.
+    /// Examples for the final evaluation.
     Test,
 }
 
@@ -64,7 +64,7 @@ impl SplitName {
     /// All three, in order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// Reads a name, in the spellings that data sets use.
+    /// Parses a name, in the spellings used by data sets, such as `valid` or `dev`.
     pub fn parse(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
@@ -74,7 +74,7 @@ impl SplitName {
         }
     }
 
-    /// Its name.
+    /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -91,7 +91,7 @@ impl fmt::Display for SplitName {
 }
 
 impl Dataset {
-    /// The examples of one part.
+    /// The examples of a split.
     pub fn split(&self, split: SplitName) -> &[Example] {
         match split {
             SplitName::Train => &self.train,
@@ -100,16 +100,17 @@ impl Dataset {
         }
     }
 
-    /// Share of `examples` that have the commonest label of the training part: what is right without reading. None without labels or examples.
+    /// Fraction of `examples` with the most common label of the training split: the accuracy of
+    /// always guessing it. `None` without labels or examples.
     pub fn majority(&self, examples: &[Example]) -> Option<f64> {
         let counts = self.counts(&self.train);
-        // Of equally common labels the first, so that the figure does not depend on the order of a map.
+        // Of equally common labels the first, so that the result does not depend on map order.
         let commonest = (0..counts.len()).rev().max_by_key(|label| counts[*label])?;
         let right = examples.iter().filter(|example| example.label == Some(commonest)).count();
         (!examples.is_empty()).then(|| right as f64 / examples.len() as f64)
     }
 
-    /// How often each label occurs.
+    /// Number of examples with each label.
     pub(super) fn counts<'a>(&self, examples: impl IntoIterator<Item = &'a Example>) -> Vec<usize> {
         let mut counts = vec![0; self.labels().len()];
         for label in examples.into_iter().filter_map(|example| example.label) {
@@ -126,8 +127,8 @@ impl Dataset {
         }
     }
 
-    /// A number that other examples do not have, whatever the set is called and wherever it was read from. Good for one version of the program: its
-    /// hash function may change with the next.
+    /// A hash of the examples, independent of the name and the origin of the data set. It may
+    /// change between versions of the program; [`Self::content_fingerprint`] does not.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (
@@ -142,14 +143,15 @@ impl Dataset {
         hasher.finish()
     }
 
-    /// The text of a labelled example, without the template around it.
+    /// The text of a labelled example, without the template.
     pub fn text_of<'a>(&self, example: &'a Example) -> &'a str {
         let (before, after) = self.template.split_once("{text}").unwrap_or_default();
         let text = example.prompt.strip_prefix(before).unwrap_or(&example.prompt);
         text.strip_suffix(after).unwrap_or(text)
     }
 
-    /// What an encoder reads of an example: the text alone unless the user gave a template; of other kinds prompt and completion.
+    /// The input of an encoder: the text without the template unless the user gave one; for other
+    /// kinds, prompt and completion.
     pub fn text_for_encoder<'a>(&self, example: &'a Example) -> Cow<'a, str> {
         match self.kind {
             Kind::Labels(_) if self.is_template_given => Cow::Borrowed(&example.prompt),
@@ -160,7 +162,7 @@ impl Dataset {
         }
     }
 
-    /// What the model should write for a label.
+    /// The completion for a label: a space and the label.
     pub fn label_completion(label: &str) -> String {
         format!(" {label}")
     }

@@ -1,52 +1,52 @@
-//! Recognises a file by its first bytes, whatever its name says.
+//! Detects the format of a file from its first bytes; the file name is ignored.
 
 use std::path::Path;
 
-/// Bytes that [`content`] looks at.
+/// Number of bytes that [`content`] inspects.
 pub(super) const HEAD: usize = 4096;
 
-/// What the first bytes of a file say.
+/// The detected content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Text, or something that no signature is known of.
+    /// Text, or an unknown format.
     Utf8 {
-        /// Bytes of the byte order mark.
+        /// Length of the byte order mark.
         mark: usize,
     },
-    /// Text in two bytes a character.
+    /// Text in UTF-16.
     Utf16 {
-        /// Bytes of the byte order mark.
+        /// Length of the byte order mark.
         mark: usize,
-        /// Which byte of a pair comes first.
+        /// The byte order.
         order: ByteOrder,
     },
     /// Compressed with gzip.
     Gzip,
-    /// Something that is recognised and not read.
+    /// A format that is detected but not supported.
     Foreign(Foreign),
 }
 
-/// Which byte of a UTF-16 pair comes first.
+/// The byte order of UTF-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ByteOrder {
-    /// The lower one, as on Windows.
+    /// Low byte first, as on Windows.
     Little,
-    /// The higher one.
+    /// High byte first.
     Big,
 }
 
-/// A format that is not read.
+/// A format that is not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// What it is called, with its article.
+    /// The name with its article.
     pub(super) name: &'static str,
-    /// A command line that makes a file of it that can be loaded, with `FILE` for its name.
+    /// A command that converts the file, with `FILE` as its name.
     pub(super) step: &'static str,
-    /// Whether it is text, which `format=txt` reads as such.
+    /// Whether it is text, which `format=txt` can read.
     pub(super) is_text: bool,
 }
 
-/// Place and bytes of a signature, the format, and what to do with it.
+/// Offset and bytes of a signature, the format, and a hint.
 type Signature = (usize, &'static [u8], &'static str, &'static str);
 
 const PARQUET: &str = "convert it with pandas: python3 -c \"import pandas; pandas.read_parquet('FILE').to_json('FILE.jsonl', orient='records', lines=True)\", \
@@ -59,8 +59,8 @@ const PICKLE: &str = "reading a pickle runs code of whoever wrote it; if you tru
 const SQLITE: &str = "export a table: sqlite3 -header -csv 'FILE' \"SELECT text, label FROM mytable\" > 'FILE.csv', then %data load FILE.csv";
 const EXCEL: &str = "save it as csv, or: python3 -c \"import pandas; pandas.read_excel('FILE').to_csv('FILE.csv', index=False)\", then %data load FILE.csv";
 const WEIGHTS: &str =
-    "%model load and %lora load read models and adapters; %data load wants examples";
-const PICTURE: &str = "%data load wants text";
+    "%model load and %lora load read models and adapters; %data load expects examples";
+const NOT_TEXT: &str = "%data load expects text";
 const UTF32: &str = "convert it: iconv -f UTF-32 -t UTF-8 'FILE' > 'FILE.txt', then load that file";
 
 const SIGNATURES: &[Signature] = &[
@@ -121,26 +121,27 @@ const SIGNATURES: &[Signature] = &[
         0,
         b"\x93NUMPY",
         "a NumPy array",
-        "%data load wants text: write the texts to a JSON Lines file",
+        "%data load expects text: write the texts to a JSON Lines file",
     ),
     (0, b"GGUF", "a GGUF model", WEIGHTS),
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", PICTURE),
-    (0, b"\xff\xd8\xff", "a JPEG picture", PICTURE),
-    (0, b"GIF8", "a GIF picture", PICTURE),
-    (0, b"\x7fELF", "a program", PICTURE),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG image", NOT_TEXT),
+    (0, b"\xff\xd8\xff", "a JPEG image", NOT_TEXT),
+    (0, b"GIF8", "a GIF image", NOT_TEXT),
+    (0, b"\x7fELF", "a program", NOT_TEXT),
     (0, b"\0\0\xfe\xff", "UTF-32 text", UTF32),
     (0, b"\xff\xfe\0\0", "UTF-32 text", UTF32),
 ];
 
-/// Signatures of formats that are text themselves. Any other printable signature counts only in a file with binary bytes.
+/// Printable signatures that also count in text files. All others count only in files with binary
+/// bytes.
 const TEXTS: &[&[u8]] = &[b"%PDF-", b"{\\rtf"];
 
-/// Recognises a file by its first [`HEAD`] bytes.
+/// Detects a format from the first [`HEAD`] bytes.
 pub(super) fn content(head: &[u8]) -> Content {
     let found = SIGNATURES
         .iter()
         .find(|(place, bytes, ..)| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes)));
-    // A csv file may begin with `ORCID`, running text with `GIF89a`.
+    // A csv file may start with `ORCID`, plain text with `GIF89a`.
     let found = found.filter(|(_, bytes, ..)| {
         TEXTS.contains(bytes) || !bytes.iter().all(u8::is_ascii_graphic) || is_binary(head)
     });
@@ -162,7 +163,8 @@ pub(super) fn content(head: &[u8]) -> Content {
     }
 }
 
-/// Whether the head contains control bytes or invalid UTF-8; a character that is cut off at its end is valid.
+/// Whether the bytes contain control characters or invalid UTF-8; a character cut at the end is
+/// valid.
 fn is_binary(head: &[u8]) -> bool {
     let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r');
     head.iter().any(is_control)
@@ -174,7 +176,8 @@ pub(super) fn step(foreign: &Foreign, path: &Path) -> String {
     with_name(foreign.step, &path.display().to_string())
 }
 
-/// A command line about `FILE` with the file's name in it; a name that a shell or Python would read otherwise is left to the user.
+/// Replaces `FILE` in a command by the file name, unless a shell or Python would interpret the
+/// name.
 pub(super) fn with_name(step: &str, name: &str) -> String {
     if name.contains(['\'', '"', '\\', '$', '`', '!']) || name.chars().any(char::is_control) {
         step.to_owned()
@@ -183,7 +186,8 @@ pub(super) fn with_name(step: &str, name: &str) -> String {
     }
 }
 
-/// Office documents, PyTorch checkpoints and NumPy archives are zip archives too: the name of the first entry tells.
+/// Office documents, PyTorch checkpoints and NumPy archives are zip archives: the first entry
+/// distinguishes them.
 fn zip(head: &[u8]) -> Content {
     let has = |name: &str| head.windows(name.len()).any(|window| window == name.as_bytes());
     let (name, step) = match () {
@@ -193,14 +197,14 @@ fn zip(head: &[u8]) -> Content {
         () if has("[Content_Types].xml") || has("xl/") => ("an Excel workbook (.xlsx)", EXCEL),
         () if has("data.pkl") => ("a PyTorch checkpoint", WEIGHTS),
         () if has(".npy") => {
-            ("a NumPy archive", "%data load wants text: write the texts to a JSON Lines file")
+            ("a NumPy archive", "%data load expects text: write the texts to a JSON Lines file")
         }
         () => ("a zip archive", "unpack it: unzip 'FILE', then load a file of it"),
     };
     Content::Foreign(Foreign { name, step, is_text: false })
 }
 
-/// Text that is not data: a web page such as an error or a login, a Git LFS pointer.
+/// Text that is not data: a web page such as an error or a login page, or a Git LFS pointer.
 fn markup(head: &[u8]) -> Option<Foreign> {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let text: Vec<u8> = head[start..].iter().take(64).map(u8::to_ascii_lowercase).collect();
@@ -221,7 +225,8 @@ fn markup(head: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// The byte order of UTF-16 without a byte order mark: of Latin text every other byte is 0, and the rest can be printed.
+/// The byte order of UTF-16 without a byte order mark. In Latin text every other byte is 0 and the
+/// rest is printable.
 fn unmarked_utf16(head: &[u8]) -> Option<ByteOrder> {
     let pairs = head.len() / 2;
     let count = |place: usize, is: fn(u8) -> bool| {
@@ -281,7 +286,7 @@ mod tests {
     #[test]
     fn a_printable_signature_counts_only_in_a_file_with_binary_bytes() {
         assert_eq!(name(b"ORC\x0a\x0b\x08\x03"), "an ORC file");
-        assert_eq!(name(b"GIF89a\x10\0\x10\0"), "a GIF picture");
+        assert_eq!(name(b"GIF89a\x10\0\x10\0"), "a GIF image");
         assert_eq!(name(b"%PDF-1.7\n1 0 obj\n"), "a PDF document");
         assert_eq!(name(b"{\\rtf1\\ansi text}"), "an RTF document");
         for text in [

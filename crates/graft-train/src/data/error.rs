@@ -1,4 +1,4 @@
-//! What can be wrong with a data set, with file and line.
+//! Errors of reading data sets, with file and line.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,8 @@ use graft_spec::{Hint, user_file::UserFileError};
 
 use super::detect::with_name;
 
-/// A data set cannot be read or used. `source_name` is a file, or the name of a cell's data.
+/// An error of reading or checking a data set. `source_name` is a file, or the name of data in a
+/// cell.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -15,10 +16,10 @@ pub enum DataError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// There are no examples in it.
+    /// The data set is empty.
     #[error("`{source_name}` has no examples")]
     Empty {
         /// Where.
@@ -27,14 +28,14 @@ pub enum DataError {
     /// It is not a regular file.
     #[error(transparent)]
     File(UserFileError),
-    /// It is in a format that is recognised and not read.
+    /// The format is detected but not supported.
     #[error("`{source_name}` is {format}; %data load reads jsonl, csv, tsv and txt")]
     Foreign {
         /// The file.
         source_name: String,
-        /// What it is, with its article.
+        /// The format, with its article.
         format: &'static str,
-        /// A command that makes a readable file of it.
+        /// A command that converts the file.
         hint: String,
     },
     /// It needs more memory than is available.
@@ -42,9 +43,9 @@ pub enum DataError {
     TooLarge {
         /// The file.
         source_name: String,
-        /// Its size, or what its examples take so far.
+        /// The size of the file, or of the examples so far.
         bytes: u64,
-        /// What is available.
+        /// Available bytes.
         left: u64,
     },
     /// Its size changed while it was read.
@@ -74,10 +75,10 @@ pub enum DataError {
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// Offset of the bad byte.
+        /// Offset of the invalid byte.
         byte: u64,
     },
-    /// It contains control characters.
+    /// A label is a number with a fraction.
     #[error(
         "`{source_name}` line {line} contains control characters: the file is binary or damaged"
     )]
@@ -87,16 +88,16 @@ pub enum DataError {
         /// Line, from 1.
         line: usize,
     },
-    /// Its fields are those of another kind of data set.
+    /// The fields are those of an unsupported kind of data set.
     #[error("`{source_name}` line {line} is from {what}, which is not supported yet")]
     Unsupported {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What it is.
+        /// The kind of data set.
         what: String,
-        /// How to make it one that is supported.
+        /// How to convert it.
         hint: String,
     },
     /// A label is a number with a fraction.
@@ -111,7 +112,7 @@ pub enum DataError {
         /// The number.
         label: String,
     },
-    /// An example has several labels.
+    /// There is only one label.
     #[error(
         "`{source_name}` line {line}: the label is a list; each example needs one label (multi-label and token classification are not supported yet)"
     )]
@@ -131,7 +132,7 @@ pub enum DataError {
         /// The limit.
         most: usize,
     },
-    /// It has more columns than a table of examples.
+    /// A record has too many fields.
     #[error("`{source_name}` line {line} has more than {most} fields")]
     TooManyFields {
         /// Where.
@@ -149,26 +150,26 @@ pub enum DataError {
         /// Lines read.
         line: usize,
     },
-    /// A line cannot be understood.
+    /// A line cannot be parsed.
     #[error("`{source_name}` line {line}: {problem}")]
     Malformed {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What is wrong, in words.
+        /// The problem.
         problem: String,
     },
-    /// The fields make no example.
+    /// The fields do not form an example.
     #[error("`{source_name}` line {line} has no {missing}; its fields are {}", list(found))]
     MissingField {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What is missing, such as `completion`.
+        /// The missing field, such as `completion`.
         missing: &'static str,
-        /// The fields there are.
+        /// The existing fields.
         found: Vec<String>,
     },
     /// There is only one label.
@@ -181,22 +182,22 @@ pub enum DataError {
         /// The label.
         label: String,
     },
-    /// The template has no place for the text.
+    /// The template has no `{text}`.
     #[error("template `{template}` must contain {{text}}")]
     Template {
-        /// The template given.
+        /// The template.
         template: String,
     },
-    /// Validation and test leave nothing to train on.
+    /// Validation and test leave no examples for training.
     #[error(
         "validation={validation} and test={test} leave none of the {examples} examples for training"
     )]
     NothingLeft {
-        /// Share for validation.
+        /// Fraction for validation.
         validation: f64,
-        /// Share for the test.
+        /// Fraction for the test.
         test: f64,
-        /// Examples there are.
+        /// Number of examples.
         examples: usize,
     },
 }
@@ -209,7 +210,7 @@ fn list(fields: &[String]) -> String {
     }
 }
 
-/// The commands that make UTF-8 of a file in the encoding that western Windows programs write.
+/// Commands that convert a file from Windows-1252 to UTF-8.
 fn to_utf8(source_name: &str) -> String {
     let path = Path::new(source_name);
     let ending =

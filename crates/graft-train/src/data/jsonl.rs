@@ -1,4 +1,4 @@
-//! JSON lines: one object per line.
+//! JSON Lines: one object per line.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::detect::with_name;
 use super::lines::Lines;
 use super::record::Field;
 
-/// Reads JSON lines into `collector`.
+/// Reads JSON Lines into `collector`.
 pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), DataError> {
     let source_name = lines.name();
     let mut is_first = true;
@@ -36,7 +36,7 @@ pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Res
     Ok(())
 }
 
-/// The error for a file that is one JSON array.
+/// The error for a file that is a single JSON array.
 fn array(source_name: &str) -> DataError {
     let step = "write one object per line: python3 -c \"import json; [print(json.dumps(row)) for row in json.load(open('FILE'))]\" > 'FILE.jsonl', \
          then %data load FILE.jsonl";
@@ -47,7 +47,7 @@ fn array(source_name: &str) -> DataError {
     }
 }
 
-/// The fields of an object; the contents of nested lists and objects are skipped.
+/// The fields of an object. The contents of nested lists and objects are skipped.
 fn fields(text: &str) -> Result<Vec<(String, Field)>, String> {
     if !text.starts_with('{') {
         return Err("it is not a JSON object".to_owned());

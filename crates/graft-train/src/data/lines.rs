@@ -1,4 +1,4 @@
-//! The lines of a text, numbered, none longer than an example may be.
+//! The numbered lines of a text, with a limited length.
 
 use std::io::{BufRead, Read};
 use std::path::PathBuf;
@@ -9,27 +9,27 @@ use crate::Control;
 /// Most bytes of one example.
 pub(super) const MOST_EXAMPLE: usize = 16 << 20;
 
-/// Reads line after line of UTF-8 and never holds more than one.
+/// Reads UTF-8 line by line; at most one line is in memory.
 pub(super) struct Lines<'a> {
     source: Box<dyn BufRead + 'a>,
     name: &'a str,
     control: &'a Control,
     line: Vec<u8>,
     number: usize,
-    /// Bytes before the line.
+    /// Number of bytes before the line.
     before: u64,
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of `source`, which `name` stands for in errors; `control` stops them.
+    /// The lines of `source`. Errors name it `name`; `control` stops the reading.
     pub(super) fn new(source: Box<dyn BufRead + 'a>, name: &'a str, control: &'a Control) -> Self {
         Self { source, name, control, line: Vec::new(), number: 0, before: 0 }
     }
 
-    /// The beginning of the text, without reading on.
+    /// The start of the text, without consuming it.
     ///
     /// # Errors
-    /// Those of the source.
+    /// [`DataError::Io`] when the source cannot be read.
     pub(super) fn head(&mut self) -> Result<&[u8], DataError> {
         let path = self.name;
         self.source.fill_buf().map_err(|source| DataError::Io { path: PathBuf::from(path), source })
@@ -38,7 +38,8 @@ impl<'a> Lines<'a> {
     /// The next line with its line end; `None` after the last.
     ///
     /// # Errors
-    /// [`DataError::LongLine`], [`DataError::NotUtf8`], [`DataError::Binary`], [`DataError::Interrupted`], and those of the source.
+    /// [`DataError::LongLine`], [`DataError::NotUtf8`], [`DataError::Binary`],
+    /// [`DataError::Interrupted`], and [`DataError::Io`] when the source cannot be read.
     pub(super) fn next(&mut self) -> Result<Option<&str>, DataError> {
         let source_name = || self.name.to_owned();
         if self.control.is_stopped() {
@@ -82,12 +83,12 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Number of the line that was read last, from 1.
+    /// Number of the last line read, from 1.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// What the text is called in errors.
+    /// The name of the text in errors.
     pub(super) fn name(&self) -> &'a str {
         self.name
     }

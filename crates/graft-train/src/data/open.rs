@@ -1,4 +1,4 @@
-//! A file as a stream of UTF-8: recognised by its content, unpacked and decoded.
+//! Opens a file as a stream of UTF-8: detects its format, decompresses and decodes it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -13,20 +13,20 @@ use super::detect::{self, ByteOrder, Content, HEAD};
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 
-/// A file that is open.
+/// An open file.
 pub(super) struct Opened {
-    /// Its text.
+    /// The text.
     pub(super) text: Box<dyn BufRead>,
-    /// How the bytes became text, where they were not UTF-8 already: `gzip`, `UTF-16`.
+    /// The decoding steps, if the file is not plain UTF-8: `gzip`, `UTF-16`.
     pub(super) decoded: Vec<&'static str>,
-    /// Bytes that its examples may take: half of the memory that was left.
+    /// Most bytes for the examples: half of the available memory.
     pub(super) budget: u64,
     file: File,
     path: PathBuf,
     bytes: u64,
 }
 
-/// Opens a regular file; `as_text` where the user has said that it is text to be read as it is.
+/// Opens a regular file. `as_text` if the user has asked to read it as plain text.
 ///
 /// # Errors
 /// [`DataError::File`], [`DataError::Foreign`], [`DataError::TooLarge`].
@@ -37,7 +37,7 @@ pub(super) fn open(path: &Path, as_text: bool) -> Result<Opened, DataError> {
         return Err(DataError::TooLarge { source_name: path.display().to_string(), bytes, left });
     }
     let io = |source| DataError::Io { path: path.to_owned(), source };
-    // Not more than it has now: a file that somebody writes to would have no end.
+    // Limited to the current size: a file that is being written might never end.
     let reader = file.try_clone().map_err(io)?.take(bytes);
     let mut decoded = Vec::new();
     let text = decode(Box::new(reader), (path, as_text), &mut decoded)?;
@@ -45,13 +45,13 @@ pub(super) fn open(path: &Path, as_text: bool) -> Result<Opened, DataError> {
 }
 
 impl Opened {
-    /// What reading has to be finished with.
+    /// The text, a check for changes of the file, and the memory budget.
     pub(super) fn into_parts(self) -> (Box<dyn BufRead>, Unchanged, u64) {
         (self.text, Unchanged { file: self.file, path: self.path, bytes: self.bytes }, self.budget)
     }
 }
 
-/// Watches that a file is what it was when it was opened.
+/// Detects changes of a file since it was opened.
 pub(super) struct Unchanged {
     file: File,
     path: PathBuf,
@@ -59,10 +59,10 @@ pub(super) struct Unchanged {
 }
 
 impl Unchanged {
-    /// Compares its size with that when it was opened.
+    /// Compares the size of the file with its size when it was opened.
     ///
     /// # Errors
-    /// [`DataError::Changed`].
+    /// [`DataError::Changed`] when it differs.
     pub(super) fn check(&self) -> Result<(), DataError> {
         let now = self
             .file
@@ -81,7 +81,7 @@ impl Unchanged {
     }
 }
 
-/// Unpacks and decodes, one layer after the other.
+/// Decompresses and decodes, one layer after another.
 fn decode(
     mut reader: Box<dyn Read>,
     (path, as_text): (&Path, bool),
@@ -129,11 +129,11 @@ fn decode(
     }
 }
 
-/// UTF-16 as UTF-8.
+/// Converts UTF-16 to UTF-8.
 struct Utf16<R> {
     source: R,
     order: ByteOrder,
-    /// A unit that was read ahead.
+    /// A code unit that was read ahead.
     waiting: Option<u16>,
 }
 
@@ -148,7 +148,7 @@ impl<R: Read> Utf16<R> {
             _ => self
                 .source
                 .read_exact(&mut pair[1..])
-                .map_err(|_| invalid("its last character is cut in two"))?,
+                .map_err(|_| invalid("the last character is incomplete"))?,
         }
         Ok(Some(match self.order {
             ByteOrder::Little => u16::from_le_bytes(pair),
@@ -165,7 +165,7 @@ impl<R: Read> Utf16<R> {
         char::decode_utf16(units.into_iter().flatten())
             .next()
             .transpose()
-            .map_err(|_| invalid("it has half of a surrogate pair"))
+            .map_err(|_| invalid("unpaired surrogate"))
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
         };
         assert_eq!(decoded(&units).expect("decodes"), text);
         assert!(
-            decoded(&units[..units.len() - 1]).expect_err("cut").to_string().contains("cut in two")
+            decoded(&units[..units.len() - 1]).expect_err("cut").to_string().contains("incomplete")
         );
         assert!(
             decoded(&[0xd8, 0x3d, 0, b'a']).expect_err("half").to_string().contains("surrogate")

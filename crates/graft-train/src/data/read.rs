@@ -1,4 +1,4 @@
-//! From a file, a cell or the built-in sets to a [`Dataset`].
+//! Reads files, cells and built-in data sets.
 
 use std::path::{Path, PathBuf};
 
@@ -11,36 +11,36 @@ use super::open::open;
 use super::{DataError, csv, jsonl, split};
 use crate::Control;
 
-/// Names of the built-in sets.
+/// Names of the built-in data sets.
 pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs"];
 
-/// Prompt of the built-in classification.
+/// Prompt template of the built-in classification data set.
 const WHICH_BOOK_TEMPLATE: &str = "{text}\nThis is from:";
 
-/// How records stand in a text.
+/// The format of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Jsonl,
-    /// With the character between its fields.
+    /// A table with this delimiter.
     Table(char),
     Txt,
 }
 
-/// Where the built-in sets are: `$GRAFT_DATA`, or this crate's own folder.
+/// The folder of the built-in data sets: `$GRAFT_DATA`, or the folder `assets` of this crate.
 pub fn assets() -> PathBuf {
     std::env::var_os("GRAFT_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
 }
 
-/// The built-in set of that name; `None` when there is none.
+/// The built-in data set of that name; `None` if there is no such set.
 ///
 /// # Errors
-/// When its file is missing or damaged.
+/// [`DataError`] when its file is missing or damaged.
 pub fn builtin(name: &str) -> Result<Option<Dataset>, DataError> {
     builtin_with(name, &Settings::default())
 }
 
-/// [`builtin`] with keys of `%data load`, such as a template of one's own.
+/// [`builtin`] with keys of `%data load`, such as a template.
 ///
 /// # Errors
 /// As [`builtin`].
@@ -54,10 +54,11 @@ pub fn builtin_with(name: &str, settings: &Settings) -> Result<Option<Dataset>, 
     file(&path, name, &settings, (WHICH_BOOK_TEMPLATE, &Control::new())).map(Some)
 }
 
-/// Reads a jsonl, csv, tsv or txt file, perhaps compressed with gzip; keys of `%data load`. `control` stops it.
+/// Reads a jsonl, csv, tsv or txt file, which may be compressed with gzip. The settings are the
+/// keys of `%data load`; `control` stops the reading.
 ///
 /// # Errors
-/// [`DataError`], naming file and line.
+/// [`DataError`] with file and line.
 pub fn load_file(
     path: &Path,
     settings: &Settings,
@@ -68,15 +69,26 @@ pub fn load_file(
     file(path, &name, settings, (split::TEMPLATE, control))
 }
 
-/// Reads examples from a text, in any of the formats of files.
+/// Reads examples from a text, in any of the file formats.
 ///
 /// # Errors
-/// [`DataError`], naming the set and the line of the text.
+/// [`DataError`] with the line of the text.
+/// # Examples
+/// ```
+/// use graft_spec::Settings;
+/// use graft_train::data::{Kind, parse_inline};
+///
+/// let csv = "text,label\nfine day,good\nawful day,bad\n";
+/// let data = parse_inline("moods", csv, &Settings::default())?;
+/// assert_eq!(data.kind, Kind::Labels(vec!["bad".to_owned(), "good".to_owned()]));
+/// assert_eq!(data.train[0].completion, " good");
+/// # Ok::<(), graft_train::data::DataError>(())
+/// ```
 pub fn parse_inline(name: &str, text: &str, settings: &Settings) -> Result<Dataset, DataError> {
     load_text(name, text, settings, &Control::new())
 }
 
-/// The same; `control` stops it.
+/// As [`parse_inline`]; `control` stops the reading.
 ///
 /// # Errors
 /// As [`parse_inline`], and [`DataError::Interrupted`].
@@ -109,12 +121,12 @@ fn file(
         settings,
         budget,
     );
-    // A file that changes may be cut anywhere: that is then what is wrong with it.
+    // A file that changed may be cut anywhere, so this error is reported first.
     unchanged.check()?;
     split::dataset(name, &source_name, collected?, settings, template)
 }
 
-/// The path without the ending of a compressed file.
+/// The path without the extension of a compressed file.
 fn unpacked(path: &Path) -> PathBuf {
     match path.extension() {
         Some(ending) if ending.eq_ignore_ascii_case("gz") => path.with_extension(""),
@@ -122,7 +134,7 @@ fn unpacked(path: &Path) -> PathBuf {
     }
 }
 
-/// Reads the records of a text; `decoded` says how its bytes became text.
+/// Reads the records of a text. `decoded` lists the decoding steps of the file.
 fn collect(
     lines: &mut Lines<'_>,
     (ending, decoded): (&str, &[&str]),
@@ -150,13 +162,13 @@ fn collect(
     collector.finish(described(format, ending, decoded))
 }
 
-/// The first line that is not blank, as far as it has been read.
+/// The first line that is not blank, or the part of it that has been read.
 fn first_line(head: &[u8]) -> String {
     let text = String::from_utf8_lossy(head);
     text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }
 
-/// The format asked for, else that of the ending, else what the first line looks like.
+/// The format set by the user, else that of the extension, else that of the first line.
 fn format(first: &str, ending: &str, settings: &Settings) -> Format {
     let table = |usual: char| Format::Table(csv::delimiter(first, Some(usual)).unwrap_or(usual));
     match (settings.text(DATA, "format").as_deref(), ending) {
@@ -174,7 +186,7 @@ fn format(first: &str, ending: &str, settings: &Settings) -> Format {
     }
 }
 
-/// `csv (gzip)`, `csv with ; between the fields`.
+/// A description such as `csv (gzip)` or ``csv with `;` between the fields``.
 fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
     let name = match format {
         Format::Jsonl => "jsonl".to_owned(),
@@ -187,7 +199,7 @@ fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
     if decoded.is_empty() { name } else { format!("{name} ({})", decoded.join(", ")) }
 }
 
-/// Plain text: an example is a passage between empty lines.
+/// Reads plain text: an example is a passage between blank lines.
 fn passages(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), DataError> {
     let (mut passage, mut begin) = (String::new(), 1);
     loop {

@@ -1,4 +1,4 @@
-//! One record of a file, before it becomes an example.
+//! A record of a file, before it becomes an example.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use super::dataset::SplitName;
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field {
-    /// A string, a whole number or a truth value, as text.
+    /// A string, an integer or a boolean, as text.
     Text(String),
-    /// A number that was written with a fraction or an exponent.
+    /// A number with a fraction or an exponent.
     Float(f64),
-    /// Nothing.
+    /// No value.
     Null,
-    /// A list, whose elements are not kept.
+    /// A list; its elements are not stored.
     List,
-    /// An object, whose fields are not kept.
+    /// An object; its fields are not stored.
     Object,
 }
 
-/// What the fields of a record make.
+/// The texts of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Text(String),
@@ -27,7 +27,7 @@ pub(super) enum Content {
     Labelled { text: String, label: Arc<str> },
 }
 
-/// A record with the line that it begins on.
+/// A record with the line that it starts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) line: usize,
@@ -36,7 +36,7 @@ pub(super) struct Record {
 }
 
 impl Content {
-    /// What the record is called in messages.
+    /// The name of the kind of record, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "text",
@@ -45,7 +45,7 @@ impl Content {
         }
     }
 
-    /// The field without which the record is no example, if it is empty.
+    /// The required field that is empty, if any.
     pub(super) fn empty_field(&self) -> Option<&'static str> {
         let empty = |text: &str| text.trim().is_empty();
         match self {
@@ -57,7 +57,7 @@ impl Content {
         }
     }
 
-    /// Bytes of its texts.
+    /// Number of bytes of its texts.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),

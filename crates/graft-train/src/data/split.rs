@@ -1,4 +1,4 @@
-//! Records to a data set: one kind, labels in order, three parts.
+//! Builds a data set from records: one kind, sorted labels, three splits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::collect::Collected;
 use super::dataset::{Dataset, Example, Kind, SplitName};
 use super::record::{Content, Record};
 
-/// Prompt around the text of labelled examples, unless the user or the set has another.
+/// Default prompt template of labelled examples.
 pub(super) const TEMPLATE: &str = "{text}\nLabel:";
 
-/// Makes a data set; `template` is used where the settings have none.
+/// Builds a data set; `template` is the default template.
 pub(super) fn dataset(
     name: &str,
     source_name: &str,
@@ -97,7 +97,7 @@ fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
     }
 }
 
-/// Puts labels that are all integers, or all `LABEL_` with one, in the order of the numbers: `2` before `10`.
+/// Sorts labels that are all integers, or all `LABEL_` and an integer, by number: `2` before `10`.
 fn in_numeric_order(labels: &mut [&Arc<str>]) {
     let number = |label: &str| label.strip_prefix("LABEL_").unwrap_or(label).parse::<i64>().ok();
     if labels.iter().all(|label| number(label).is_some()) {
@@ -105,8 +105,8 @@ fn in_numeric_order(labels: &mut [&Arc<str>]) {
     }
 }
 
-/// A backslash and an `n` in a template mean a line end: a cell's magic is one line. White space at its end would stand before the
-/// completion's own.
+/// The template of the settings, or the default. `\n` in it is a line end, because a magic is a
+/// single line. White space at the end is removed, because the completion starts with a space.
 fn chosen_template(settings: &Settings, default: &str) -> Result<String, DataError> {
     let template = settings
         .text(DATA, "template")
@@ -130,7 +130,8 @@ fn example(content: Content, dataset: &Dataset, numbers: &HashMap<String, usize>
     }
 }
 
-/// The part of each record: its own where the data has any, else drawn by the shares, the same for the same name and length.
+/// The split of each record: that of its `split` field if any record has one, otherwise drawn by
+/// the fractions in the settings, with the same result for the same name and number of records.
 fn splits(
     name: &str,
     records: &[Record],

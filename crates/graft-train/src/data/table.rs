@@ -4,13 +4,13 @@ use graft_protocol::{Cell, Table};
 
 use super::dataset::{Dataset, Example, Kind, SplitName};
 
-/// Characters of a text that a row shows.
+/// Most characters of a text in a row.
 const SHOWN: usize = 120;
-/// Labels that the footer counts.
+/// Most labels counted in the footer.
 const LABELS: usize = 50;
 
 impl Dataset {
-    /// The first `rows` examples of each part, and how many there are.
+    /// The first `rows` examples of each split, and their total numbers.
     pub fn table(&self, rows: usize) -> Table {
         let headers: &[&str] = match self.kind {
             Kind::Text => &["split", "text"],
@@ -70,7 +70,7 @@ impl Dataset {
 
 /// One line of at most [`SHOWN`] characters.
 fn shortened(text: &str) -> String {
-    // A text may be long: what is not shown is not looked at.
+    // A text may be long, so only its start is processed.
     let begin = text.char_indices().nth(8 * SHOWN).map_or(text, |(end, _)| &text[..end]);
     let line = begin.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN) {

@@ -131,8 +131,8 @@ impl RunFolder {
         ledger::read_ledger_until(&self.ledger_path(), is_stopped)
     }
 
-    /// Locks the run for this process until the lock is dropped. A training loop holds the lock
-    /// itself.
+    /// Locks the run for this process until the lock is dropped. [`crate::TrainingLoop`] locks
+    /// its run itself.
     ///
     /// # Errors
     /// [`TrainError::InUse`] when another process or session trains the run, and
