@@ -158,7 +158,7 @@ impl<'a> Encoder<'a> {
             return false;
         }
         let prefix = self.tokenizer.prefix().len();
-        // One token of the prompt stays, so that the first token of the completion has a prediction.
+        // One token of the prompt stays, so that the first token of the completion is predicted.
         let removable = sequences
             .iter()
             .map(|sequence| sequence.first)

@@ -9,22 +9,18 @@ mod checkpointing;
 mod counters;
 mod recording;
 mod setup;
+mod step;
 mod validation;
 
-use std::time::{Duration, Instant};
-
 use graft_nn::memory::Meter;
-use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord};
+use graft_protocol::{Event, RunEnded, RunOutcome};
 
 use crate::Result;
-use crate::batch::Batch;
 use crate::control::Control;
 use crate::device::device_of;
-use crate::gradient_norm::{check_finite, clip_factor, global_norm};
 use crate::job::TrainingJob;
 use crate::optimizer::Optimizer;
 use crate::runs::{Ledger, RunLock};
-use accumulation::LossAndGradients;
 use checkpointing::Saved;
 use counters::{Counters, Stopwatch};
 
@@ -38,8 +34,8 @@ type Emit<'e> = &'e mut dyn FnMut(Event);
 /// If the run fails before it has recorded anything, its folder is removed.
 ///
 /// # Errors
-/// [`NotFinite`](crate::TrainError::NotFinite) when the loss or a gradient is NaN or infinite (the parameters are
-/// then those of the last good step); errors of the model, the data and the files.
+/// [`NotFinite`](crate::TrainError::NotFinite) when the loss or a gradient is NaN or infinite (the
+/// parameters are then those of the last good step); errors of the model, the data and the files.
 pub fn fit(job: TrainingJob<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
     let folder = job.folder.clone();
     let meter = Meter::start(&device_of(job.model));
@@ -105,7 +101,8 @@ impl TrainingLoop<'_> {
     /// Saves a checkpoint and ends the run.
     ///
     /// # Errors
-    /// [`Io`](crate::TrainError::Io) when the checkpoint cannot be written; the run has then ended as failed.
+    /// [`Io`](crate::TrainError::Io) when the checkpoint cannot be written; the run has then ended
+    /// as failed.
     pub fn end(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {
         self.save().map_err(|error| self.failed(error, emit))?;
         self.ended(outcome, emit)
@@ -150,35 +147,6 @@ impl TrainingLoop<'_> {
             self.stopwatch.exclude(paused);
             self.meter = None;
         }
-    }
-
-    fn train_step(&mut self, emit: Emit<'_>) -> Result<()> {
-        let started = Instant::now();
-        let step = self.step() + 1;
-        let batches = self.micro_batches()?;
-        let LossAndGradients { loss, gradients } = self.accumulate(step, &batches)?;
-        let grad_norm = global_norm(&self.job.trainables, &gradients, step)?;
-        let lr = self.job.config.schedule().rate(step);
-        let clip = clip_factor(grad_norm, self.job.config.max_grad_norm);
-        self.optimizer.step(&gradients, lr, clip)?;
-        // Checked here, so that no checkpoint and no finished run contains NaN or infinity.
-        check_finite(&self.job.trainables, step)?;
-        if let Some(hook) = self.job.checkpoint.training_hook() {
-            let names = self.job.trainables.iter().map(|trainable| trainable.name.as_str());
-            hook.after_step(step, &names.zip(&gradients).collect())?;
-        }
-        let tokens: u64 = batches.iter().map(Batch::tokens).sum();
-        self.counters.step_done(step, batches.len(), tokens);
-        let seconds = started.elapsed().max(Duration::from_nanos(1)).as_secs_f64();
-        let record = StepRecord {
-            step,
-            loss,
-            lr,
-            grad_norm,
-            tokens_per_second: tokens as f64 / seconds,
-            elapsed_seconds: self.stopwatch.seconds(),
-        };
-        self.record(record, emit)
     }
 }
 

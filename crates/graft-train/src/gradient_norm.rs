@@ -73,7 +73,7 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
     if let (candle_core::Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
         (&*storage, layout.contiguous_offsets())
     {
-        // Partial sums are added in order, so that the number of threads does not change the result.
+        // Partial sums are added in order: the number of threads does not change the result.
         let pieces: Vec<f64> = values[start..end]
             .par_chunks(PIECE)
             .map(|piece| piece.iter().map(|g| f64::from(*g) * f64::from(*g)).sum())

@@ -21,6 +21,15 @@ pub enum Decay {
 /// ```
 /// Unlike in transformers, the first step has a learning rate above 0, so that it is not wasted.
 ///
+/// # Examples
+/// ```
+/// use graft_train::schedule::{Decay, Schedule};
+///
+/// let schedule = Schedule { peak: 1e-3, warmup: 2, steps: 6, decay: Decay::Linear };
+/// let rates: Vec<f64> = (1..=6).map(|step| schedule.rate(step)).collect();
+/// assert_eq!(rates[..3], [0.5e-3, 1e-3, 1e-3]);
+/// assert!(rates[5] < rates[4]);
+/// ```
 /// # Source
 /// Cosine decay: Loshchilov and Hutter 2017, arXiv:1608.03983
 #[derive(Clone, Copy, Debug, PartialEq)]

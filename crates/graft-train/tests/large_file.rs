@@ -1,4 +1,5 @@
-//! The memory that reading a large file takes. A test of its own process, since the peak is that of the process.
+//! The memory used to read a large file. The test needs its own process, because it measures the
+//! peak of the process.
 
 use std::io::Write;
 

@@ -3,6 +3,7 @@ use crate::data::Dataset;
 use crate::testing::{TinyLlama, config, job, labelled_data};
 use crate::{TrainConfig, TrainError};
 use graft_nn::{Model, Tensor, Trainable};
+use graft_protocol::StepRecord;
 use std::sync::Arc;
 use tempfile::TempDir;
 

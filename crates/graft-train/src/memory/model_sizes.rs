@@ -100,7 +100,7 @@ fn saved_by_adapters(model: &dyn Model) -> SavedActivations {
             }
         })
         .sum();
-    // A head that shares the weight of the embedding is not among the sites, but may have an adapter.
+    // A head that shares the weight of the embedding is not a site, but may have an adapter.
     let of_head: SavedActivations =
         model.tied_head().into_iter().map(Linear::saved_activations).sum();
     of_weights

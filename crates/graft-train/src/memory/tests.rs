@@ -45,7 +45,8 @@ fn every_part_is_counted_by_hand() {
     let shape = shape();
     let sizes = Sizes { stored_bytes: 2000, widened_bytes: 640, ..sizes_of(&shape) };
     let memory = Memory::predict(&sizes);
-    // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
+    // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors
+    // of C after them.
     let expected = Memory {
         weights: 2000 + 120,
         gradients: 120,
@@ -155,7 +156,8 @@ fn pieces_hold_gradients_of_their_own_beside_the_sums_of_those_before() {
     let shape = shape();
     let sizes = Sizes { rows: 8, tokens: 256, added: 100_000, ..sizes_of(&shape) };
     let temporary = |threads: usize| Memory::predict(&Sizes { threads, ..sizes }).temporary;
-    // Eight pieces: on two threads four each, of which sums of two, of one and the last are there; on eight threads each has its own.
+    // Eight pieces. On two threads, four each: the sum of two, the sum of one and the newest exist
+    // at the same time. On eight threads, each has its own.
     let gradient = 100_000 * 4;
     assert!(
         temporary(2) > 5 * gradient
@@ -181,7 +183,8 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
         Memory::predict(&sizes),
         "a small one changes nothing"
     );
-    // 144 of the block and three times C; then C of the states behind the blocks, C and twice V of each that is read.
+    // 144 of the block and three times C; then C of the states after the blocks, and C and twice V
+    // of each state that is read.
     let of = |positions: u64| (positions * 168).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
     assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
     // Five times F and four times C exist at the same time when nothing is saved.
@@ -204,7 +207,7 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
     let sizes = with(10_000, 0);
     let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
     assert!(
-        error.to_string().contains("a validation would take")
+        error.to_string().contains("validation needs")
             && error.hint().expect("a hint").contains("eval_every=0"),
         "{error}"
     );

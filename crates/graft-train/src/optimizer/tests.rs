@@ -19,7 +19,8 @@ fn close(found: &[f32], expected: &[f32]) {
     }
 }
 
-/// Figures of torch.optim.AdamW(lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1), worked out from its formula in 64-bit numbers.
+/// Values of `torch.optim.AdamW(lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)`, computed
+/// from its formula in 64-bit floats.
 #[test]
 fn two_steps_give_what_pytorch_gives() {
     let p = parameter("p", &[1.0, -2.0]);

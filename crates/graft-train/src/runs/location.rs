@@ -46,7 +46,7 @@ pub(super) fn make(base: &Path) -> std::io::Result<()> {
         && let Some(private) = base.parent().filter(|private| !private.exists())
     {
         sweep(private.parent().unwrap_or(private));
-        // Other users must not be able to read the folder or to prepare it: an existing one is refused.
+        // Other users must not be able to read or prepare the folder: an existing one is refused.
         fs::DirBuilder::new().mode(0o700).create(private)?;
         let alive = OpenOptions::new()
             .write(true)

@@ -34,7 +34,12 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing() {
     let saved = Checkpoint::save(run.path(), &progress(1), &trainables, &optimizer).expect("saves");
     let (others, mut optimizer) = setup(&[5.0, 6.0, 7.0]);
     let error = saved.restore(&others, &mut optimizer).expect_err("other shape");
-    assert!(error.to_string().contains("`lora_A.exp_avg` is [2], the parameter is [3]"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`lora_A.exp_avg` has shape [2], but the parameter has shape [3]"),
+        "{error}"
+    );
     assert_eq!(others[0].var.to_vec1::<f32>().expect("values"), [5.0, 6.0, 7.0]);
 }
 
