@@ -1,4 +1,4 @@
-//! Graft as a contender: its real training loop on a fixed micro-batch.
+//! Graft as a backend: its training loop on a fixed micro-batch.
 
 use std::time::Instant;
 
@@ -18,14 +18,14 @@ use crate::backend::Steps;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
-/// The same micro-batch over and over.
-struct Always<'a> {
+/// The same micro-batch in every step.
+struct FixedBatch<'a> {
     batch: Batch,
-    /// What is validated on after each step.
+    /// Data to validate on after each step.
     validation: Option<&'a Dataset>,
 }
 
-impl Always<'_> {
+impl FixedBatch<'_> {
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> graft_train::Result<Option<Evaluator<'e>>> {
         let request = Request {
             split: SplitName::Validation,
@@ -37,7 +37,7 @@ impl Always<'_> {
     }
 }
 
-impl BatchSource for Always<'_> {
+impl BatchSource for FixedBatch<'_> {
     fn micro_batch(&self, _position: u64) -> graft_train::Result<Batch> {
         Ok(self.batch.clone())
     }
@@ -54,7 +54,7 @@ impl BatchSource for Always<'_> {
     }
 }
 
-/// A token for each letter.
+/// A tokenizer with one token per byte.
 struct Letters;
 
 impl TokenEncoder for Letters {
@@ -90,7 +90,8 @@ impl TokenEncoder for Letters {
     }
 }
 
-/// Texts of some 120 letters with one of five labels, which begin differently: an evaluation scores each in a row of its own.
+/// Texts of about 120 letters with one of five labels that start differently, so that an evaluation
+/// scores each label in its own row.
 pub(crate) fn labelled() -> Result<Dataset> {
     let labels = ["north", "south", "east", "west", "centre"];
     let text = |n: usize| {
@@ -105,7 +106,7 @@ pub(crate) fn labelled() -> Result<Dataset> {
         .map_err(|source| BenchError::from(graft_train::TrainError::from(source)))
 }
 
-/// Trains, takes the time of each step from the ledger's own records, and gives what the ledger says of the memory.
+/// Trains, and returns the time of each step and the memory from the ledger.
 pub(crate) fn train(
     model: &dyn Model,
     trainables: Vec<Trainable>,
@@ -115,7 +116,7 @@ pub(crate) fn train(
     validated(model, trainables, scene, steps, None)
 }
 
-/// [`train`], validating on a data set after each step.
+/// [`train`], with a validation after each step.
 pub(crate) fn validated(
     model: &dyn Model,
     trainables: Vec<Trainable>,
@@ -123,8 +124,8 @@ pub(crate) fn validated(
     steps: usize,
     validation: Option<&Dataset>,
 ) -> Result<(Steps, MemoryUse)> {
-    let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
-    let source = Always { batch: scene.batch(), validation };
+    let place = tempfile::tempdir().map_err(BenchError::io("create a folder"))?;
+    let source = FixedBatch { batch: scene.batch(), validation };
     let settings = [
         ("warmup", 0),
         ("eval_every", i64::from(validation.is_some())),
@@ -137,9 +138,10 @@ pub(crate) fn validated(
     .with("schedule", Value::Text("constant".to_owned()));
     let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
     let folder = RunFolder::create(place.path(), "bench")?;
-    let (header, tokens) =
-        (RunHeader { run: folder.name(), ..RunHeader::default() }, source.batch.tokens() as f64);
-    let (mut each, mut first) = (Vec::new(), None);
+    let header = RunHeader { run: folder.name(), ..RunHeader::default() };
+    let tokens = source.batch.tokens() as f64;
+    let mut each = Vec::new();
+    let mut first = None;
     let largest = source
         .evaluator(model)?
         .map(|evaluator| evaluator.largest_pass())

@@ -1,5 +1,8 @@
-//! `graft-bench train` measures training beside its peers, `curves` how it grows with the sizes, `methods` every method beside LoRA, `gpu` a step
-//! on a card; `step` and `method` are one of them alone. `cargo xtask bench` calls it.
+//! `graft-bench`: benchmarks of training, called by `cargo xtask bench`.
+//!
+//! * `train` compares Graft with other backends, `curves` varies the sizes, `methods` compares
+//!   fine-tuning methods, `gpu` measures a step on a GPU.
+//! * `step` and `method` run a single measurement in this process.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +15,7 @@ use graft_bench::schedule::{self, Limits, Plan};
 use graft_bench::workload::{Place, Scene, Shape, Work};
 use graft_bench::{BenchError, Result, gpu, methods, products, table};
 
-/// Measures training.
+/// Benchmarks of training.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -21,96 +24,96 @@ struct Arguments {
 
 #[derive(Clone, Subcommand)]
 enum Task {
-    /// All contenders in turn, and a table.
+    /// Compare all backends.
     Train {
-        /// Sizes of model and batch; without it each that the work is measured on, one after the other.
+        /// Sizes of model and batch (default: all that the work is measured on).
         #[arg(long)]
         shape: Option<Shape>,
-        /// What is trained; without it each, one after the other.
+        /// What is trained (default: each).
         #[arg(long)]
         work: Option<Work>,
-        /// Where the table of all ratios goes, as Markdown.
+        /// Write the summary to this Markdown file.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// How often each contender starts.
+        /// Number of starts of each backend.
         #[arg(long, default_value_t = 2)]
         rounds: usize,
         /// Steps of each start.
         #[arg(long, default_value_t = 10)]
         steps: usize,
-        /// Steps of each start that do not count.
+        /// First steps of each start that are not counted.
         #[arg(long, default_value_t = 2)]
         warm_up: usize,
-        /// A Python with torch, transformers and peft, which joins in.
+        /// A Python with torch, transformers and peft, as another backend.
         #[arg(long)]
         python: Option<PathBuf>,
     },
-    /// Every method beside plain LoRA and the frozen base, and a table.
+    /// Compare every method with plain LoRA and the frozen base model.
     Methods {
         /// Sizes of model and batch.
         #[arg(long, default_value = "tiny")]
         shape: Shape,
-        /// How often each method starts.
+        /// Number of starts of each method.
         #[arg(long, default_value_t = 2)]
         rounds: usize,
         /// Steps of each start.
         #[arg(long, default_value_t = 8)]
         steps: usize,
-        /// Steps of each start that do not count.
+        /// First steps of each start that are not counted.
         #[arg(long, default_value_t = 2)]
         warm_up: usize,
     },
-    /// Curves over length, batch and rank, and rows by instruction set and threads: tables and a figure.
+    /// Vary length, batch size, rank, instruction set and threads.
     Curves {
         /// The model whose sizes vary.
         #[arg(long, default_value = "tiny")]
         shape: Shape,
-        /// How often each contender starts.
+        /// Number of starts of each backend.
         #[arg(long, default_value_t = 1)]
         rounds: usize,
         /// Steps of each start.
         #[arg(long, default_value_t = 8)]
         steps: usize,
-        /// Steps of each start that do not count.
+        /// First steps of each start that are not counted.
         #[arg(long, default_value_t = 2)]
         warm_up: usize,
-        /// A Python with torch, transformers and peft, which joins in.
+        /// A Python with torch, transformers and peft, as another backend.
         #[arg(long)]
         python: Option<PathBuf>,
         /// Folder for `curves.md` and `curves.svg`.
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// A step on an NVIDIA card beside PyTorch with HF PEFT, and a table.
+    /// Compare a step on an NVIDIA GPU with PyTorch and Hugging Face PEFT.
     Gpu {
         /// The model.
         #[arg(long, default_value = "llama-1b")]
         shape: Shape,
-        /// B.
+        /// B: rows of the batch.
         #[arg(long)]
         rows: Option<usize>,
-        /// Rank of the adapters on all linear maps.
+        /// Rank of the adapters on all linear layers.
         #[arg(long, default_value_t = 16)]
         rank: usize,
-        /// How often each contender starts.
+        /// Number of starts of each backend.
         #[arg(long, default_value_t = 2)]
         rounds: usize,
         /// Steps of each start.
         #[arg(long, default_value_t = 18)]
         steps: usize,
-        /// Steps of each start that do not count.
+        /// First steps of each start that are not counted.
         #[arg(long, default_value_t = 3)]
         warm_up: usize,
-        /// A Python with torch for CUDA, transformers and peft, which joins in.
+        /// A Python with torch for CUDA, transformers and peft, as another backend.
         #[arg(long)]
         python: Option<PathBuf>,
-        /// Where the table goes, as Markdown.
+        /// Write the table to this Markdown file.
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// One method; its costs as JSON.
+    /// Measure one method and print its costs as JSON.
     Method {
-        /// Its verb, or `frozen`.
+        /// Verb of the method, or `frozen`.
         verb: String,
         /// Sizes of model and batch.
         #[arg(long)]
@@ -118,30 +121,30 @@ enum Task {
         /// Steps.
         #[arg(long)]
         steps: usize,
-        /// Small steps, each with a validation behind it.
+        /// Use small steps, each followed by a validation.
         #[arg(long)]
         validated: bool,
     },
-    /// One contender; its figures as JSON.
+    /// Measure one backend and print its measurements as JSON.
     Step {
-        /// Which.
-        contender: Backend,
+        /// The backend.
+        backend: Backend,
         /// Sizes of model and batch.
         #[arg(long)]
         shape: Shape,
         /// What is trained.
         #[arg(long, default_value = "lora")]
         work: Work,
-        /// B; without it the usual size, as the next two.
+        /// B: rows of the batch (default: the usual size).
         #[arg(long)]
         rows: Option<usize>,
-        /// T.
+        /// T: tokens of a row (default: the usual size).
         #[arg(long)]
         tokens: Option<usize>,
-        /// Rank of the adapters.
+        /// Rank of the adapters (default: the usual rank).
         #[arg(long)]
         rank: Option<usize>,
-        /// Where the model lies.
+        /// Device of the model.
         #[arg(long, default_value = "cpu")]
         device: Place,
         /// Steps.
@@ -150,7 +153,8 @@ enum Task {
     },
 }
 
-/// What is measured when nothing is named: the works on the smallest model, and the commonest of them on the others.
+/// The default measurements: all kinds of work on the smallest model, and the most common ones on the
+/// others.
 const PROGRAM: &[(Shape, Work)] = &[
     (Shape::Tiny, Work::Lora),
     (Shape::Tiny, Work::Checkpointed),
@@ -165,15 +169,14 @@ const PROGRAM: &[(Shape, Work)] = &[
     (Shape::Bert, Work::Lora),
 ];
 
-/// Backward passes walk long graphs of operations recursively.
+/// Stack size: the backward pass recurses along the graph of operations.
 const STACK: usize = 64 << 20;
 
 fn main() -> ExitCode {
     let began = Instant::now();
     let task = Arguments::parse().task;
-    // Peers run as their users run them; only Graft tunes the process.
-    let is_graft =
-        matches!(task, Task::Step { contender: Backend::Graft, .. } | Task::Method { .. });
+    // Only Graft tunes the process; other backends run with their defaults.
+    let is_graft = matches!(task, Task::Step { backend: Backend::Graft, .. } | Task::Method { .. });
     if is_graft {
         graft_nn::tune_process();
     }
@@ -188,7 +191,7 @@ fn main() -> ExitCode {
     match job
         .expect("invariant: a process may start a thread")
         .join()
-        .expect("invariant: the contenders do not panic")
+        .expect("invariant: the backends do not panic")
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -200,7 +203,7 @@ fn main() -> ExitCode {
 
 fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
-        Task::Step { contender, shape, work, rows, tokens, rank, device: place, steps } => {
+        Task::Step { backend, shape, work, rows, tokens, rank, device: place, steps } => {
             let usual = Scene::new(shape, work);
             let scene = Scene {
                 rows: rows.unwrap_or(usual.rows),
@@ -209,7 +212,7 @@ fn perform(task: Task, began: Instant) -> Result<()> {
                 place,
                 ..usual
             };
-            let figures = contender.run(&scene, steps, began)?;
+            let figures = backend.run(&scene, steps, began)?;
             println!(
                 "{}",
                 serde_json::to_string(&figures).expect("invariant: figures are plain data")
@@ -253,7 +256,7 @@ fn perform(task: Task, began: Instant) -> Result<()> {
                 shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other)
             };
             let mut program: Vec<_> = PROGRAM.iter().filter(asked).copied().collect();
-            // What is named is measured though it is not on the list.
+            // A named combination is measured even if it is not on the list.
             program.extend(shape.zip(work).filter(|named| !program.contains(named)));
             let mut all = Vec::new();
             for (shape, work) in program {
