@@ -23,7 +23,7 @@ pub enum BenchError {
         #[from]
         source: graft_nn::NnError,
     },
-    /// There is no NVIDIA GPU.
+    /// No NVIDIA GPU was found.
     #[error("no NVIDIA GPU found: `nvidia-smi` {output}")]
     NoGpu {
         /// The problem with `nvidia-smi`, or the first line of its output.

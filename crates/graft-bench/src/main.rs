@@ -153,8 +153,8 @@ enum Task {
     },
 }
 
-/// The default measurements: all kinds of work on the smallest model, and the most common ones on the
-/// others.
+/// The default measurements: all kinds of work on the smallest model, and the most common ones on
+/// the others.
 const PROGRAM: &[(Shape, Work)] = &[
     (Shape::Tiny, Work::Lora),
     (Shape::Tiny, Work::Checkpointed),

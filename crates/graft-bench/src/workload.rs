@@ -34,7 +34,8 @@ pub enum Shape {
     Gpt2,
     /// BERT base as a classifier of 7 labels: C 768, 12 layers, 109 million parameters; B 8, T 128.
     Bert,
-    /// Llama 3.2 1B: C 2,048, F 8,192, 16 layers, 32 heads over 8, V 128,256, 1.24 billion parameters in bf16; B 1, T 1,024.
+    /// Llama 3.2 1B: C 2,048, F 8,192, 16 layers, 32 heads over 8, V 128,256, 1.24 billion
+    /// parameters in bf16; B 1, T 1,024.
     #[value(name = "llama-1b")]
     Llama1b,
 }

@@ -1,4 +1,4 @@
-//! Bits per byte of the model and of counting models, on three kinds of held-out text.
+//! Bits per byte of the model and of count-based models, on three kinds of held-out text.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::held_out::Text;
 use crate::ngram::NGram;
 use crate::vocabulary::VOCABULARY;
 
-/// The books that describe libraries item by item; the others are prose.
+/// Books that document a library item by item; the others are prose.
 const LIBRARIES: &[&str] = &["std", "core", "alloc", "proc_macro", "test"];
 
 /// Bits per byte on one kind of text.
