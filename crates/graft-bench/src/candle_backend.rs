@@ -58,7 +58,8 @@ impl PlainLlama {
             weights.insert(path, parameter.tensor());
         }
         let config = scene.shape.config();
-        let (length, half) = (scene.tokens, config.head_dim / 2);
+        let length = scene.tokens;
+        let half = config.head_dim / 2;
         let frequency = |index: usize| {
             config.rope_theta.powf(-(2.0 * index as f64) / config.head_dim as f64) as f32
         };
@@ -134,7 +135,8 @@ pub(crate) fn train(
         variables,
         ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() },
     )?;
-    let (mut each, mut first) = (Vec::new(), None);
+    let mut each = Vec::new();
+    let mut first = None;
     for _ in 0..steps {
         let began = Instant::now();
         let loss = plain.loss(&ids)?;

@@ -93,7 +93,8 @@ pub fn run(sweep: &Sweep, report: &mut dyn FnMut(&str)) -> Result<(String, Strin
             report,
         )
     };
-    let (name, steps) = (sweep.shape.name(), sweep.steps.saturating_sub(sweep.warm_up));
+    let name = sweep.shape.name();
+    let steps = sweep.steps.saturating_sub(sweep.warm_up);
     let mut page = format!(
         "Measured on {}, {}: LoRA on all linear layers of `{name}`, medians of {steps} steps in each of {}.\n",
         machine(),
@@ -180,8 +181,9 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
             })
         };
         let series = names.into_iter().filter_map(line).collect();
-        let (title, x_label, y_label) =
-            (format!("{title}, {}", curve.fixed), curve.axis.to_owned(), y_label.to_owned());
+        let title = format!("{title}, {}", curve.fixed);
+        let x_label = curve.axis.to_owned();
+        let y_label = y_label.to_owned();
         Chart {
             title,
             x_label,
@@ -204,8 +206,10 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
 
 /// One figure with a row per curve, time on the left and memory on the right.
 fn grid(rows: &[[Chart; 2]]) -> String {
-    let (width, height) = (FIGURE_SIZE.0 as usize, FIGURE_SIZE.1 as usize);
-    let (wide, high) = (2 * width, height * rows.len());
+    let width = FIGURE_SIZE.0 as usize;
+    let height = FIGURE_SIZE.1 as usize;
+    let wide = 2 * width;
+    let high = height * rows.len();
     let mut figure = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide}\" height=\"{high}\" viewBox=\"0 0 {wide} {high}\">"
     );

@@ -95,7 +95,8 @@ impl Meter {
             .stderr(Stdio::null());
         let mut watcher = watch.spawn().map_err(BenchError::io("measure the GPU memory"))?;
         let peak = Arc::new(AtomicU64::new(before));
-        let (lines, seen) = (watcher.stdout.take(), Arc::clone(&peak));
+        let lines = watcher.stdout.take();
+        let seen = Arc::clone(&peak);
         let reader = std::thread::spawn(move || {
             for line in lines
                 .into_iter()

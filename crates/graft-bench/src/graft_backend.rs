@@ -126,17 +126,7 @@ pub(crate) fn validated(
 ) -> Result<(Steps, MemoryUse)> {
     let place = tempfile::tempdir().map_err(BenchError::io("create a folder"))?;
     let source = FixedBatch { batch: scene.batch(), validation };
-    let settings = [
-        ("warmup", 0),
-        ("eval_every", i64::from(validation.is_some())),
-        ("save_every", 0),
-        ("steps", steps as i64),
-    ]
-    .into_iter()
-    .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
-    .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
-    .with("schedule", Value::Text("constant".to_owned()));
-    let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
+    let config = config(scene, steps, validation.is_some());
     let folder = RunFolder::create(place.path(), "bench")?;
     let header = RunHeader { run: folder.name(), ..RunHeader::default() };
     let tokens = source.batch.tokens() as f64;
@@ -170,4 +160,19 @@ pub(crate) fn validated(
     })?;
     let memory = ended.memory.unwrap_or(MemoryUse { predicted, taken: None });
     Ok((Steps { each, first: first.unwrap_or_else(Instant::now) }, memory))
+}
+
+/// Training settings: a constant learning rate without warm-up and periodic checkpoints.
+fn config(scene: &Scene, steps: usize, validates: bool) -> TrainConfig {
+    let settings = [
+        ("warmup", 0),
+        ("eval_every", i64::from(validates)),
+        ("save_every", 0),
+        ("steps", steps as i64),
+    ]
+    .into_iter()
+    .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
+    .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
+    .with("schedule", Value::Text("constant".to_owned()));
+    TrainConfig::from_settings(&settings, LEARNING_RATE, 1)
 }

@@ -106,11 +106,12 @@ pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = adapter(&model, verb, shape)?;
-    let (data, scene) =
-        (graft_backend::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
+    let data = graft_backend::labelled()?;
+    let scene = Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) };
     let (_, memory) =
         graft_backend::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
-    let (forward_milliseconds, step_milliseconds) = (Vec::new(), Vec::new());
+    let forward_milliseconds = Vec::new();
+    let step_milliseconds = Vec::new();
     Ok(Costs {
         forward_milliseconds,
         step_milliseconds,
@@ -143,7 +144,8 @@ fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
 }
 
 fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {
-    let (rows, length) = (shape.rows(), shape.tokens());
+    let rows = shape.rows();
+    let length = shape.tokens();
     let vocab = shape.config().vocab_size;
     let ids: Vec<u32> = (0..rows * length).map(|place| ((place * 7919) % vocab) as u32).collect();
     let ids = Tensor::from_vec(ids, (rows, length), &Device::Cpu)?; // (B, T)

@@ -24,10 +24,8 @@ pub fn rate() -> Result<f64> {
     let device = Device::Cpu;
     let mut best = 0f64;
     for &[rows, inner, columns] in SIZES {
-        let (a, b) = (
-            Tensor::rand(-1f32, 1f32, (rows, inner), &device)?,
-            Tensor::rand(-1f32, 1f32, (inner, columns), &device)?,
-        );
+        let a = Tensor::rand(-1f32, 1f32, (rows, inner), &device)?;
+        let b = Tensor::rand(-1f32, 1f32, (inner, columns), &device)?;
         for _ in 0..TIMES {
             let began = Instant::now();
             std::hint::black_box(a.matmul(&b)?);
@@ -102,7 +100,8 @@ mod tests {
     #[test]
     fn the_operations_of_a_step_are_those_counted_by_hand() {
         // C = H D = K D = 256, F = 688, 4 layers, V = 2,048, N = 8 x 128 = 1,024, r = 8.
-        let (layer, head) = (4.0 * 256.0 * 256.0 + 3.0 * 256.0 * 688.0, 2048.0 * 256.0);
+        let layer = 4.0 * 256.0 * 256.0 + 3.0 * 256.0 * 688.0;
+        let head = 2048.0 * 256.0;
         let attention = 7.0 * 4.0 * 8.0 * 128.0 * 128.0 * 256.0;
         let factors = 6.0 * 1024.0 * 8.0 * 4.0 * (4.0 * 512.0 + 3.0 * 944.0);
         let first = 2.0 * 1024.0 * 3.0 * 256.0 * 256.0;

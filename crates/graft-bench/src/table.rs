@@ -66,41 +66,44 @@ pub fn summary(all: &[Row]) -> String {
         first.steps.saturating_sub(first.warm_up),
         first.rounds,
     );
-    for Row { plan, measured, rate } in all {
-        let of = |name: &str| measured.iter().find(|backend| backend.name == name);
-        let Some(ours) = of("graft") else { continue };
-        let step = ours.step_milliseconds(plan.warm_up);
-        let megabytes = |backend: &Measured| backend.peak_bytes().map(|bytes| bytes as f64 / 1e6);
-        let shown = |value: Option<f64>, digits: usize| {
-            value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
-        };
-        let peft = of("peft");
-        let (peer_step, peer_memory) =
-            (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
-        let first =
-            peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
-        let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
-        let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
-        let cells = [
-            shown(Some(step), 1),
-            shown(peer_step, 1),
-            shown(peer_step.map(|peer| step / peer), 2),
-            shown(megabytes(ours), 0),
-            shown(peer_memory, 0),
-            shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
-            shown(first, 2),
-            shown(candle, 2),
-            shown(products.map(|products| products / step), 2),
-            shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
-        ];
-        page.push_str(&format!(
-            "| {} | {} | {} |\n",
-            plan.scene.shape.name(),
-            plan.scene.work.name(),
-            cells.join(" | ")
-        ));
-    }
+    all.iter().filter_map(summary_row).for_each(|row| page.push_str(&row));
     page
+}
+
+/// The row of a measurement in the summary; `None` without Graft's measurements.
+fn summary_row(row: &Row) -> Option<String> {
+    let Row { plan, measured, rate } = row;
+    let of = |name: &str| measured.iter().find(|backend| backend.name == name);
+    let ours = of("graft")?;
+    let step = ours.step_milliseconds(plan.warm_up);
+    let megabytes = |backend: &Measured| backend.peak_bytes().map(|bytes| bytes as f64 / 1e6);
+    let shown = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let peft = of("peft");
+    let peer_step = peft.map(|peft| peft.step_milliseconds(plan.warm_up));
+    let peer_memory = peft.and_then(megabytes);
+    let first = peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
+    let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
+    let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
+    let cells = [
+        shown(Some(step), 1),
+        shown(peer_step, 1),
+        shown(peer_step.map(|peer| step / peer), 2),
+        shown(megabytes(ours), 0),
+        shown(peer_memory, 0),
+        shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
+        shown(first, 2),
+        shown(candle, 2),
+        shown(products.map(|products| products / step), 2),
+        shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
+    ];
+    Some(format!(
+        "| {} | {} | {} |\n",
+        plan.scene.shape.name(),
+        plan.scene.work.name(),
+        cells.join(" | ")
+    ))
 }
 
 /// The name of the CPU.

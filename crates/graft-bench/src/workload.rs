@@ -273,7 +273,8 @@ impl Scene {
     /// The micro-batch of every step: rows of full length in which every token except the first is
     /// a label, or which have one class each.
     pub fn batch(&self) -> Batch {
-        let (length, vocab) = (self.tokens, self.shape.vocab());
+        let length = self.tokens;
+        let vocab = self.shape.vocab();
         // The Python backend computes the same ids.
         let id = |place: usize| ((place * 7919 + place * place * 31) % vocab) as u32;
         let rows: Vec<Encoded> = (0..self.rows)

@@ -132,7 +132,8 @@ fn rust_docs(pages: &[Page]) -> Vec<Record> {
 
 /// Cuts a page between its blocks.
 fn passages(page: &Page) -> Vec<Record> {
-    let (mut records, mut text) = (Vec::new(), String::new());
+    let mut records = Vec::new();
+    let mut text = String::new();
     for block in &page.blocks {
         let next = block.text();
         if !text.is_empty() && text.len() + next.len() > PASSAGE_LENGTH {

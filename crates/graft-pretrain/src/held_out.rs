@@ -86,9 +86,11 @@ impl Text {
 
 /// The windows of a page. Only tokens that no earlier window has counted have labels.
 fn overlapping(page: &[u32]) -> Vec<Encoded> {
-    let (length, step) = (LONG.0 - 1, LONG.0 / 2);
+    let length = LONG.0 - 1;
+    let step = LONG.0 / 2;
     let mut windows = Vec::new();
-    let (mut start, mut counted) = (0, 0);
+    let mut start = 0;
+    let mut counted = 0;
     while counted < page.len() {
         let end = (start + length).min(page.len());
         let mut next = window(&page[start..end]);

@@ -91,7 +91,8 @@ impl Order {
             entry.1 += 1;
         }
         let having = |wanted| counts.values().filter(|count| **count == wanted).count() as f64;
-        let (once, twice) = (having(1), having(2));
+        let once = having(1);
+        let twice = having(2);
         let discount = if once > 0.0 { once / (once + 2.0 * twice) } else { 0.5 };
         Self { counts, histories, discount }
     }

@@ -54,17 +54,7 @@ pub fn train(paths: &Paths) -> Result<String> {
             keeps_best: false,
             predicted_memory: None,
         };
-        let mut exported = Instant::now();
-        let mut emit = |event: Event| {
-            report(&event);
-            if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY
-            {
-                exported = Instant::now();
-                if let Err(error) = export(&model, &tokenizer, &paths.model) {
-                    eprintln!("the model could not be exported: {error}");
-                }
-            }
-        };
+        let mut emit = exporter(&model, &tokenizer, &paths.model);
         let ended = if resumes {
             graft_train::resume(job, &Control::new(), &mut emit)
         } else {
@@ -79,6 +69,24 @@ pub fn train(paths: &Paths) -> Result<String> {
         export(&model, &tokenizer, &paths.model)?;
     }
     Ok(summaries.join("\n"))
+}
+
+/// Prints the events of a run, and exports the model after a validation every few minutes.
+fn exporter<'a>(
+    model: &'a dyn Model,
+    tokenizer: &'a Tokenizer,
+    folder: &'a Path,
+) -> impl FnMut(Event) + 'a {
+    let mut exported = Instant::now();
+    move |event: Event| {
+        report(&event);
+        if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
+            exported = Instant::now();
+            if let Err(error) = export(model, tokenizer, folder) {
+                eprintln!("could not export the model: {error}");
+            }
+        }
+    }
 }
 
 /// Name of a cycle's folder in the work folder.

@@ -67,7 +67,8 @@ impl Stream {
     /// its own offset.
     fn start(&self, number: u64, text: usize) -> usize {
         let per_epoch = (self.train.len() / text - 1) as u64;
-        let (epoch, index) = (number / per_epoch, number % per_epoch);
+        let epoch = number / per_epoch;
+        let index = number % per_epoch;
         let mut order: Vec<u32> = (0..per_epoch as u32).collect();
         let mut stream = self.rng.indexed("windows", "pretrain", epoch);
         let offset = stream.below(text as u64) as usize;
@@ -98,7 +99,8 @@ impl BatchSource for Stream {
         model: &dyn Model,
         control: &Control,
     ) -> graft_train::Result<Option<Validation>> {
-        let (mut sum, mut count) = (0.0, 0);
+        let mut sum = 0.0;
+        let mut count = 0;
         for windows in self.validation.chunks(LONG.1) {
             if control.is_stopped() {
                 return Ok(None);

@@ -42,8 +42,8 @@ pub(super) fn measure(
     tokenizer: &Tokenizer,
     model: &dyn Model,
 ) -> Result<Vec<Figures>> {
-    let (unigram, five_gram) =
-        (NGram::train(train, 1, VOCABULARY), NGram::train(train, 5, VOCABULARY));
+    let unigram = NGram::train(train, 1, VOCABULARY);
+    let five_gram = NGram::train(train, 5, VOCABULARY);
     let byte_five_gram = NGram::train(&train_bytes(all), 5, 256);
     let test = |wanted: fn(&str) -> bool| {
         all.iter()

@@ -148,7 +148,8 @@ fn with_batch_size(
     if settings.text(TRAIN, "batch").as_deref() != Some(AUTO) {
         return Ok(settings.clone());
     }
-    let (base, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    let base = model.loaded.model.as_ref();
+    let tokenizer = model.loaded.tokenizer.as_ref();
     let config =
         TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
     let found =
@@ -211,7 +212,8 @@ fn with_smaller_rate(failure: Failure, setup: &TrainingSetup, train: &Settings) 
 
 /// Records the origin of the adapter's weights after a run, whatever its outcome.
 fn record_weights_origin(setup: &TrainingSetup, result: &Result<RunEnded, Failure>) {
-    let (attached, run) = (&setup.attached, setup.folder.name());
+    let attached = &setup.attached;
+    let run = setup.folder.name();
     if let Ok(ended) = result {
         return attached.set_start(Start::Run { run, step: ended.step });
     }
