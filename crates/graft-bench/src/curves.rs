@@ -8,8 +8,8 @@ use graft_protocol::{Chart, Series, SeriesStyle, chart::NonFinite};
 use graft_render::{FIGURE_SIZE, chart_svg};
 
 use crate::Result;
+use crate::environment::{day, machine};
 use crate::schedule::{self, Limits, Measured, Plan};
-use crate::table::{day, machine};
 use crate::workload::{Scene, Shape, Work};
 
 /// The settings of all measurements.

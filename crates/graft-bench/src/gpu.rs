@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use crate::backend::{Backend, Figures};
 use crate::schedule::{Measured, Plan, command, figures};
-use crate::{BenchError, Result, table};
+use crate::{BenchError, Result, environment, table};
 
 /// Runs the plan on the GPU; `report` receives a line at each start. Returns a page with the
 /// backends and their ratio.
@@ -50,7 +50,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<String> {
 fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
     format!(
         "On {name}, {}, B {}, T {}, r {}; memory is GPU memory above that in use before the start.\n\n{}\n",
-        table::day(),
+        environment::day(),
         plan.scene.rows,
         plan.scene.tokens,
         plan.scene.rank,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use graft_nn::{Model, TokenEncoder, Trainable};
+use graft_nn::{Model, Trainable};
 use graft_protocol::{Event, MemoryUse};
 use graft_spec::{Settings, Value};
 use graft_train::batch::Batch;
@@ -15,6 +15,7 @@ use graft_train::{
 };
 
 use crate::backend::Steps;
+use crate::byte_tokenizer::ByteTokenizer;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
@@ -33,7 +34,7 @@ impl FixedBatch<'_> {
             batch: VALIDATION_BATCH,
             max_length: None,
         };
-        self.validation.map(|data| Evaluator::new(model, &Letters, data, request)).transpose()
+        self.validation.map(|data| Evaluator::new(model, &ByteTokenizer, data, request)).transpose()
     }
 }
 
@@ -51,42 +52,6 @@ impl BatchSource for FixedBatch<'_> {
         evaluator
             .run(control, &mut |_, _| {})
             .map(|found| Some(Validation { loss: found.loss, accuracy: found.accuracy }))
-    }
-}
-
-/// A tokenizer with one token per byte.
-struct Letters;
-
-impl TokenEncoder for Letters {
-    fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn encode_with_offsets(
-        &self,
-        text: &str,
-    ) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
-        Ok(text.bytes().enumerate().map(|(at, byte)| (u32::from(byte), at..at + 1)).collect())
-    }
-
-    fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
-        Ok(ids.iter().filter_map(|id| char::from_u32(*id)).collect())
-    }
-
-    fn bos(&self) -> Option<u32> {
-        None
-    }
-
-    fn eos(&self) -> Option<u32> {
-        Some(0)
-    }
-
-    fn vocab(&self) -> usize {
-        256
-    }
-
-    fn token(&self, id: u32) -> String {
-        self.decode(&[id]).unwrap_or_default()
     }
 }
 

@@ -23,7 +23,9 @@ pub mod schedule;
 pub mod table;
 pub mod workload;
 
+mod byte_tokenizer;
 mod candle_backend;
+mod environment;
 mod error;
 mod graft_backend;
 mod peak;
