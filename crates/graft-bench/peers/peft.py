@@ -1,4 +1,4 @@
-"""A fine-tuning step in PyTorch with HF PEFT: a contender of graft-bench. Prints its figures as one line of JSON."""
+"""A fine-tuning step in PyTorch with HF PEFT: a backend of graft-bench. Prints its measurements as one line of JSON."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ def llama(hidden, ffn, layers, heads, vocab, tokens, kv_heads=None, tied=False):
 
 
 def gpt2():
-    # Without dropout, as the others.
+    # Without dropout, like the other backends.
     return GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, use_cache=False))
 
 
@@ -50,7 +50,7 @@ is_classifier = arguments.shape == "bert"
 task = "SEQ_CLS" if is_classifier else "CAUSAL_LM"
 
 torch.manual_seed(1)
-# On a card weights are made there; PEFT keeps the adapters of a bf16 base in 32 bits, as the other contender does.
+# Weights are created on the device; PEFT keeps the adapters of a bf16 base in 32 bits, as Graft does.
 torch.set_default_device(arguments.device)
 torch.set_default_dtype(torch.bfloat16 if arguments.shape == "llama-1b" else torch.float32)
 model = make(tokens)
@@ -80,7 +80,7 @@ for _ in range(arguments.steps):
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    losses.append(loss.item())  # waits for a card
+    losses.append(loss.item())  # waits for the GPU
     step_milliseconds.append(1e3 * (time.perf_counter() - start))
     first = first or 1e3 * (time.perf_counter() - began)
 

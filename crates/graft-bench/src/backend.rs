@@ -1,4 +1,4 @@
-//! Who takes part, and the figures each prints.
+//! The backends, and the measurements that each prints.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::workload::Scene;
 use crate::{Result, candle_backend, graft_backend, peak};
 
-/// A contender that this binary holds.
+/// A backend in this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// Graft's own loop: ledger, clipping, checks and all.
+    /// Graft's training loop, with ledger, clipping and checks.
     Graft,
-    /// candle's operations that have a gradient, candle's AdamW and candle's defaults: a Llama with LoRA on all linear maps.
+    /// candle's differentiable operations, AdamW and defaults: a Llama with LoRA on all linear
+    /// layers.
     Candle,
 }
 
-/// What a contender prints as one line of JSON.
+/// The measurements of a backend, which it prints as one line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Milliseconds of each step, warm-up included.
@@ -30,7 +31,7 @@ pub struct Figures {
     pub losses: Vec<f64>,
     /// Milliseconds from the start of the process to the end of the first step.
     pub first_step_milliseconds: f64,
-    /// What the training took beside the model, as Graft's ledger has it.
+    /// Memory on top of the model, as in Graft's ledger.
     #[serde(default)]
     pub memory: Option<MemoryUse>,
     /// Peak resident memory of the process.
@@ -38,7 +39,7 @@ pub struct Figures {
 }
 
 impl Backend {
-    /// Its name on the command line.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Graft => "graft",
@@ -46,15 +47,15 @@ impl Backend {
         }
     }
 
-    /// Trains that many steps. `began` is when the process started.
+    /// Trains for that many steps. `began` is the start of the process.
     ///
     /// # Errors
-    /// Those of model, adapter and training.
+    /// Errors of the model, the adapter and the training.
     pub fn run(self, scene: &Scene, steps: usize, began: Instant) -> Result<Figures> {
         let (model, adapter) = model(scene)?;
         let trainables = adapter.trainables();
-        // Graft's training measures its own peak, and for that sets the process's back.
-        let made_bytes = peak::resident_bytes();
+        // Graft's training resets the peak of the process to measure its own.
+        let model_bytes = peak::resident_bytes();
         let (steps, memory) = match self {
             Self::Graft => graft_backend::train(&*model, trainables, scene, steps)
                 .map(|(steps, memory)| (steps, Some(memory)))?,
@@ -67,28 +68,28 @@ impl Backend {
             losses,
             first_step_milliseconds,
             memory,
-            peak_bytes: peak::resident_bytes().max(made_bytes),
+            peak_bytes: peak::resident_bytes().max(model_bytes),
         })
     }
 }
 
-/// The steps of one training.
+/// The steps of one training run.
 pub(crate) struct Steps {
-    /// (milliseconds, loss)
+    /// Milliseconds and loss of each step.
     pub(crate) each: Vec<(f64, f64)>,
-    /// When the first had ended.
+    /// The end of the first step.
     pub(crate) first: Instant,
 }
 
 impl Steps {
-    /// Milliseconds, losses, and when the first step had ended.
+    /// Milliseconds and losses of the steps, and the end of the first one.
     pub(crate) fn columns(self) -> (Vec<f64>, Vec<f64>, Instant) {
         let (milliseconds, losses) = self.each.into_iter().unzip();
         (milliseconds, losses, self.first)
     }
 }
 
-/// The model with what is trained in it.
+/// The model with its adapter.
 pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
     let model = scene.model()?;
     let (verb, settings) = scene.method();
@@ -96,7 +97,7 @@ pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
     Ok((model, adapter))
 }
 
-/// The trained matrix of a layer: `part` is `lora_A` or `lora_B`.
+/// The trained matrix `part` of a layer, `lora_A` or `lora_B`.
 pub(crate) fn part<'a>(
     trainables: &'a [Trainable],
     path: &str,

@@ -1,6 +1,8 @@
-//! Plain candle as a contender: the Llama written with candle's own differentiable operations, as its users write one.
+//! Plain candle as a backend: a Llama written with candle's own differentiable operations, as users
+//! of candle write one.
 //!
-//! candle's fused norms, softmax and rotary embedding have no backward pass, so the slow forms stand here. The weights are those of our model.
+//! candle's fused norms, softmax and rotary embedding have no backward pass, so their slow forms
+//! are used. The weights are those of Graft's model.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +16,7 @@ use crate::Result;
 use crate::backend::{Steps, part};
 use crate::workload::{LEARNING_RATE, RANK, Scene};
 
-/// A linear map `y = W x + s B A x`.
+/// A linear layer with LoRA, `y = W x + s B A x`.
 struct Linear {
     weight: Tensor,
     update: Option<(Var, Var)>,
@@ -37,8 +39,8 @@ pub(crate) struct PlainLlama {
     linears: BTreeMap<String, Linear>,
     cos: Tensor,
     sin: Tensor,
-    /// (T, T), 1 where a query must not look.
-    hidden: Tensor,
+    /// (T, T): 1 where a query must not attend.
+    causal_mask: Tensor,
 }
 
 impl PlainLlama {
@@ -56,7 +58,8 @@ impl PlainLlama {
             weights.insert(path, parameter.tensor());
         }
         let config = scene.shape.config();
-        let (length, half) = (scene.tokens, config.head_dim / 2);
+        let length = scene.tokens;
+        let half = config.head_dim / 2;
         let frequency = |index: usize| {
             config.rope_theta.powf(-(2.0 * index as f64) / config.head_dim as f64) as f32
         };
@@ -64,11 +67,11 @@ impl PlainLlama {
             .flat_map(|place| (0..half).map(move |index| place as f32 * frequency(index)))
             .collect::<Vec<_>>();
         let angles = Tensor::from_vec(angles, (length, half), &Device::Cpu)?; // (T, D/2)
-        let hidden = (0..length)
+        let causal_mask = (0..length)
             .flat_map(|query| (0..length).map(move |key| u8::from(key > query)))
             .collect::<Vec<_>>();
-        let hidden = Tensor::from_vec(hidden, (length, length), &Device::Cpu)?; // (T, T)
-        Ok(Self { cos: angles.cos()?, sin: angles.sin()?, config, weights, linears, hidden })
+        let causal_mask = Tensor::from_vec(causal_mask, (length, length), &Device::Cpu)?; // (T, T)
+        Ok(Self { cos: angles.cos()?, sin: angles.sin()?, config, weights, linears, causal_mask })
     }
 
     /// Mean loss of the next tokens; `ids: (B, T)`.
@@ -95,9 +98,9 @@ impl PlainLlama {
             ["q_proj", "k_proj", "v_proj"].map(|name| linear(&format!("self_attn.{name}"), &n));
         let x = (x + linear("self_attn.o_proj", &self.attention(&q?, &k?, &v?)?)?)?;
         let n = self.norm(&x, &format!("{path}.post_attention_layernorm"))?;
-        let fed =
+        let mlp_hidden =
             (candle_nn::ops::silu(&linear("mlp.gate_proj", &n)?)? * linear("mlp.up_proj", &n)?)?;
-        &x + linear("mlp.down_proj", &fed)?
+        &x + linear("mlp.down_proj", &mlp_hidden)?
     }
 
     fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<Tensor> {
@@ -111,9 +114,10 @@ impl PlainLlama {
         let scores =
             (rotate(q)?.matmul(&rotate(k)?.t()?)? * (1.0 / ((width / heads) as f64).sqrt()))?; // (B, H, T, T)
         let nothing = Tensor::new(f32::NEG_INFINITY, &Device::Cpu)?.broadcast_as(scores.shape())?;
-        let scores = self.hidden.broadcast_as(scores.shape())?.where_cond(&nothing, &scores)?;
-        let shares = candle_nn::ops::softmax(&scores, D::Minus1)?;
-        shares.matmul(&split(v)?)?.transpose(1, 2)?.reshape((rows, length, width)) // (B, T, C)
+        let scores =
+            self.causal_mask.broadcast_as(scores.shape())?.where_cond(&nothing, &scores)?;
+        let probs = candle_nn::ops::softmax(&scores, D::Minus1)?;
+        probs.matmul(&split(v)?)?.transpose(1, 2)?.reshape((rows, length, width)) // (B, T, C)
     }
 }
 
@@ -131,7 +135,8 @@ pub(crate) fn train(
         variables,
         ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() },
     )?;
-    let (mut each, mut first) = (Vec::new(), None);
+    let mut each = Vec::new();
+    let mut first = None;
     for _ in 0..steps {
         let began = Instant::now();
         let loss = plain.loss(&ids)?;

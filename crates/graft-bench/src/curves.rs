@@ -1,4 +1,5 @@
-//! How step time and memory grow with length, batch and rank, and what instruction set and threads give: tables, and one figure.
+//! How step time and memory depend on length, batch size, rank, instruction set and threads: tables
+//! and a figure.
 
 use std::path::PathBuf;
 
@@ -7,42 +8,42 @@ use graft_protocol::{Chart, Series, SeriesStyle, chart::NonFinite};
 use graft_render::{FIGURE_SIZE, chart_svg};
 
 use crate::Result;
+use crate::environment::{day, machine};
 use crate::schedule::{self, Limits, Measured, Plan};
-use crate::table::{day, machine};
 use crate::workload::{Scene, Shape, Work};
 
-/// What all measurements have in common.
+/// The settings of all measurements.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// The model whose sizes vary.
     pub shape: Shape,
-    /// How often each contender starts.
+    /// Number of starts of each backend.
     pub rounds: usize,
-    /// Steps of each start, the warm-up included.
+    /// Steps of each start, warm-up included.
     pub steps: usize,
-    /// Steps at the beginning of each start that do not count.
+    /// First steps of each start that are not counted.
     pub warm_up: usize,
     /// A Python with torch, transformers and peft.
     pub python: Option<PathBuf>,
 }
 
-/// One size that varies.
+/// One varied size.
 struct Curve {
-    /// What varies, with its unit.
+    /// The varied size, with its unit.
     axis: &'static str,
-    /// What does not.
+    /// The sizes that are fixed.
     fixed: String,
     points: Vec<(usize, Scene)>,
 }
 
-/// A size, and what each contender took.
+/// A value of the varied size, and the measurements of each backend.
 type Point = (usize, Vec<Measured>);
 
-/// Lengths, at two rows.
+/// Sequence lengths, with two rows.
 const LENGTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
-/// Rows, of the usual length.
+/// Batch sizes, with the usual length.
 const ROWS: [usize; 6] = [1, 2, 4, 8, 16, 32];
-/// Ranks, of the usual batch.
+/// Ranks, with the usual batch.
 const RANKS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
 fn curves(shape: Shape) -> [Curve; 3] {
@@ -62,7 +63,7 @@ fn curves(shape: Shape) -> [Curve; 3] {
     ]
 }
 
-/// Instruction sets and threads: the best and all, then each lesser one.
+/// Combinations of instruction set and threads: the best and all threads first, then smaller ones.
 fn limits() -> Vec<(String, Limits)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let best = Instructions::best();
@@ -80,18 +81,22 @@ fn limits() -> Vec<(String, Limits)> {
     all
 }
 
-/// Measures everything: the page as Markdown, and the figure as SVG.
+/// Runs all measurements. Returns the page as Markdown and the figure as SVG.
 ///
 /// # Errors
-/// [`crate::BenchError::Backend`] and [`crate::BenchError::Io`].
-pub fn run(sweep: &Sweep, told: &mut dyn FnMut(&str)) -> Result<(String, String)> {
+/// [`crate::BenchError::Backend`] when a backend fails, and [`crate::BenchError::Io`].
+pub fn run(sweep: &Sweep, report: &mut dyn FnMut(&str)) -> Result<(String, String)> {
     let mut measure = |scene: Scene, limits: Limits| {
         let Sweep { rounds, steps, warm_up, ref python, .. } = *sweep;
-        schedule::run(&Plan { scene, rounds, steps, warm_up, python: python.clone(), limits }, told)
+        schedule::run(
+            &Plan { scene, rounds, steps, warm_up, python: python.clone(), limits },
+            report,
+        )
     };
-    let (name, steps) = (sweep.shape.name(), sweep.steps.saturating_sub(sweep.warm_up));
+    let name = sweep.shape.name();
+    let steps = sweep.steps.saturating_sub(sweep.warm_up);
     let mut page = format!(
-        "Measured on {}, {}: LoRA on all linear maps of `{name}`, medians of {steps} steps in each of {}.\n",
+        "Measured on {}, {}: LoRA on all linear layers of `{name}`, medians of {steps} steps in each of {}.\n",
         machine(),
         day(),
         sweep.rounds
@@ -126,19 +131,18 @@ fn named(points: &[Point]) -> Vec<(String, Vec<Measured>)> {
     points.iter().map(|(size, measured)| (size.to_string(), measured.clone())).collect()
 }
 
-/// Markdown: a row for each size, Graft beside PyTorch.
+/// A Markdown table with one row per size, comparing Graft with PyTorch.
 fn table(axis: &str, rows: &[(String, Vec<Measured>)], warm_up: usize) -> String {
     let mut page = format!(
         "| {axis} | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|\n"
     );
     for (size, measured) in rows {
         let [ours, peer] =
-            ["graft", "peft"].map(|name| measured.iter().find(|contender| contender.name == name));
-        let [time, peer_time] = [ours, peer]
-            .map(|contender| contender.map(|contender| contender.step_milliseconds(warm_up)));
-        let [memory, peer_memory] = [ours, peer].map(|contender| {
-            contender.and_then(Measured::peak_bytes).map(|bytes| bytes as f64 / 1e6)
-        });
+            ["graft", "peft"].map(|name| measured.iter().find(|backend| backend.name == name));
+        let [time, peer_time] =
+            [ours, peer].map(|backend| backend.map(|backend| backend.step_milliseconds(warm_up)));
+        let [memory, peer_memory] = [ours, peer]
+            .map(|backend| backend.and_then(Measured::peak_bytes).map(|bytes| bytes as f64 / 1e6));
         let shown = |value: Option<f64>, digits: usize| {
             value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
         };
@@ -164,7 +168,7 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
     let chart = |title: &str, y_label: &str, value: &dyn Fn(&Measured) -> Option<f64>| {
         let line = |(name, legend): (&str, &str)| {
             let of = |measured: &[Measured]| {
-                measured.iter().find(|contender| contender.name == name).and_then(value)
+                measured.iter().find(|backend| backend.name == name).and_then(value)
             };
             let points: Vec<_> = points
                 .iter()
@@ -177,8 +181,9 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
             })
         };
         let series = names.into_iter().filter_map(line).collect();
-        let (title, x_label, y_label) =
-            (format!("{title}, {}", curve.fixed), curve.axis.to_owned(), y_label.to_owned());
+        let title = format!("{title}, {}", curve.fixed);
+        let x_label = curve.axis.to_owned();
+        let y_label = y_label.to_owned();
         Chart {
             title,
             x_label,
@@ -199,10 +204,12 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
     ]
 }
 
-/// One figure: a row for each curve, time beside memory.
+/// One figure with a row per curve, time on the left and memory on the right.
 fn grid(rows: &[[Chart; 2]]) -> String {
-    let (width, height) = (FIGURE_SIZE.0 as usize, FIGURE_SIZE.1 as usize);
-    let (wide, high) = (2 * width, height * rows.len());
+    let width = FIGURE_SIZE.0 as usize;
+    let height = FIGURE_SIZE.1 as usize;
+    let wide = 2 * width;
+    let high = height * rows.len();
     let mut figure = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide}\" height=\"{high}\" viewBox=\"0 0 {wide} {high}\">"
     );
@@ -258,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_both_contenders_and_their_ratios_and_the_figure_both_lines() {
+    fn a_row_has_both_backends_and_their_ratios_and_the_figure_both_lines() {
         let both = vec![measured("graft", 20.0, 3_000_000), measured("peft", 40.0, 12_000_000)];
         let points = vec![(128, both.clone()), (256, both)];
         let page = table("T", &named(&points), 1);

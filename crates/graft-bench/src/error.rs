@@ -1,4 +1,4 @@
-//! What can stop a measurement.
+//! Errors of the measurements.
 
 use graft_spec::Hint;
 
@@ -9,35 +9,35 @@ pub type Result<T> = std::result::Result<T, BenchError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// The model cannot be made.
-    #[error("the model cannot be made")]
+    /// The model cannot be created.
+    #[error("cannot create the model")]
     Model {
         /// Why.
         #[from]
         source: graft_models::ModelError,
     },
-    /// The device cannot be had.
+    /// The device is not available.
     #[error(transparent)]
     Device {
         /// Why.
         #[from]
         source: graft_nn::NnError,
     },
-    /// No card to measure.
-    #[error("no NVIDIA card here: `nvidia-smi` {said}")]
+    /// No NVIDIA GPU was found.
+    #[error("no NVIDIA GPU found: `nvidia-smi` {output}")]
     NoGpu {
-        /// `is not there`, or what it says.
-        said: String,
+        /// The problem with `nvidia-smi`, or the first line of its output.
+        output: String,
     },
     /// The adapter cannot be attached.
-    #[error("the adapter cannot be attached")]
+    #[error("cannot attach the adapter")]
     Adapter {
         /// Why.
         #[from]
         source: graft_peft::PeftError,
     },
     /// Graft's training failed.
-    #[error("the training failed")]
+    #[error("training failed")]
     Training {
         /// Why.
         #[from]
@@ -46,30 +46,30 @@ pub enum BenchError {
     /// candle failed.
     #[error("candle failed")]
     Candle {
-        /// What it says.
+        /// The error of candle.
         #[from]
         source: candle_core::Error,
     },
-    /// A contender ended badly or said something else than its figures.
-    #[error("{contender} gave no figures: {said}")]
+    /// A backend failed or did not print its measurements.
+    #[error("{backend} printed no measurements: {output}")]
     Backend {
-        /// Its name.
-        contender: String,
-        /// Its last words.
-        said: String,
+        /// The name of the backend.
+        backend: String,
+        /// The last line of its error output.
+        output: String,
     },
     /// A file or a process could not be used.
     #[error("cannot {action}")]
     Io {
-        /// `start the contender`, `make a folder`.
+        /// The action, such as `create a folder`.
         action: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl BenchError {
-    /// What the system says to `action`.
+    /// An input or output error during `action`.
     pub fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, source }
     }
@@ -80,11 +80,11 @@ impl Hint for BenchError {
         match self {
             Self::Model { source } => source.code(),
             Self::Device { source } => source.code(),
-            Self::NoGpu { .. } => "bench::no_card",
+            Self::NoGpu { .. } => "bench::no_gpu",
             Self::Adapter { source } => source.code(),
             Self::Training { source } => source.code(),
             Self::Candle { .. } => "bench::candle",
-            Self::Backend { .. } => "bench::contender",
+            Self::Backend { .. } => "bench::backend",
             Self::Io { .. } => "bench::io",
         }
     }
@@ -93,10 +93,15 @@ impl Hint for BenchError {
         match self {
             Self::Model { source } => source.hint(),
             Self::Device { source } => source.hint(),
-            Self::NoGpu { .. } => Some("carry this program alone to a machine with a card and its driver, and call it there".to_owned()),
+            Self::NoGpu { .. } => Some(
+                "copy this program to a machine with an NVIDIA GPU and driver, and run it there"
+                    .to_owned(),
+            ),
             Self::Adapter { source } => source.hint(),
             Self::Training { source } => source.hint(),
-            Self::Backend { contender, .. } => Some(format!("run it alone to see all it says: graft-bench step {contender}")),
+            Self::Backend { backend, .. } => {
+                Some(format!("run it alone to see its output: graft-bench step {backend}"))
+            }
             Self::Candle { .. } | Self::Io { .. } => None,
         }
     }

@@ -1,4 +1,5 @@
-//! The contenders on an NVIDIA card: tokens per second, and the card's memory as the driver counts it for all of them alike.
+//! Measurements on an NVIDIA GPU: tokens per second, and the GPU memory reported by the driver, in
+//! the same way for all backends.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,13 +9,14 @@ use std::thread::JoinHandle;
 
 use crate::backend::{Backend, Figures};
 use crate::schedule::{Measured, Plan, command, figures};
-use crate::{BenchError, Result, table};
+use crate::{BenchError, Result, environment, table};
 
-/// Runs the plan on the machine's card; `told` hears of every start. The answer is the page with both contenders and the ratio of the two.
+/// Runs the plan on the GPU; `report` receives a line at each start. Returns a page with the
+/// backends and their ratio.
 ///
 /// # Errors
-/// [`BenchError::NoGpu`] where there is none, and those of [`crate::schedule::run`].
-pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
+/// [`BenchError::NoGpu`], and the errors of [`crate::schedule::run`].
+pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<String> {
     let name = smi(&["--query-gpu=name,driver_version"])?;
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [Some(Backend::Graft.name()), plan.python.as_ref().map(|_| "peft")];
@@ -24,17 +26,17 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
         .map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() })
         .collect();
     for round in 1..=plan.rounds {
-        for contender in &mut measured {
-            told(&format!(
+        for backend in &mut measured {
+            report(&format!(
                 "round {round} of {}: {} with {} on {}",
                 plan.rounds,
-                contender.name,
+                backend.name,
                 plan.scene.work.name(),
                 plan.scene.shape.name()
             ));
             let meter = Meter::start()?;
-            let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
-            contender.rounds.push(Figures {
+            let figures = figures(&backend.name, command(&backend.name, plan, &own))?;
+            backend.rounds.push(Figures {
                 peak_bytes: Some(meter.stop()),
                 memory: None,
                 ..figures
@@ -44,11 +46,11 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
     Ok(page(&name, plan, &measured))
 }
 
-/// The table under the card's name.
+/// The table, with the name of the GPU.
 fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
     format!(
-        "On {name}, {}, B {}, T {}, r {}; the memory is the card's, above what was taken before.\n\n{}\n",
-        table::day(),
+        "On {name}, {}, B {}, T {}, r {}; memory is GPU memory above that in use before the start.\n\n{}\n",
+        environment::day(),
         plan.scene.rows,
         plan.scene.tokens,
         plan.scene.rank,
@@ -56,25 +58,25 @@ fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
     )
 }
 
-/// The first line that `nvidia-smi` answers.
+/// The first line that `nvidia-smi` prints.
 fn smi(arguments: &[&str]) -> Result<String> {
-    let said = |said: &str| BenchError::NoGpu { said: said.to_owned() };
+    let no_gpu = |output: &str| BenchError::NoGpu { output: output.to_owned() };
     let output = Command::new("nvidia-smi")
         .args(arguments)
         .arg("--format=csv,noheader,nounits")
         .output()
-        .map_err(|_| said("is not there"))?;
+        .map_err(|_| no_gpu("is not installed"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.lines().next().filter(|_| output.status.success()) {
         Some(line) => Ok(line.trim().to_owned()),
-        None => Err(said(text.lines().next().unwrap_or("says nothing"))),
+        None => Err(no_gpu(text.lines().next().unwrap_or("printed nothing"))),
     }
 }
 
-/// Memory in use on the first card, in MiB.
+/// Memory in use on the first GPU, in MiB.
 const USED: &[&str] = &["--id=0", "--query-gpu=memory.used"];
 
-/// Watches the card's memory, fifty times a second.
+/// Records the peak of the GPU memory, sampled fifty times per second.
 struct Meter {
     watcher: Child,
     peak: Arc<AtomicU64>,
@@ -91,9 +93,10 @@ impl Meter {
             .args(["--format=csv,noheader,nounits", "--loop-ms=20"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut watcher = watch.spawn().map_err(BenchError::io("watch the card's memory"))?;
+        let mut watcher = watch.spawn().map_err(BenchError::io("measure the GPU memory"))?;
         let peak = Arc::new(AtomicU64::new(before));
-        let (lines, seen) = (watcher.stdout.take(), Arc::clone(&peak));
+        let lines = watcher.stdout.take();
+        let seen = Arc::clone(&peak);
         let reader = std::thread::spawn(move || {
             for line in lines
                 .into_iter()
@@ -105,9 +108,9 @@ impl Meter {
         Ok(Self { watcher, peak, reader, before })
     }
 
-    /// The most bytes in use since the start, above what was in use then.
+    /// The peak in bytes, above the memory in use at the start.
     fn stop(mut self) -> u64 {
-        // It may have ended by itself; then there is nothing to stop.
+        // The process may have ended already, so an error is ignored.
         let _ = self.watcher.kill();
         let _ = self.watcher.wait();
         let _ = self.reader.join();
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_card_sizes_and_tokens_per_second() {
+    fn the_page_names_the_gpu_the_sizes_and_tokens_per_second() {
         let figures = Figures {
             step_milliseconds: vec![900.0, 100.0, 100.0],
             losses: vec![11.8, 11.7, 11.6],
@@ -150,15 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_card_the_command_says_where_to_go() {
-        // Where there is one, the benchmark itself is the test.
+    fn without_a_gpu_the_error_explains_where_to_run() {
+        // On a machine with a GPU the benchmark itself is the test.
         if smi(USED).is_ok() {
             return;
         }
         let error = run(&plan(), &mut |_| ()).expect_err("refused");
         assert!(error.to_string().contains("nvidia-smi"), "{error}");
         assert!(
-            graft_spec::Hint::hint(&error).is_some_and(|hint| hint.contains("carry this program"))
+            graft_spec::Hint::hint(&error).is_some_and(|hint| hint.contains("copy this program"))
         );
     }
 }

@@ -1,8 +1,8 @@
-//! Graft as a contender: its real training loop on a fixed micro-batch.
+//! Graft as a backend: its training loop on a fixed micro-batch.
 
 use std::time::Instant;
 
-use graft_nn::{Model, TokenEncoder, Trainable};
+use graft_nn::{Model, Trainable};
 use graft_protocol::{Event, MemoryUse};
 use graft_spec::{Settings, Value};
 use graft_train::batch::Batch;
@@ -15,17 +15,18 @@ use graft_train::{
 };
 
 use crate::backend::Steps;
+use crate::byte_tokenizer::ByteTokenizer;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
-/// The same micro-batch over and over.
-struct Always<'a> {
+/// The same micro-batch in every step.
+struct FixedBatch<'a> {
     batch: Batch,
-    /// What is validated on after each step.
+    /// Data to validate on after each step.
     validation: Option<&'a Dataset>,
 }
 
-impl Always<'_> {
+impl FixedBatch<'_> {
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> graft_train::Result<Option<Evaluator<'e>>> {
         let request = Request {
             split: SplitName::Validation,
@@ -33,11 +34,11 @@ impl Always<'_> {
             batch: VALIDATION_BATCH,
             max_length: None,
         };
-        self.validation.map(|data| Evaluator::new(model, &Letters, data, request)).transpose()
+        self.validation.map(|data| Evaluator::new(model, &ByteTokenizer, data, request)).transpose()
     }
 }
 
-impl BatchSource for Always<'_> {
+impl BatchSource for FixedBatch<'_> {
     fn micro_batch(&self, _position: u64) -> graft_train::Result<Batch> {
         Ok(self.batch.clone())
     }
@@ -54,43 +55,8 @@ impl BatchSource for Always<'_> {
     }
 }
 
-/// A token for each letter.
-struct Letters;
-
-impl TokenEncoder for Letters {
-    fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn encode_with_offsets(
-        &self,
-        text: &str,
-    ) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
-        Ok(text.bytes().enumerate().map(|(at, byte)| (u32::from(byte), at..at + 1)).collect())
-    }
-
-    fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
-        Ok(ids.iter().filter_map(|id| char::from_u32(*id)).collect())
-    }
-
-    fn bos(&self) -> Option<u32> {
-        None
-    }
-
-    fn eos(&self) -> Option<u32> {
-        Some(0)
-    }
-
-    fn vocab(&self) -> usize {
-        256
-    }
-
-    fn token(&self, id: u32) -> String {
-        self.decode(&[id]).unwrap_or_default()
-    }
-}
-
-/// Texts of some 120 letters with one of five labels, which begin differently: an evaluation scores each in a row of its own.
+/// Texts of about 120 letters with one of five labels that start differently, so that an evaluation
+/// scores each label in its own row.
 pub(crate) fn labelled() -> Result<Dataset> {
     let labels = ["north", "south", "east", "west", "centre"];
     let text = |n: usize| {
@@ -105,7 +71,7 @@ pub(crate) fn labelled() -> Result<Dataset> {
         .map_err(|source| BenchError::from(graft_train::TrainError::from(source)))
 }
 
-/// Trains, takes the time of each step from the ledger's own records, and gives what the ledger says of the memory.
+/// Trains, and returns the time of each step and the memory from the ledger.
 pub(crate) fn train(
     model: &dyn Model,
     trainables: Vec<Trainable>,
@@ -115,7 +81,7 @@ pub(crate) fn train(
     validated(model, trainables, scene, steps, None)
 }
 
-/// [`train`], validating on a data set after each step.
+/// [`train`], with a validation after each step.
 pub(crate) fn validated(
     model: &dyn Model,
     trainables: Vec<Trainable>,
@@ -123,23 +89,14 @@ pub(crate) fn validated(
     steps: usize,
     validation: Option<&Dataset>,
 ) -> Result<(Steps, MemoryUse)> {
-    let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
-    let source = Always { batch: scene.batch(), validation };
-    let settings = [
-        ("warmup", 0),
-        ("eval_every", i64::from(validation.is_some())),
-        ("save_every", 0),
-        ("steps", steps as i64),
-    ]
-    .into_iter()
-    .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
-    .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
-    .with("schedule", Value::Text("constant".to_owned()));
-    let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
+    let place = tempfile::tempdir().map_err(BenchError::io("create a folder"))?;
+    let source = FixedBatch { batch: scene.batch(), validation };
+    let config = config(scene, steps, validation.is_some());
     let folder = RunFolder::create(place.path(), "bench")?;
-    let (header, tokens) =
-        (RunHeader { run: folder.name(), ..RunHeader::default() }, source.batch.tokens() as f64);
-    let (mut each, mut first) = (Vec::new(), None);
+    let header = RunHeader { run: folder.name(), ..RunHeader::default() };
+    let tokens = source.batch.tokens() as f64;
+    let mut each = Vec::new();
+    let mut first = None;
     let largest = source
         .evaluator(model)?
         .map(|evaluator| evaluator.largest_pass())
@@ -168,4 +125,19 @@ pub(crate) fn validated(
     })?;
     let memory = ended.memory.unwrap_or(MemoryUse { predicted, taken: None });
     Ok((Steps { each, first: first.unwrap_or_else(Instant::now) }, memory))
+}
+
+/// Training settings: a constant learning rate without warm-up and periodic checkpoints.
+fn config(scene: &Scene, steps: usize, validates: bool) -> TrainConfig {
+    let settings = [
+        ("warmup", 0),
+        ("eval_every", i64::from(validates)),
+        ("save_every", 0),
+        ("steps", steps as i64),
+    ]
+    .into_iter()
+    .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
+    .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
+    .with("schedule", Value::Text("constant".to_owned()));
+    TrainConfig::from_settings(&settings, LEARNING_RATE, 1)
 }

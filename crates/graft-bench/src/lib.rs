@@ -1,11 +1,18 @@
-//! Training measured beside its peers: the same LoRA step in Graft, in plain candle and, where Python has them, in PyTorch with HF PEFT.
+//! Benchmarks of training: the same LoRA step in Graft, in plain candle and, if Python has them, in
+//! PyTorch with Hugging Face PEFT.
 //!
-//! A contender runs in a process of its own ([`backend`]), so that its peak memory is its own; [`schedule`] starts them in turn (A B A B), so that a
-//! machine that slows down slows all of them. `cargo xtask bench train` calls it.
-//! [`curves`] varies length, batch, rank, instruction set and threads; `cargo xtask bench curves`.
-//! [`gpu`] measures a step on an NVIDIA card; `cargo xtask bench gpu` builds the program for it.
-//! [`products`] says how far a step is from its matrix products alone.
-//! [`methods`] measures every fine-tuning method beside plain LoRA and the frozen base; `cargo xtask bench methods` calls that.
+//! Each backend runs in its own process ([`backend`]), so that its peak memory can be measured.
+//! [`schedule`] starts the backends alternately (A B A B), so that a change in the speed of the
+//! machine affects all of them.
+//!
+//! * `cargo xtask bench train` compares the backends.
+//! * `cargo xtask bench curves` varies length, batch size, rank, instruction set and threads
+//!   ([`curves`]).
+//! * `cargo xtask bench gpu` measures a step on an NVIDIA GPU ([`gpu`]).
+//! * `cargo xtask bench methods` compares every fine-tuning method with plain LoRA and the frozen
+//!   base model ([`methods`]).
+//!
+//! [`products`] computes the time of the matrix multiplications alone.
 
 pub mod backend;
 pub mod curves;
@@ -16,7 +23,9 @@ pub mod schedule;
 pub mod table;
 pub mod workload;
 
+mod byte_tokenizer;
 mod candle_backend;
+mod environment;
 mod error;
 mod graft_backend;
 mod peak;

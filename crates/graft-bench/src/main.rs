@@ -1,156 +1,25 @@
-//! `graft-bench train` measures training beside its peers, `curves` how it grows with the sizes, `methods` every method beside LoRA, `gpu` a step
-//! on a card; `step` and `method` are one of them alone. `cargo xtask bench` calls it.
+//! `graft-bench`: benchmarks of training, called by `cargo xtask bench`.
+//!
+//! * `train` compares Graft with other backends, `curves` varies the sizes, `methods` compares
+//!   fine-tuning methods, `gpu` measures a step on a GPU.
+//! * `step` and `method` run a single measurement in this process.
 
-use std::path::PathBuf;
+mod arguments;
+
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use arguments::{Arguments, Curves, Gpu, Method, Methods, Step, Task, Train};
+use clap::Parser;
 use graft_bench::backend::Backend;
 use graft_bench::curves::{self, Sweep};
 use graft_bench::schedule::{self, Limits, Plan};
 use graft_bench::workload::{Place, Scene, Shape, Work};
 use graft_bench::{BenchError, Result, gpu, methods, products, table};
 
-/// Measures training.
-#[derive(Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Clone, Subcommand)]
-enum Task {
-    /// All contenders in turn, and a table.
-    Train {
-        /// Sizes of model and batch; without it each that the work is measured on, one after the other.
-        #[arg(long)]
-        shape: Option<Shape>,
-        /// What is trained; without it each, one after the other.
-        #[arg(long)]
-        work: Option<Work>,
-        /// Where the table of all ratios goes, as Markdown.
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// How often each contender starts.
-        #[arg(long, default_value_t = 2)]
-        rounds: usize,
-        /// Steps of each start.
-        #[arg(long, default_value_t = 10)]
-        steps: usize,
-        /// Steps of each start that do not count.
-        #[arg(long, default_value_t = 2)]
-        warm_up: usize,
-        /// A Python with torch, transformers and peft, which joins in.
-        #[arg(long)]
-        python: Option<PathBuf>,
-    },
-    /// Every method beside plain LoRA and the frozen base, and a table.
-    Methods {
-        /// Sizes of model and batch.
-        #[arg(long, default_value = "tiny")]
-        shape: Shape,
-        /// How often each method starts.
-        #[arg(long, default_value_t = 2)]
-        rounds: usize,
-        /// Steps of each start.
-        #[arg(long, default_value_t = 8)]
-        steps: usize,
-        /// Steps of each start that do not count.
-        #[arg(long, default_value_t = 2)]
-        warm_up: usize,
-    },
-    /// Curves over length, batch and rank, and rows by instruction set and threads: tables and a figure.
-    Curves {
-        /// The model whose sizes vary.
-        #[arg(long, default_value = "tiny")]
-        shape: Shape,
-        /// How often each contender starts.
-        #[arg(long, default_value_t = 1)]
-        rounds: usize,
-        /// Steps of each start.
-        #[arg(long, default_value_t = 8)]
-        steps: usize,
-        /// Steps of each start that do not count.
-        #[arg(long, default_value_t = 2)]
-        warm_up: usize,
-        /// A Python with torch, transformers and peft, which joins in.
-        #[arg(long)]
-        python: Option<PathBuf>,
-        /// Folder for `curves.md` and `curves.svg`.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// A step on an NVIDIA card beside PyTorch with HF PEFT, and a table.
-    Gpu {
-        /// The model.
-        #[arg(long, default_value = "llama-1b")]
-        shape: Shape,
-        /// B.
-        #[arg(long)]
-        rows: Option<usize>,
-        /// Rank of the adapters on all linear maps.
-        #[arg(long, default_value_t = 16)]
-        rank: usize,
-        /// How often each contender starts.
-        #[arg(long, default_value_t = 2)]
-        rounds: usize,
-        /// Steps of each start.
-        #[arg(long, default_value_t = 18)]
-        steps: usize,
-        /// Steps of each start that do not count.
-        #[arg(long, default_value_t = 3)]
-        warm_up: usize,
-        /// A Python with torch for CUDA, transformers and peft, which joins in.
-        #[arg(long)]
-        python: Option<PathBuf>,
-        /// Where the table goes, as Markdown.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// One method; its costs as JSON.
-    Method {
-        /// Its verb, or `frozen`.
-        verb: String,
-        /// Sizes of model and batch.
-        #[arg(long)]
-        shape: Shape,
-        /// Steps.
-        #[arg(long)]
-        steps: usize,
-        /// Small steps, each with a validation behind it.
-        #[arg(long)]
-        validated: bool,
-    },
-    /// One contender; its figures as JSON.
-    Step {
-        /// Which.
-        contender: Backend,
-        /// Sizes of model and batch.
-        #[arg(long)]
-        shape: Shape,
-        /// What is trained.
-        #[arg(long, default_value = "lora")]
-        work: Work,
-        /// B; without it the usual size, as the next two.
-        #[arg(long)]
-        rows: Option<usize>,
-        /// T.
-        #[arg(long)]
-        tokens: Option<usize>,
-        /// Rank of the adapters.
-        #[arg(long)]
-        rank: Option<usize>,
-        /// Where the model lies.
-        #[arg(long, default_value = "cpu")]
-        device: Place,
-        /// Steps.
-        #[arg(long)]
-        steps: usize,
-    },
-}
-
-/// What is measured when nothing is named: the works on the smallest model, and the commonest of them on the others.
+/// The default measurements: all kinds of work on the smallest model, and the most common ones on
+/// the others.
 const PROGRAM: &[(Shape, Work)] = &[
     (Shape::Tiny, Work::Lora),
     (Shape::Tiny, Work::Checkpointed),
@@ -165,15 +34,15 @@ const PROGRAM: &[(Shape, Work)] = &[
     (Shape::Bert, Work::Lora),
 ];
 
-/// Backward passes walk long graphs of operations recursively.
+/// Stack size: the backward pass recurses along the graph of operations.
 const STACK: usize = 64 << 20;
 
 fn main() -> ExitCode {
     let began = Instant::now();
     let task = Arguments::parse().task;
-    // Peers run as their users run them; only Graft tunes the process.
+    // Only Graft tunes the process; other backends run with their defaults.
     let is_graft =
-        matches!(task, Task::Step { contender: Backend::Graft, .. } | Task::Method { .. });
+        matches!(task, Task::Step(Step { backend: Backend::Graft, .. }) | Task::Method(_));
     if is_graft {
         graft_nn::tune_process();
     }
@@ -188,7 +57,7 @@ fn main() -> ExitCode {
     match job
         .expect("invariant: a process may start a thread")
         .join()
-        .expect("invariant: the contenders do not panic")
+        .expect("invariant: the backends do not panic")
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -200,82 +69,107 @@ fn main() -> ExitCode {
 
 fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
-        Task::Step { contender, shape, work, rows, tokens, rank, device: place, steps } => {
-            let usual = Scene::new(shape, work);
-            let scene = Scene {
-                rows: rows.unwrap_or(usual.rows),
-                tokens: tokens.unwrap_or(usual.tokens),
-                rank: rank.unwrap_or(usual.rank),
-                place,
-                ..usual
-            };
-            let figures = contender.run(&scene, steps, began)?;
-            println!(
-                "{}",
-                serde_json::to_string(&figures).expect("invariant: figures are plain data")
-            );
-        }
-        Task::Method { verb, shape, steps, validated } => {
-            let costs = if validated {
-                methods::validated(&verb, shape, steps)?
-            } else {
-                methods::measure(&verb, shape, steps)?
-            };
-            println!("{}", serde_json::to_string(&costs).expect("invariant: costs are plain data"));
-        }
-        Task::Methods { shape, rounds, steps, warm_up } => {
-            let plan = methods::Plan { shape, rounds, steps, warm_up };
-            let all = methods::run(plan, &mut |line| eprintln!("  {line}"))?;
-            println!("\n{}", methods::markdown(plan, &all));
-        }
-        Task::Curves { shape, rounds, steps, warm_up, python, out } => {
-            let sweep = Sweep { shape, rounds, steps, warm_up, python };
-            let (page, figure) = curves::run(&sweep, &mut |line| eprintln!("  {line}"))?;
-            println!("\n{page}");
-            for (name, text) in [("curves.md", page), ("curves.svg", figure)] {
-                let Some(out) = &out else { continue };
-                std::fs::write(out.join(name), text).map_err(BenchError::io("write the curves"))?;
-            }
-        }
-        Task::Gpu { shape, rows, rank, rounds, steps, warm_up, python, out } => {
-            let usual = Scene::new(shape, Work::Lora);
-            let scene =
-                Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
-            let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
-            let page = gpu::run(&plan, &mut |line| eprintln!("  {line}"))?;
-            println!("\n{page}");
-            if let Some(out) = out {
-                std::fs::write(out, page).map_err(BenchError::io("write the table"))?;
-            }
-        }
-        Task::Train { shape, work, rounds, steps, warm_up, python, out } => {
-            let asked = |(one, other): &&(Shape, Work)| {
-                shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other)
-            };
-            let mut program: Vec<_> = PROGRAM.iter().filter(asked).copied().collect();
-            // What is named is measured though it is not on the list.
-            program.extend(shape.zip(work).filter(|named| !program.contains(named)));
-            let mut all = Vec::new();
-            for (shape, work) in program {
-                let plan = Plan {
-                    scene: Scene::new(shape, work),
-                    rounds,
-                    steps,
-                    warm_up,
-                    python: python.clone(),
-                    limits: Limits::default(),
-                };
-                let before = products::rate()?;
-                let measured = schedule::run(&plan, &mut |line| eprintln!("  {line}"))?;
-                println!("\n{}\n", table::markdown(&plan, &measured));
-                all.push(table::Row { plan, measured, rate: before.max(products::rate()?) });
-            }
-            let page = table::summary(&all);
-            println!("{page}");
-            if let Some(out) = out {
-                std::fs::write(out, page).map_err(BenchError::io("write the table"))?;
-            }
-        }
+        Task::Step(arguments) => step(&arguments, began),
+        Task::Method(arguments) => method(&arguments),
+        Task::Methods(arguments) => all_methods(&arguments),
+        Task::Curves(arguments) => sweep(arguments),
+        Task::Gpu(arguments) => on_gpu(arguments),
+        Task::Train(arguments) => train(&arguments),
+    }
+}
+
+fn step(arguments: &Step, began: Instant) -> Result<()> {
+    let usual = Scene::new(arguments.shape, arguments.work);
+    let scene = Scene {
+        rows: arguments.rows.unwrap_or(usual.rows),
+        tokens: arguments.tokens.unwrap_or(usual.tokens),
+        rank: arguments.rank.unwrap_or(usual.rank),
+        place: arguments.device,
+        ..usual
+    };
+    let figures = arguments.backend.run(&scene, arguments.steps, began)?;
+    println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
+    Ok(())
+}
+
+fn method(arguments: &Method) -> Result<()> {
+    let Method { verb, shape, steps, validated } = arguments;
+    let costs = if *validated {
+        methods::validated(verb, *shape, *steps)?
+    } else {
+        methods::measure(verb, *shape, *steps)?
+    };
+    println!("{}", serde_json::to_string(&costs).expect("invariant: costs are plain data"));
+    Ok(())
+}
+
+fn all_methods(arguments: &Methods) -> Result<()> {
+    let Methods { shape, rounds, steps, warm_up } = *arguments;
+    let plan = methods::Plan { shape, rounds, steps, warm_up };
+    let all = methods::run(plan, &mut report)?;
+    println!("\n{}", methods::markdown(plan, &all));
+    Ok(())
+}
+
+fn sweep(arguments: Curves) -> Result<()> {
+    let Curves { shape, rounds, steps, warm_up, python, out } = arguments;
+    let sweep = Sweep { shape, rounds, steps, warm_up, python };
+    let (page, figure) = curves::run(&sweep, &mut report)?;
+    println!("\n{page}");
+    for (name, text) in [("curves.md", page), ("curves.svg", figure)] {
+        write(out.as_ref().map(|folder| folder.join(name)).as_deref(), &text)?;
     }
     Ok(())
+}
+
+fn on_gpu(arguments: Gpu) -> Result<()> {
+    let Gpu { shape, rows, rank, rounds, steps, warm_up, python, out } = arguments;
+    let usual = Scene::new(shape, Work::Lora);
+    let scene = Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
+    let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
+    let page = gpu::run(&plan, &mut report)?;
+    println!("\n{page}");
+    write(out.as_deref(), &page)
+}
+
+fn train(arguments: &Train) -> Result<()> {
+    let mut all = Vec::new();
+    for (shape, work) in program(arguments) {
+        let plan = Plan {
+            scene: Scene::new(shape, work),
+            rounds: arguments.rounds,
+            steps: arguments.steps,
+            warm_up: arguments.warm_up,
+            python: arguments.python.clone(),
+            limits: Limits::default(),
+        };
+        let before = products::rate()?;
+        let measured = schedule::run(&plan, &mut report)?;
+        println!("\n{}\n", table::markdown(&plan, &measured));
+        all.push(table::Row { plan, measured, rate: before.max(products::rate()?) });
+    }
+    let page = table::summary(&all);
+    println!("{page}");
+    write(arguments.out.as_deref(), &page)
+}
+
+/// The measurements of `train`. A named combination is measured even if it is not on the list.
+fn program(arguments: &Train) -> Vec<(Shape, Work)> {
+    let Train { shape, work, .. } = arguments;
+    let is_wanted = |(one, other): &&(Shape, Work)| {
+        shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other)
+    };
+    let mut program: Vec<_> = PROGRAM.iter().filter(is_wanted).copied().collect();
+    program.extend(shape.zip(*work).filter(|named| !program.contains(named)));
+    program
+}
+
+/// Prints a line of progress.
+fn report(line: &str) {
+    eprintln!("  {line}");
+}
+
+/// Writes a page to a file, if one is given.
+fn write(path: Option<&Path>, text: &str) -> Result<()> {
+    path.map_or(Ok(()), |path| std::fs::write(path, text).map_err(BenchError::io("write the page")))
 }

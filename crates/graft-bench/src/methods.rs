@@ -1,4 +1,5 @@
-//! Every method beside plain LoRA and the frozen base: forward pass, training step, numbers trained, file and memory.
+//! Compares every fine-tuning method with plain LoRA and the frozen base model: forward pass,
+//! training step, trained parameters, file size and memory.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,45 +19,46 @@ use crate::{BenchError, Result, graft_backend};
 
 /// The row without an adapter.
 pub const BASE: &str = "frozen";
-/// What the others are compared with.
+/// The method that the others are compared with.
 const YARDSTICK: &str = "lora";
-/// Virtual tokens of the soft prompts.
+/// Virtual tokens of soft prompts.
 const VIRTUAL_TOKENS: i64 = 20;
 
-/// What one method costs, from a process of its own.
+/// The costs of one method, measured in its own process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
     /// Milliseconds of each forward pass without gradients.
     pub forward_milliseconds: Vec<f64>,
-    /// Milliseconds of each training step; none for the frozen base.
+    /// Milliseconds of each training step; empty for the frozen base model.
     pub step_milliseconds: Vec<f64>,
-    /// Numbers trained.
+    /// Number of trained parameters.
     pub trainable: u64,
-    /// Bytes of the adapter's weights file.
+    /// Size of the adapter's weights file.
     pub file_bytes: u64,
-    /// What the training took beside the model.
+    /// Memory of the training on top of the model.
     pub memory: Option<MemoryUse>,
 }
 
-/// What is measured.
+/// A measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Sizes.
+    /// Sizes of model and batch.
     pub shape: Shape,
-    /// How often each method starts.
+    /// Number of starts of each method.
     pub rounds: usize,
-    /// Steps and passes of each start, the warm-up included.
+    /// Steps and forward passes of each start, warm-up included.
     pub steps: usize,
-    /// Those at the beginning that do not count.
+    /// First ones of each start that are not counted.
     pub warm_up: usize,
 }
 
 /// Measures one method, by its verb, or [`BASE`], in this process.
 ///
 /// # Errors
-/// Those of model, adapter and training.
+/// Errors of the model, the adapter and the training.
 pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
-    // Room for a soft prompt in front of a batch of full length; biases where they are what is trained.
+    // Twice the length leaves room for a soft prompt; biases exist only for the method that trains
+    // them.
     let config = LlamaConfig {
         max_position_embeddings: 2 * shape.tokens(),
         attention_bias: verb == "bitfit",
@@ -90,12 +92,13 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     })
 }
 
-/// What a training of one method takes that validates after each step, its steps being small: then the validation is what decides.
+/// Measures the memory of a method whose steps are small and followed by a validation, so that the
+/// validation determines the peak.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
-    // Room for texts and labels, and for a soft prompt in front of them.
+    // Twice the length leaves room for texts, labels and a soft prompt.
     let config = LlamaConfig {
         max_position_embeddings: 2 * shape.tokens(),
         attention_bias: verb == "bitfit",
@@ -103,11 +106,12 @@ pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = adapter(&model, verb, shape)?;
-    let (data, scene) =
-        (graft_backend::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
+    let data = graft_backend::labelled()?;
+    let scene = Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) };
     let (_, memory) =
         graft_backend::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
-    let (forward_milliseconds, step_milliseconds) = (Vec::new(), Vec::new());
+    let forward_milliseconds = Vec::new();
+    let step_milliseconds = Vec::new();
     Ok(Costs {
         forward_milliseconds,
         step_milliseconds,
@@ -117,7 +121,7 @@ pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     })
 }
 
-/// With keys that make the methods comparable: rank 8 on the family's default layers, 20 virtual tokens.
+/// The adapter with comparable settings: rank 8 on the family's default layers, 20 virtual tokens.
 fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
     let keys = methods::by_verb(verb).map_or(&[] as &[_], |spec| spec.keys);
     let sizes =
@@ -127,7 +131,7 @@ fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
         Settings::default().with(name, Value::Integer(*size))
     });
     match verb {
-        // One of the two sizes alone may be given.
+        // OFT accepts only one of its two sizes.
         "oft" => settings = Settings::default(),
         "adalora" => settings = settings.with("target_r", Value::Integer(RANK as i64 / 2)),
         "trainable_tokens" => {
@@ -140,7 +144,8 @@ fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
 }
 
 fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {
-    let (rows, length) = (shape.rows(), shape.tokens());
+    let rows = shape.rows();
+    let length = shape.tokens();
     let vocab = shape.config().vocab_size;
     let ids: Vec<u32> = (0..rows * length).map(|place| ((place * 7919) % vocab) as u32).collect();
     let ids = Tensor::from_vec(ids, (rows, length), &Device::Cpu)?; // (B, T)
@@ -152,7 +157,7 @@ fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {
 }
 
 fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
-    let folder = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
+    let folder = tempfile::tempdir().map_err(BenchError::io("create a folder"))?;
     adapter.save(folder.path(), shape.name())?;
     let files =
         std::fs::read_dir(folder.path()).map_err(BenchError::io("read a folder"))?.flatten();
@@ -161,18 +166,19 @@ fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
     Ok(weights.filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum())
 }
 
-/// Every method and the base in turn, each time in a process of its own; `told` hears of every start.
+/// Measures every method and the base model alternately, each time in a new process. `report`
+/// receives a line at each start.
 ///
 /// # Errors
-/// [`BenchError::Backend`] and [`BenchError::Io`].
-pub fn run(plan: Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
+/// [`BenchError::Backend`] when a process fails, and [`BenchError::Io`].
+pub fn run(plan: Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [BASE].into_iter().chain(METHODS.iter().map(|spec| spec.verb));
     let mut all: Vec<(String, Vec<Costs>)> =
         names.map(|name| (name.to_owned(), Vec::new())).collect();
     for round in 1..=plan.rounds {
         for (name, costs) in &mut all {
-            told(&format!("round {round} of {}: {name} on {}", plan.rounds, plan.shape.name()));
+            report(&format!("round {round} of {}: {name} on {}", plan.rounds, plan.shape.name()));
             costs.push(start(&own, name, plan)?);
         }
     }
@@ -190,23 +196,24 @@ fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
         &plan.steps.to_string(),
     ]);
     let output = command.output().map_err(BenchError::io("start a method"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    let last_words = || {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let parsed = printed.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let last_error_line = || {
         String::from_utf8_lossy(&output.stderr)
             .lines()
             .last()
-            .unwrap_or("it said nothing")
+            .unwrap_or("no error output")
             .to_owned()
     };
-    parsed.ok_or_else(|| BenchError::Backend { contender: name.to_owned(), said: last_words() })
+    parsed
+        .ok_or_else(|| BenchError::Backend { backend: name.to_owned(), output: last_error_line() })
 }
 
-/// Markdown: one row for each method, times as ratios to plain LoRA's.
+/// A Markdown table with one row per method; times are also given relative to plain LoRA.
 pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
     let mut page = format!(
-        "{}: medians of {} steps in each of {} rounds, beside plain LoRA (r = {RANK})\n\n\
-         | method | trained | file, KB | forward, ms | beside LoRA | training step, ms | beside LoRA | memory beside the model, MB | predicted, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "{}: medians of {} steps in each of {} rounds, compared with plain LoRA (r = {RANK})\n\n\
+         | method | trained | file, KB | forward, ms | relative to LoRA | training step, ms | relative to LoRA | memory above the model, MB | predicted, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         plan.shape.name(),
         plan.steps.saturating_sub(plan.warm_up),
         plan.rounds
@@ -237,7 +244,7 @@ pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
     page
 }
 
-/// Taken, predicted, and the one divided by the other.
+/// Measured memory, predicted memory, and their ratio.
 fn memory(costs: &[Costs]) -> String {
     let uses = || costs.iter().filter_map(|costs| costs.memory);
     let taken =

@@ -1,4 +1,5 @@
-//! How much of a step is its matrix products, were they done at the best rate that this machine reaches.
+//! The matrix multiplications of a step, and the time they would take at the best rate of this
+//! machine.
 
 use std::time::Instant;
 
@@ -8,23 +9,23 @@ use graft_nn::{Device, Tensor};
 use crate::Result;
 use crate::workload::{Scene, Shape, Work};
 
-/// Rows, inner size and columns of the products that give the rate: the best of them counts, since a width may suit a cache badly.
+/// Rows, inner size and columns of the measured products. The best counts, because some widths use
+/// the cache badly.
 const SIZES: &[[usize; 3]] = &[[1024, 768, 768], [1024, 768, 2048], [1024, 1000, 1000]];
-/// How often each is done; again the best counts, since a neighbour can only slow it down.
+/// Repetitions of each. The best counts, because other processes can only slow it down.
 const TIMES: usize = 8;
 
-/// The best rate of products of 32-bit numbers on all threads, in floating-point operations per second.
+/// The best rate of 32-bit matrix multiplications on all threads, in floating-point operations per
+/// second.
 ///
 /// # Errors
-/// What candle says.
+/// When candle cannot multiply the matrices.
 pub fn rate() -> Result<f64> {
     let device = Device::Cpu;
     let mut best = 0f64;
     for &[rows, inner, columns] in SIZES {
-        let (a, b) = (
-            Tensor::rand(-1f32, 1f32, (rows, inner), &device)?,
-            Tensor::rand(-1f32, 1f32, (inner, columns), &device)?,
-        );
+        let a = Tensor::rand(-1f32, 1f32, (rows, inner), &device)?;
+        let b = Tensor::rand(-1f32, 1f32, (inner, columns), &device)?;
         for _ in 0..TIMES {
             let began = Instant::now();
             std::hint::black_box(a.matmul(&b)?);
@@ -34,11 +35,18 @@ pub fn rate() -> Result<f64> {
     Ok(best)
 }
 
-/// Floating-point operations in the products of one step, that cannot be spared; none for what is not counted here.
+/// Floating-point operations in the matrix multiplications that a step cannot avoid; `None` for
+/// work that is not counted here.
 ///
-/// With N = B T positions and P weights of the layers and V C of the head: LoRA takes 4 N (P + V C) for the way there and for the gradient of the inputs (the
-/// first layer's attention has no input that wants one), and 6 N r (d_in + d_out) in each adapted layer for its factors; full fine-tuning takes
-/// 6 N (P + V C). Attention takes B T² H D for each of its products below the diagonal: two there, and five back, one of them again.
+/// ```text
+/// N = B T positions, P weights of the layers, V C weights of the head
+/// LoRA    4 N (P + V C)         forward, and gradients of the inputs, except those of the first
+///                               layer's attention
+///         6 N r (d_in + d_out)  the factors of each adapted layer
+/// full    6 N (P + V C)
+/// both    7 B T² H D            attention: two products forward and five backward, one of them
+///                               recomputed, each below the diagonal
+/// ```
 pub fn operations(scene: &Scene) -> Option<f64> {
     if !matches!(scene.shape, Shape::Tiny | Shape::D768) {
         return None;
@@ -92,7 +100,8 @@ mod tests {
     #[test]
     fn the_operations_of_a_step_are_those_counted_by_hand() {
         // C = H D = K D = 256, F = 688, 4 layers, V = 2,048, N = 8 x 128 = 1,024, r = 8.
-        let (layer, head) = (4.0 * 256.0 * 256.0 + 3.0 * 256.0 * 688.0, 2048.0 * 256.0);
+        let layer = 4.0 * 256.0 * 256.0 + 3.0 * 256.0 * 688.0;
+        let head = 2048.0 * 256.0;
         let attention = 7.0 * 4.0 * 8.0 * 128.0 * 128.0 * 256.0;
         let factors = 6.0 * 1024.0 * 8.0 * 4.0 * (4.0 * 512.0 + 3.0 * 944.0);
         let first = 2.0 * 1024.0 * 3.0 * 256.0 * 256.0;
@@ -108,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_one_that_a_processor_can_have() {
+    fn the_rate_is_plausible_for_a_cpu() {
         assert!((1e8..1e14).contains(&rate().expect("products")));
     }
 }

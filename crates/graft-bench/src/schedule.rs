@@ -1,4 +1,4 @@
-//! The contenders in turn, each time in a process of its own.
+//! Runs the backends alternately, each time in a new process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,49 +7,50 @@ use crate::backend::{Backend, Figures};
 use crate::workload::{Scene, Shape, Work};
 use crate::{BenchError, Result};
 
-/// What is measured.
+/// A measurement.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is trained.
+    /// The model, the method and the sizes.
     pub scene: Scene,
-    /// How often each contender starts.
+    /// Number of starts of each backend.
     pub rounds: usize,
-    /// Steps of each start, the warm-up included.
+    /// Steps of each start, warm-up included.
     pub steps: usize,
-    /// Steps at the beginning of each start that do not count.
+    /// First steps of each start that are not counted.
     pub warm_up: usize,
     /// A Python with torch, transformers and peft.
     pub python: Option<PathBuf>,
-    /// Instruction set and threads of the contenders, where they are not the best and all.
+    /// Limits on instruction set and threads.
     pub limits: Limits,
 }
 
-/// What a contender may use of the processor.
+/// Limits on the use of the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Name of the instruction set, for [`graft_nn::Instructions`]; all peers but Python know it.
+    /// Name of the instruction set, as in [`graft_nn::Instructions`]; all backends except Python
+    /// support it.
     pub simd: Option<&'static str>,
-    /// Threads.
+    /// Number of threads.
     pub threads: Option<usize>,
 }
 
-/// A contender and the figures of its rounds.
+/// The measurements of a backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// Its name.
+    /// The name of the backend.
     pub name: String,
-    /// One for each round.
+    /// One element per round.
     pub rounds: Vec<Figures>,
 }
 
-/// The Python contender.
+/// The Python backend.
 const PEFT: &str = include_str!("../peers/peft.py");
 
-/// Runs the plan; `told` hears of every start.
+/// Runs the plan; `report` receives a line at each start.
 ///
 /// # Errors
-/// [`BenchError::Backend`] and [`BenchError::Io`].
-pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
+/// [`BenchError::Backend`] when a backend fails, and [`BenchError::Io`].
+pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let mut names: Vec<&str> = vec![Backend::Graft.name()];
     let Scene { shape, work, .. } = plan.scene;
@@ -64,22 +65,22 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
         .map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() })
         .collect();
     for round in 1..=plan.rounds {
-        for contender in &mut measured {
-            told(&format!(
+        for backend in &mut measured {
+            report(&format!(
                 "round {round} of {}: {} with {} on {}",
                 plan.rounds,
-                contender.name,
+                backend.name,
                 work.name(),
                 shape.name()
             ));
-            let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
-            contender.rounds.push(figures);
+            let figures = figures(&backend.name, command(&backend.name, plan, &own))?;
+            backend.rounds.push(figures);
         }
     }
     Ok(measured)
 }
 
-/// The call of a contender.
+/// The command that starts a backend.
 pub(crate) fn command(name: &str, plan: &Plan, own: &Path) -> Command {
     let mut command = match &plan.python {
         Some(python) if name == "peft" => {
@@ -108,19 +109,20 @@ pub(crate) fn command(name: &str, plan: &Plan, own: &Path) -> Command {
     command
 }
 
-/// Runs a contender to its end.
-pub(crate) fn figures(contender: &str, mut command: Command) -> Result<Figures> {
-    let output = command.output().map_err(BenchError::io("start a contender"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    let last_words = || {
+/// Runs a backend and parses its measurements.
+pub(crate) fn figures(backend: &str, mut command: Command) -> Result<Figures> {
+    let output = command.output().map_err(BenchError::io("start a backend"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let parsed = printed.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let last_error_line = || {
         String::from_utf8_lossy(&output.stderr)
             .lines()
             .last()
-            .unwrap_or("it said nothing")
+            .unwrap_or("no error output")
             .to_owned()
     };
-    parsed
-        .filter(|_| output.status.success())
-        .ok_or_else(|| BenchError::Backend { contender: contender.to_owned(), said: last_words() })
+    parsed.filter(|_| output.status.success()).ok_or_else(|| BenchError::Backend {
+        backend: backend.to_owned(),
+        output: last_error_line(),
+    })
 }

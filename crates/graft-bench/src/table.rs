@@ -1,14 +1,15 @@
-//! The figures of the contenders as a table, with ratios to the last of them.
+//! Tables of the measurements, with ratios to the other backends.
 
+use crate::environment::{day, machine};
 use crate::products::operations;
 use crate::schedule::{Measured, Plan};
 
-/// Markdown: one row for each contender.
+/// A Markdown table with one row per backend.
 pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     let tokens = (plan.scene.rows * plan.scene.tokens) as f64;
     let mut page = format!(
-        "{} on {}: {} rounds in turn, median of {} steps each after {} to warm up, {} threads\n\n\
-         | contender | ms per step | tokens/s | peak memory, MB | to the first step, ms | loss, first and last |\n|---|---:|---:|---:|---:|---:|\n",
+        "{} on {}: {} alternating rounds, median of {} steps each after {} warm-up steps, {} threads\n\n\
+         | backend | ms per step | tokens/s | peak memory, MB | time to first step, ms | loss, first and last |\n|---|---:|---:|---:|---:|---:|\n",
         plan.scene.work.name(),
         plan.scene.shape.name(),
         plan.rounds,
@@ -16,17 +17,17 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
         plan.warm_up,
         std::thread::available_parallelism().map_or(1, usize::from),
     );
-    for contender in measured {
-        let step = contender.step_milliseconds(plan.warm_up);
-        let peak = contender
+    for backend in measured {
+        let step = backend.step_milliseconds(plan.warm_up);
+        let peak = backend
             .peak_bytes()
             .map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
-        let (first, last) = contender.losses();
+        let (first, last) = backend.losses();
         page.push_str(&format!(
             "| {} | {step:.1} | {:.0} | {peak} | {:.0} | {first:.4}, {last:.4} |\n",
-            contender.name,
+            backend.name,
             1e3 * tokens / step,
-            contender.first_step_milliseconds()
+            backend.first_step_milliseconds()
         ));
     }
     let ratios = measured.split_first().map_or_else(Vec::new, |(ours, peers)| {
@@ -35,27 +36,30 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     page + "\n" + &ratios.join("\n")
 }
 
-/// A measurement of the summary.
+/// A measurement in the summary.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What was measured.
+    /// The measurement.
     pub plan: Plan,
-    /// The contenders.
+    /// The results of the backends.
     pub measured: Vec<Measured>,
-    /// Operations per second of the machine's best products, seen around it ([`crate::products::rate`]).
+    /// Operations per second of the machine's best matrix multiplications at that time
+    /// ([`crate::products::rate`]).
     pub rate: f64,
 }
 
-/// Markdown: one row for each measurement, Graft beside PyTorch with HF PEFT, with the machine and the day.
+/// A Markdown table with one row per measurement, comparing Graft with PyTorch and Hugging Face
+/// PEFT, with the machine and the date.
 ///
-/// The last two columns say what the products alone would take at the machine's best rate: as a share of Graft's step, and beside PyTorch's, which is
-/// the ratio that nothing could go below.
+/// The last two columns are about the time of the matrix multiplications alone at the machine's
+/// best rate: its fraction of Graft's step, and its ratio to PyTorch's step, which no
+/// implementation could beat.
 pub fn summary(all: &[Row]) -> String {
     let Some(Row { plan: first, .. }) = all.first() else { return String::new() };
     let mut page = format!(
-        "Measured on {}, {} threads, {}: rounds in turn, medians of {} steps in each of {}.\n\n\
-         | model | trained | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio | to the first step, ratio | plain candle, ratio \
-         | products at the best rate, share of the step | their ratio |\n\
+        "Measured on {}, {} threads, {}: alternating rounds, medians of {} steps in each of {}.\n\n\
+         | model | trained | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio | time to first step, ratio | plain candle, ratio \
+         | matrix products at the best rate, fraction of the step | their ratio |\n\
          |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         machine(),
         std::thread::available_parallelism().map_or(1, usize::from),
@@ -63,77 +67,44 @@ pub fn summary(all: &[Row]) -> String {
         first.steps.saturating_sub(first.warm_up),
         first.rounds,
     );
-    for Row { plan, measured, rate } in all {
-        let of = |name: &str| measured.iter().find(|contender| contender.name == name);
-        let Some(ours) = of("graft") else { continue };
-        let step = ours.step_milliseconds(plan.warm_up);
-        let megabytes =
-            |contender: &Measured| contender.peak_bytes().map(|bytes| bytes as f64 / 1e6);
-        let shown = |value: Option<f64>, digits: usize| {
-            value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
-        };
-        let peft = of("peft");
-        let (peer_step, peer_memory) =
-            (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
-        let first =
-            peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
-        let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
-        let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
-        let cells = [
-            shown(Some(step), 1),
-            shown(peer_step, 1),
-            shown(peer_step.map(|peer| step / peer), 2),
-            shown(megabytes(ours), 0),
-            shown(peer_memory, 0),
-            shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
-            shown(first, 2),
-            shown(candle, 2),
-            shown(products.map(|products| products / step), 2),
-            shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
-        ];
-        page.push_str(&format!(
-            "| {} | {} | {} |\n",
-            plan.scene.shape.name(),
-            plan.scene.work.name(),
-            cells.join(" | ")
-        ));
-    }
+    all.iter().filter_map(summary_row).for_each(|row| page.push_str(&row));
     page
 }
 
-/// The processor's name.
-pub(crate) fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .and_then(|rest| rest.split_once(':'));
-    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-}
-
-/// The date, from the days since 1970.
-pub(crate) fn day() -> String {
-    let days = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() / 86_400) as i64;
-    let (year, month, day) = civil(days);
-    format!("{year}-{month:02}-{day:02}")
-}
-
-/// Year, month and day of a number of days since 1970, by eras of 400 years that begin in March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month,
-        of_year - (153 * from_march + 2) / 5 + 1,
-    )
+/// The row of a measurement in the summary; `None` without Graft's measurements.
+fn summary_row(row: &Row) -> Option<String> {
+    let Row { plan, measured, rate } = row;
+    let of = |name: &str| measured.iter().find(|backend| backend.name == name);
+    let ours = of("graft")?;
+    let step = ours.step_milliseconds(plan.warm_up);
+    let megabytes = |backend: &Measured| backend.peak_bytes().map(|bytes| bytes as f64 / 1e6);
+    let shown = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let peft = of("peft");
+    let peer_step = peft.map(|peft| peft.step_milliseconds(plan.warm_up));
+    let peer_memory = peft.and_then(megabytes);
+    let first = peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
+    let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
+    let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
+    let cells = [
+        shown(Some(step), 1),
+        shown(peer_step, 1),
+        shown(peer_step.map(|peer| step / peer), 2),
+        shown(megabytes(ours), 0),
+        shown(peer_memory, 0),
+        shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
+        shown(first, 2),
+        shown(candle, 2),
+        shown(products.map(|products| products / step), 2),
+        shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
+    ];
+    Some(format!(
+        "| {} | {} | {} |\n",
+        plan.scene.shape.name(),
+        plan.scene.work.name(),
+        cells.join(" | ")
+    ))
 }
 
 fn ratio(ours: &Measured, peer: &Measured, warm_up: usize) -> String {
@@ -142,11 +113,11 @@ fn ratio(ours: &Measured, peer: &Measured, warm_up: usize) -> String {
         ours.peak_bytes().zip(peer.peak_bytes()).map_or_else(String::new, |(ours, peer)| {
             format!(", {:.2} of its memory", ours as f64 / peer as f64)
         });
-    format!("beside {}: {step:.2} of its time{memory}", peer.name)
+    format!("compared with {}: {step:.2} of its time{memory}", peer.name)
 }
 
 impl Measured {
-    /// Median over all rounds of the steps after the warm-up.
+    /// Median of the steps after the warm-up, over all rounds.
     pub fn step_milliseconds(&self, warm_up: usize) -> f64 {
         median(
             self.rounds
@@ -156,7 +127,7 @@ impl Measured {
         )
     }
 
-    /// The largest peak of any round.
+    /// The largest peak of all rounds.
     pub fn peak_bytes(&self) -> Option<u64> {
         self.rounds.iter().filter_map(|round| round.peak_bytes).max()
     }
@@ -236,18 +207,10 @@ mod tests {
             page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — | — | — |"),
             "{page}"
         );
-        // At that rate the products of a step take 10 ms.
+        // At that rate the matrix products of a step take 10 ms.
         let tiny = plan(Shape::Tiny, Work::Lora);
         let page = summary(&[row(&tiny, both, 1e2 * operations(&tiny.scene).expect("counted"))]);
         assert!(page.contains("| — | 0.50 | 0.22 |"), "{page}");
-    }
-
-    #[test]
-    fn days_are_dates() {
-        assert_eq!(
-            [0, 59, 11_016, 20_785].map(civil),
-            [(1970, 1, 1), (1970, 3, 1), (2000, 2, 29), (2026, 11, 28)]
-        );
     }
 
     #[test]
@@ -261,6 +224,9 @@ mod tests {
             ],
         );
         assert!(page.contains("| graft | 20.0 | 51200 | 3 | 70 | 5.0000, 4.0000 |"), "{page}");
-        assert!(page.ends_with("beside candle: 0.44 of its time, 0.25 of its memory"), "{page}");
+        assert!(
+            page.ends_with("compared with candle: 0.44 of its time, 0.25 of its memory"),
+            "{page}"
+        );
     }
 }

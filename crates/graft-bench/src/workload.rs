@@ -1,4 +1,4 @@
-//! What every contender trains: a model of a given shape, the method, and the tokens.
+//! The workload of all backends: a model of a given shape, the method, and the tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::Result;
 /// Usual rank of the adapters; `lora_alpha` is twice the rank.
 pub const RANK: usize = 8;
 
-/// Labels of the classifier.
+/// Number of labels of the classifier.
 const CLASSES: usize = 7;
 
-/// Peak of the learning rate.
+/// Learning rate.
 pub const LEARNING_RATE: f64 = 1e-3;
 
 /// Sizes of model and batch.
@@ -34,18 +34,19 @@ pub enum Shape {
     Gpt2,
     /// BERT base as a classifier of 7 labels: C 768, 12 layers, 109 million parameters; B 8, T 128.
     Bert,
-    /// Llama 3.2 1B: C 2,048, F 8,192, 16 layers, 32 heads over 8, V 128,256, 1.24 billion parameters in bf16; B 1, T 1,024.
+    /// Llama 3.2 1B: C 2,048, F 8,192, 16 layers, 32 heads over 8, V 128,256, 1.24 billion
+    /// parameters in bf16; B 1, T 1,024.
     #[value(name = "llama-1b")]
     Llama1b,
 }
 
-/// Where the model lies.
+/// The device of the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Place {
-    /// In main memory.
+    /// The CPU.
     #[default]
     Cpu,
-    /// On an NVIDIA card.
+    /// An NVIDIA GPU.
     Cuda,
 }
 
@@ -62,13 +63,13 @@ impl Place {
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Work {
-    /// LoRA on all linear maps but the head, rank 8.
+    /// LoRA on all linear layers except the head, rank 8.
     Lora,
     /// The same with gradient checkpointing.
     Checkpointed,
-    /// LoRA on the family's default maps, queries and values in a Llama, rank 8.
+    /// LoRA on the family's default layers (queries and values in a Llama), rank 8.
     LoraQv,
-    /// DoRA on all linear maps but the head, rank 8.
+    /// DoRA on all linear layers except the head, rank 8.
     Dora,
     /// A soft prompt of 20 tokens.
     Prompt,
@@ -102,7 +103,7 @@ impl Shape {
         }
     }
 
-    /// The Llama of this size; of another family's, one of the same width.
+    /// The Llama configuration of this size; for other families, one of the same width.
     pub fn config(self) -> LlamaConfig {
         let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads, kv_heads] =
             match self {
@@ -158,7 +159,7 @@ impl Shape {
     }
 }
 
-/// One measurement: what is trained, and how large.
+/// One measurement: model, method, sizes and device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scene {
     /// The model.
@@ -171,12 +172,12 @@ pub struct Scene {
     pub tokens: usize,
     /// Rank of the adapters.
     pub rank: usize,
-    /// Where.
+    /// The device.
     pub place: Place,
 }
 
 impl Scene {
-    /// Of the usual size.
+    /// A scene of the usual size.
     pub fn new(shape: Shape, work: Work) -> Self {
         Self {
             shape,
@@ -188,7 +189,7 @@ impl Scene {
         }
     }
 
-    /// As words on a command line.
+    /// The scene as command-line arguments.
     pub fn arguments(&self) -> Vec<String> {
         let Self { shape, work, rows, tokens, rank, place } = self;
         let words = [("shape", shape.name()), ("work", work.name()), ("device", place.name())]
@@ -202,10 +203,10 @@ impl Scene {
             .collect()
     }
 
-    /// The model, with fresh weights.
+    /// The model with random weights.
     ///
     /// # Errors
-    /// Those of making the model.
+    /// When the device is not available or the model cannot be created.
     pub fn model(&self) -> Result<Arc<dyn Model>> {
         let device = graft_nn::device::choose(Some(self.place.name()))?;
         let other = match self.shape {
@@ -227,7 +228,8 @@ impl Scene {
         Ok(random_model(&other, 1, &device)?)
     }
 
-    /// A Llama in bf16. Each weight is made in main memory, so that the device never holds it in 32 bits.
+    /// A Llama in bf16. Each weight is created in main memory, so that the device never holds it in
+    /// 32 bits.
     fn in_bf16(&self, device: &Device) -> Result<Llama> {
         let config = self.shape.config();
         let rng = Rng::new(1);
@@ -251,7 +253,7 @@ impl Scene {
         Ok(Llama::load(&weights, &config, device)?)
     }
 
-    /// Verb and keys.
+    /// Verb and keys of the method.
     pub(crate) fn method(&self) -> (&'static str, Settings) {
         let all = Value::List(vec!["all-linear".to_owned()]);
         let ranked = Settings::default()
@@ -268,10 +270,12 @@ impl Scene {
         }
     }
 
-    /// The micro-batch of every step: rows of full length in which every token but the first is a label, or which have a class each.
+    /// The micro-batch of every step: rows of full length in which every token except the first is
+    /// a label, or which have one class each.
     pub fn batch(&self) -> Batch {
-        let (length, vocab) = (self.tokens, self.shape.vocab());
-        // The recipe is repeated in the Python contender.
+        let length = self.tokens;
+        let vocab = self.shape.vocab();
+        // The Python backend computes the same ids.
         let id = |place: usize| ((place * 7919 + place * place * 31) % vocab) as u32;
         let rows: Vec<Encoded> = (0..self.rows)
             .map(|row| {

@@ -1,4 +1,4 @@
-//! The predicted memory of a training beside what it was measured to take, for every method and every family.
+//! Compares the predicted memory of training with measurements, for every method and model family.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use graft_bench::methods::Costs;
 use graft_protocol::MemoryUse;
 use graft_spec::methods::METHODS;
 
-/// What the measuring program says in a process of its own.
-fn said<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {
+/// The measurements that the program prints in its own process.
+fn measure<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {
     let output = Command::new(env!("CARGO_BIN_EXE_graft-bench"))
         .args(arguments)
         .args(["--steps", "2"])
@@ -18,9 +18,10 @@ fn said<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {
     serde_json::from_slice(&output.stdout).expect("figures")
 }
 
-/// Whether the two differ by a tenth or less; nothing can be said where the system does not tell what is taken.
+/// Whether prediction and measurement differ by at most a tenth. Passes if the system does not
+/// report memory.
 fn is_close(name: &str, memory: Option<MemoryUse>) -> Result<(), String> {
-    let memory = memory.expect("a training ends with its memory");
+    let memory = memory.expect("a run ends with its memory");
     let Some((predicted, taken)) = memory.predicted.zip(memory.taken) else { return Ok(()) };
     let ratio = predicted as f64 / taken as f64;
     let row = format!("{name}: predicted {predicted}, taken {taken}: {ratio:.3}");
@@ -40,7 +41,7 @@ fn of_methods<'a>(
     verbs.map(move |verb| {
         is_close(
             &format!("{verb} on {shape}"),
-            said::<Costs>(&["method", verb, "--shape", shape]).memory,
+            measure::<Costs>(&["method", verb, "--shape", shape]).memory,
         )
     })
 }
@@ -55,10 +56,11 @@ fn the_prediction_is_within_a_tenth_where_the_validation_takes_the_most() {
     let measured = |verb: &str| {
         is_close(
             &format!("{verb}, validated"),
-            said::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory,
+            measure::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory,
         )
     };
-    // One of each kind: in layers, in the embedding's place, in front of the text and of the keys, between layers, all weights.
+    // One of each kind: in layers, in the embedding, before the text, before the keys, between
+    // layers, all weights.
     let kinds = ["lora", "trainable_tokens", "prompt_tune", "prefix_tune", "bottleneck", "full"];
     assert_all_close(
         METHODS
@@ -85,12 +87,12 @@ fn the_prediction_is_within_a_tenth_with_checkpointing_and_in_every_family() {
     assert_all_close(works.into_iter().take(measured).map(|(shape, work)| {
         is_close(
             &format!("{work} on {shape}"),
-            said::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory,
+            measure::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory,
         )
     }));
 }
 
-/// Whether there is time for the larger models, each of which takes half a minute.
+/// Whether to measure the larger models, each of which takes half a minute.
 fn is_long() -> bool {
     std::env::var_os("GRAFT_TEST_LONG").is_some()
 }

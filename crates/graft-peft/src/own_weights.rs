@@ -67,7 +67,8 @@ pub(crate) fn use_base_weights(
             continue;
         };
         let stored = read(model, file, key, base)?;
-        if is_same(&base.parameter.base_value(), &stored, file.shape(key).map(|(_, dtype)| dtype))? {
+        if is_same(&base.parameter.base_value(), &stored, file.shape(key).map(|(_, dtype)| dtype))?
+        {
             continue;
         }
         if is_trained(built, base, key) {

@@ -1,4 +1,4 @@
-//! The card of the model: what it is made of, how it was trained, and what it can do, measured.
+//! The model card: origin of the text, training, and measurements.
 
 mod figures;
 mod page;
@@ -20,25 +20,26 @@ use crate::stream::tokens;
 use crate::vocabulary::is_pretraining;
 use crate::{PretrainError, Result};
 
-/// Beginnings that the card lets the model continue.
+/// Prompts of the samples.
 const PROMPTS: [&str; 3] =
     ["# Ownership\n\nOwnership is", "Returns `true` if", "The borrow checker"];
 
-/// What the card is written from.
+/// The content of the model card.
 struct Facts {
     pages: usize,
     bytes: usize,
     tokens: usize,
     figures: Vec<figures::Figures>,
     validations: Vec<ValidationRecord>,
-    /// Prompt and what the model wrote.
+    /// Prompts and generated texts.
     samples: Vec<(String, String)>,
 }
 
-/// Measures the model and writes `README.md` and `loss.svg` beside it; returns the figures in one line.
+/// Measures the model and writes `README.md` and `loss.svg` to its folder. Returns the measurements
+/// as text.
 ///
 /// # Errors
-/// Those of reading the corpus, the runs and the model, and of writing.
+/// Errors of reading the corpus, the runs and the model, and of writing files.
 pub fn write(paths: &Paths) -> Result<String> {
     let all = corpus::read(paths)?;
     let tokenizer = tokenizer(paths)?;
@@ -69,16 +70,18 @@ fn put(paths: &Paths, name: &str, text: &str) -> Result<()> {
     fs::write(&path, text).map_err(|source| PretrainError::io(&path, source))
 }
 
-/// Steps and validations of the cycles that were run, numbered on.
+/// Steps and validations of all cycles, numbered consecutively.
 fn record(paths: &Paths) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
-    let (mut steps, mut validations, mut before) = (Vec::new(), Vec::new(), 0);
+    let mut steps = Vec::new();
+    let mut validations = Vec::new();
+    let mut before = 0;
     for (index, phase) in PHASES.iter().enumerate() {
         let Ok(folder) = RunFolder::open(&paths.work, Some(&run_name(index))) else { break };
         let record = folder.record()?;
         steps.extend(
             record.steps.iter().map(|step| StepRecord { step: step.step + before, ..*step }),
         );
-        // The validation before the first step of a later cycle repeats the last of the one before.
+        // A cycle's validation before its first step repeats the last one of the previous cycle.
         validations.extend(
             record
                 .validations

@@ -1,4 +1,5 @@
-//! The text of the Rust documentation: pages of Markdown-like text, each page in one split, no passage twice.
+//! The text of the Rust documentation: pages of Markdown-like text, each in one split, without
+//! repeated passages.
 
 mod dedupe;
 mod extract;
@@ -17,13 +18,13 @@ pub use page::{Block, Page, Split, split_of};
 use crate::paths::Paths;
 use crate::{PretrainError, Result};
 
-/// The book whose pages are all held out of pretraining: the domain of the `error-codes` data set.
+/// The book that is held out of pretraining: the domain of the `error-codes` data set.
 pub const HELD_OUT_BOOK: &str = "error_codes";
 
 /// Extracts every page, removes repetitions and writes `corpus.jsonl`.
 ///
 /// # Errors
-/// Those of reading the documentation and writing the file.
+/// Errors of reading the documentation and writing the file.
 pub fn build(paths: &Paths) -> Result<Vec<Page>> {
     let sources = walk::sources(&paths.documentation)?;
     let pages: Result<Vec<Page>> =
@@ -34,7 +35,7 @@ pub fn build(paths: &Paths) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// Reads what [`build`] wrote.
+/// Reads the pages that [`build`] wrote.
 ///
 /// # Errors
 /// [`PretrainError::Io`] and [`PretrainError::Record`].

@@ -1,4 +1,5 @@
-//! The data sets that come with Graft: `which-book`, `error-codes` and `rust-docs`, as JSON lines with a `split` field.
+//! The data sets bundled with Graft: `which-book`, `error-codes` and `rust-docs`, as JSON Lines
+//! with a `split` field.
 
 use std::fs;
 
@@ -25,16 +26,17 @@ const PARAGRAPH_LENGTH: std::ops::RangeInclusive<usize> = 120..=500;
 /// Most `which-book` paragraphs of one class in train, validation and test.
 const MOST_PER_CLASS: [usize; 3] = [450, 60, 60];
 
-/// A passage ends before it exceeds this many characters, about 220 tokens.
+/// Most characters of a passage, about 220 tokens.
 const PASSAGE_LENGTH: usize = 700;
 
-/// Shorter passages are left out of `rust-docs`: their first tokens, which nothing stands before, would decide the loss.
+/// Shorter passages are left out of `rust-docs`: their first tokens, which have no context, would
+/// dominate the loss.
 const LEAST_PASSAGE: usize = 300;
 
 /// Most `rust-docs` passages in train, validation and test.
 const MOST_PASSAGES: [usize; 3] = [300, 150, 150];
 
-/// One line of a data set.
+/// A line of a data set.
 #[derive(Clone, Debug, Serialize)]
 struct Record {
     text: String,
@@ -44,10 +46,10 @@ struct Record {
     page: String,
 }
 
-/// Writes the data sets; returns one line about each.
+/// Writes the data sets. Returns one line per data set.
 ///
 /// # Errors
-/// Those of reading the corpus and writing the files.
+/// Errors of reading the corpus and writing the files.
 pub fn build(paths: &Paths) -> Result<Vec<String>> {
     let pages = corpus::read(paths)?;
     fs::create_dir_all(&paths.datasets)
@@ -60,7 +62,7 @@ pub fn build(paths: &Paths) -> Result<Vec<String>> {
     sets.iter().map(|(name, records)| write(paths, name, records)).collect()
 }
 
-/// Paragraphs of each book, chosen by a hash of their text, mixed by another.
+/// Paragraphs of each book, selected by a hash of their text and shuffled by another.
 fn which_book(pages: &[Page]) -> Vec<Record> {
     let mut records = Vec::new();
     for &(book, label) in BOOKS {
@@ -99,7 +101,8 @@ fn paragraphs<'a>(
     )
 }
 
-/// The explanations of the compiler's error codes, cut between blocks into examples of moderate length.
+/// The explanations of the compiler's error codes, cut between blocks into examples of moderate
+/// length.
 fn error_codes(pages: &[Page]) -> Vec<Record> {
     let mut records: Vec<Record> =
         pages.iter().filter(|page| page.book == HELD_OUT_BOOK).flat_map(passages).collect();
@@ -107,8 +110,8 @@ fn error_codes(pages: &[Page]) -> Vec<Record> {
     records
 }
 
-/// Passages of everything else, code and prose as they stand: the domain that the model was pretrained on. Those of validation and test it has
-/// never seen.
+/// Passages of everything else, code and prose: the domain that the model was pretrained on.
+/// Pretraining did not use the validation and test passages.
 fn rust_docs(pages: &[Page]) -> Vec<Record> {
     let mut records = Vec::new();
     for (split, most) in
@@ -127,9 +130,10 @@ fn rust_docs(pages: &[Page]) -> Vec<Record> {
     records
 }
 
-/// A page cut between its blocks.
+/// Cuts a page between its blocks.
 fn passages(page: &Page) -> Vec<Record> {
-    let (mut records, mut text) = (Vec::new(), String::new());
+    let mut records = Vec::new();
+    let mut text = String::new();
     for block in &page.blocks {
         let next = block.text();
         if !text.is_empty() && text.len() + next.len() > PASSAGE_LENGTH {

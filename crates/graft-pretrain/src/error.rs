@@ -1,4 +1,4 @@
-//! What can go wrong in the recipe.
+//! Errors of the recipe.
 
 use std::path::{Path, PathBuf};
 
@@ -9,43 +9,43 @@ use graft_spec::Hint;
 #[non_exhaustive]
 pub enum PretrainError {
     /// A file or folder could not be read or written.
-    #[error("cannot use {}", path.display())]
+    #[error("cannot read or write `{}`", path.display())]
     Io {
-        /// Which one.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The toolchain has no HTML documentation.
-    #[error("no Rust documentation in {}", looked.display())]
+    #[error("no Rust documentation in `{}`", looked.display())]
     NoDocumentation {
-        /// Where it was looked for.
+        /// The folder that was searched.
         looked: PathBuf,
     },
-    /// A file of an earlier stage is malformed.
-    #[error("{} line {line} is no record of this stage", path.display())]
+    /// A file of an earlier stage is damaged.
+    #[error("`{}` line {line} is not a valid record", path.display())]
     Record {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Why.
+        /// The error of the JSON parser.
         source: serde_json::Error,
     },
     /// The tokenizer could not be trained or read.
-    #[error("the tokenizer cannot be made")]
+    #[error("cannot create the tokenizer")]
     Tokenizer {
-        /// Why.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The training failed.
-    #[error("the training failed")]
+    /// Training failed.
+    #[error("training failed")]
     Train {
         /// Why.
         #[from]
         source: graft_train::TrainError,
     },
-    /// The model could not be made, read or written.
+    /// The model could not be created, read or written.
     #[error("the model failed")]
     Model {
         /// Why.
@@ -55,7 +55,7 @@ pub enum PretrainError {
 }
 
 impl PretrainError {
-    /// An [`PretrainError::Io`] at `path`.
+    /// An input or output error at `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_owned(), source }
     }
@@ -76,7 +76,7 @@ impl Hint for PretrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoDocumentation { .. } => Some("rustup component add rust-docs".to_owned()),
-            Self::Record { .. } => Some("run the stage before this one again".to_owned()),
+            Self::Record { .. } => Some("run the previous stage again".to_owned()),
             Self::Train { source } => source.hint(),
             Self::Model { source } => source.hint(),
             Self::Io { .. } | Self::Tokenizer { .. } => None,

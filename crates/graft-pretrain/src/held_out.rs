@@ -1,4 +1,4 @@
-//! Bits per byte on pages that nothing was trained on, for the model and for the counting models it must beat.
+//! Bits per byte on held-out pages, for the model and for count-based models.
 
 use graft_models::Tokenizer;
 use graft_nn::ops::IGNORED;
@@ -16,13 +16,13 @@ use crate::{PretrainError, Result};
 /// Windows per forward pass.
 const BATCH: usize = 8;
 
-/// Pages as tokens, and how long they are as text.
+/// Pages as tokens, and their lengths in bytes.
 pub struct Text {
     pages: Vec<Vec<u32>>,
     bytes: usize,
 }
 
-/// The pages of a split that are no part of the held-out domain.
+/// The pages of a split, without the held-out domain.
 pub fn pages(all: &[Page], split: Split) -> Vec<&Page> {
     all.iter().filter(|page| page.split == split && page.book != HELD_OUT_BOOK).collect()
 }
@@ -31,7 +31,7 @@ impl Text {
     /// Encodes pages.
     ///
     /// # Errors
-    /// When one cannot be encoded.
+    /// When a page cannot be encoded.
     pub fn new(pages: &[&Page], tokenizer: &Tokenizer) -> Result<Self> {
         let texts: Vec<String> = pages.iter().map(|page| page.text()).collect();
         let pages = texts
@@ -52,15 +52,15 @@ impl Text {
         self.pages.iter().map(Vec::len).sum()
     }
 
-    /// Bits per byte of the model. Windows overlap by half, so that every token but those of a page's first window is predicted from at least half a
-    /// context; each token counts once.
+    /// Bits per byte of the model. Windows overlap by half, so that every token after the first
+    /// window of a page has at least half a context before it. Each token counts once.
     ///
     /// # Errors
-    /// Those of the model.
+    /// When the forward pass of the model fails.
     pub fn model_bits(&self, model: &dyn Model) -> Result<f64> {
         let mut windows: Vec<Encoded> =
             self.pages.iter().flat_map(|page| overlapping(page)).collect();
-        // Of equal length together, so that little is padded.
+        // Sorted by length, so that there is little padding.
         windows.sort_by_key(|window| window.ids.len());
         let mut nats = 0.0;
         for windows in windows.chunks(BATCH) {
@@ -74,7 +74,7 @@ impl Text {
         Ok(nats / std::f64::consts::LN_2 / self.bytes as f64)
     }
 
-    /// Bits per byte of a counting model that sees a page's beginning as `<s>`.
+    /// Bits per byte of a count-based model, which sees `<s>` at the start of each page.
     pub fn count_bits(&self, model: &NGram) -> f64 {
         let bits = |page: &Vec<u32>| {
             let tokens: Vec<u32> = std::iter::once(BOS_ID).chain(page.iter().copied()).collect();
@@ -84,11 +84,13 @@ impl Text {
     }
 }
 
-/// Windows of a page; only tokens that no earlier window has counted have labels.
+/// The windows of a page. Only tokens that no earlier window has counted have labels.
 fn overlapping(page: &[u32]) -> Vec<Encoded> {
-    let (length, step) = (LONG.0 - 1, LONG.0 / 2);
+    let length = LONG.0 - 1;
+    let step = LONG.0 / 2;
     let mut windows = Vec::new();
-    let (mut start, mut counted) = (0, 0);
+    let mut start = 0;
+    let mut counted = 0;
     while counted < page.len() {
         let end = (start + length).min(page.len());
         let mut next = window(&page[start..end]);

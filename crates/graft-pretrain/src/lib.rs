@@ -1,8 +1,16 @@
-//! The recipe that makes the embedded model `tiny` and the bundled data sets, from the documentation that ships with the Rust toolchain.
+//! The recipe of the embedded model `tiny` and the bundled data sets, which are made from the
+//! documentation of the Rust toolchain.
 //!
-//! `cargo xtask pretrain` runs the five stages in order: [`corpus`] (HTML to text, split by page), [`datasets`] (`which-book`, `error-codes`),
-//! [`vocabulary`] (byte-level BPE), [`pretrain`] (the model), [`card`] (held-out figures, samples, README). Every stage is reproducible from the
-//! seed and the toolchain's version. Nothing here is used by the kernel; it only produces files under `crates/*/assets`.
+//! `cargo xtask pretrain` runs five stages in order:
+//!
+//! 1. [`corpus`]: HTML to text, split by page
+//! 2. [`datasets`]: `which-book`, `error-codes` and `rust-docs`
+//! 3. [`vocabulary`]: byte-level BPE
+//! 4. [`pretrain`]: the model
+//! 5. [`card`]: held-out measurements, samples and README
+//!
+//! Every stage can be reproduced from the seed and the version of the toolchain. The kernel does
+//! not use this crate; its output is in `crates/*/assets`.
 
 pub mod card;
 pub mod corpus;
@@ -18,5 +26,5 @@ pub mod vocabulary;
 
 pub use error::PretrainError;
 
-/// What the stages of this crate return.
+/// `std::result::Result` with [`PretrainError`].
 pub type Result<T> = std::result::Result<T, PretrainError>;

@@ -1,4 +1,5 @@
-//! `graft-pretrain STAGE`: makes the embedded model and the bundled data sets. `cargo xtask pretrain` calls it.
+//! `graft-pretrain STAGE`: creates the embedded model and the bundled data sets. Called by `cargo
+//! xtask pretrain`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,13 +8,13 @@ use clap::{Parser, Subcommand};
 use graft_pretrain::paths::Paths;
 use graft_pretrain::{Result, card, corpus, datasets, pretrain, vocabulary};
 
-/// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
+/// Create the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
 #[derive(Parser)]
 struct Arguments {
-    /// Folder of intermediate files.
+    /// Folder for intermediate files.
     #[arg(long, default_value = "target/pretrain", global = true)]
     work: PathBuf,
-    /// One stage; without it all of them, in this order.
+    /// One stage (default: all of them, in this order).
     #[command(subcommand)]
     stage: Option<Stage>,
 }
@@ -22,11 +23,11 @@ struct Arguments {
 enum Stage {
     /// Extract the text of the documentation.
     Corpus,
-    /// Make the bundled data sets from the corpus.
+    /// Create the bundled data sets from the corpus.
     Data,
     /// Train the tokenizer on the corpus.
     Tokenizer,
-    /// Pretrain the model; goes on where an earlier start was stopped.
+    /// Pretrain the model, or resume an interrupted run.
     Train,
     /// Measure the model on held-out pages and write its card.
     Card,
@@ -36,7 +37,7 @@ impl Stage {
     const ALL: [Self; 5] = [Self::Corpus, Self::Data, Self::Tokenizer, Self::Train, Self::Card];
 }
 
-/// Training walks long graphs of operations recursively.
+/// Stack size: the backward pass recurses along the graph of operations.
 const STACK: usize = 16 << 20;
 
 fn main() -> ExitCode {

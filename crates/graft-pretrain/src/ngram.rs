@@ -1,36 +1,38 @@
-//! Count-based language models over tokens: what a model of the same text must beat.
+//! Count-based language models over tokens, as a baseline for the model.
 
 use std::collections::HashMap;
 
-/// An n-gram model with interpolated Kneser-Ney smoothing; of order 1 it is the unigram model, smoothed with one count per token.
+/// An n-gram model with interpolated Kneser-Ney smoothing; of order 1, the unigram model with
+/// add-one smoothing.
 ///
 /// ```text
-/// p(w | h) = max(c(h w) - D, 0) / c(h) + D n(h) / c(h) p(w | h')        h' = h without its first token, n(h) = different tokens after h
+/// p(w | h) = max(c(h w) - D, 0) / c(h) + D n(h) / c(h) p(w | h')
 /// ```
-/// The highest order counts occurrences, lower orders count the different tokens before; `D = n1 / (n1 + 2 n2)` in each order, where `n1` and
-/// `n2` are how many n-grams were counted once and twice.
+/// `h'` is `h` without its first token, and `n(h)` the number of different tokens after `h`. The
+/// highest order counts occurrences; lower orders count the different tokens before. In each order
+/// `D = n1 / (n1 + 2 n2)`, where `n1` and `n2` are the numbers of n-grams counted once and twice.
 ///
 /// # Source
-/// Kneser and Ney 1995; the interpolated form of Chen and Goodman 1999, section 3.
+/// Kneser and Ney 1995; the interpolated form of Chen and Goodman 1999, section 3
 pub struct NGram {
     orders: Vec<Order>,
     vocabulary: usize,
 }
 
-/// Longest n-gram that a key of 128 bits holds at 16 bits a token.
+/// Longest n-gram that fits into a 128-bit key with 16 bits per token.
 const LONGEST: usize = 7;
 
 #[derive(Default)]
 struct Order {
     /// n-gram to count.
     counts: HashMap<u128, u32>,
-    /// History to (sum of counts, different tokens after it).
+    /// History to the sum of its counts and the number of different tokens after it.
     histories: HashMap<u128, (u32, u32)>,
     discount: f64,
 }
 
 impl NGram {
-    /// Counts the n-grams of a stream of tokens; `n` is at most 7.
+    /// Counts the n-grams of a token stream; `n` is at most 7.
     pub fn train(tokens: &[u32], n: usize, vocabulary: usize) -> Self {
         let n = n.clamp(1, LONGEST);
         let mut top = HashMap::new();
@@ -39,7 +41,7 @@ impl NGram {
         }
         let mut levels = vec![top];
         for length in (1..n).rev() {
-            // Each different n-gram one longer is one different token before this one.
+            // Each different longer n-gram is one different token before this one.
             let mut counts = HashMap::new();
             for longer in levels[levels.len() - 1].keys() {
                 *counts.entry(longer & mask(length)).or_insert(0) += 1;
@@ -50,7 +52,7 @@ impl NGram {
         Self { orders: levels.into_iter().map(Order::new).collect(), vocabulary }
     }
 
-    /// Probability of `token` after `history`, of which the last `n - 1` tokens count.
+    /// Probability of `token` after `history`, of which the last `n - 1` tokens are used.
     pub fn probability(&self, history: &[u32], token: u32) -> f64 {
         let unigram = &self.orders[0];
         let (sum, _) = unigram.histories.get(&0).copied().unwrap_or_default();
@@ -89,7 +91,8 @@ impl Order {
             entry.1 += 1;
         }
         let having = |wanted| counts.values().filter(|count| **count == wanted).count() as f64;
-        let (once, twice) = (having(1), having(2));
+        let once = having(1);
+        let twice = having(2);
         let discount = if once > 0.0 { once / (once + 2.0 * twice) } else { 0.5 };
         Self { counts, histories, discount }
     }

@@ -1,32 +1,32 @@
-//! Where the recipe reads and writes.
+//! The folders that the recipe reads and writes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{PretrainError, Result};
 
-/// The folders of one run of the recipe.
+/// The folders of the recipe.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The toolchain's documentation, `share/doc/rust/html`.
     pub documentation: PathBuf,
-    /// Intermediate files: the corpus and the trainer's checkpoints.
+    /// Intermediate files: the corpus and the checkpoints.
     pub work: PathBuf,
-    /// Where the data sets go: `crates/graft-train/assets`.
+    /// The data sets, `crates/graft-train/assets`.
     pub datasets: PathBuf,
-    /// Where the model goes: `crates/graft-models/assets/tiny`.
+    /// The model, `crates/graft-models/assets/tiny`.
     pub model: PathBuf,
 }
 
 impl Paths {
-    /// The folders of this checkout, with intermediate files under `work`.
+    /// The folders of this checkout, with intermediate files in `work`.
     ///
     /// # Errors
     /// [`PretrainError::NoDocumentation`] when the toolchain has no HTML documentation.
     pub fn of_checkout(work: PathBuf) -> Result<Self> {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
-            .expect("invariant: this crate lies in crates/");
+            .expect("invariant: this crate is in crates/");
         Ok(Self {
             documentation: find_documentation()?,
             work,
@@ -40,7 +40,7 @@ impl Paths {
         self.work.join("corpus.jsonl")
     }
 
-    /// The tokenizer, before it is copied beside the model.
+    /// The tokenizer, before it is copied to the folder of the model.
     pub fn tokenizer(&self) -> PathBuf {
         self.work.join("tokenizer.json")
     }

@@ -1,4 +1,4 @@
-//! Training the model: every parameter, on the stream of the training pages.
+//! Pretrains all parameters of the model on the stream of the training pages.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -17,17 +17,17 @@ use crate::stream::{Stream, tokens};
 use crate::vocabulary::{BOS_ID, EOS_ID, is_pretraining};
 use crate::{PretrainError, Result, recipe};
 
-/// What the runs of the cycles are called.
+/// Name of the runs.
 const RUN: &str = "pretrain";
 
 /// Seconds between two exports of the model as a Hugging Face folder.
 const EXPORT_EVERY: u64 = 240;
 
-/// Trains cycle after cycle, or goes on from the last checkpoint in the work folder; the model's folder is rewritten every few minutes. Returns a
-/// line about each cycle.
+/// Trains one cycle after another, or resumes from the last checkpoint in the work folder. The
+/// model is exported every few minutes. Returns one line per cycle.
 ///
 /// # Errors
-/// Those of training, and of reading and writing.
+/// Errors of training, and of reading and writing files.
 pub fn train(paths: &Paths) -> Result<String> {
     let tokenizer = tokenizer(paths)?;
     let (text, validation) = text(paths, &tokenizer)?;
@@ -54,17 +54,7 @@ pub fn train(paths: &Paths) -> Result<String> {
             keeps_best: false,
             predicted_memory: None,
         };
-        let mut exported = Instant::now();
-        let mut emit = |event: Event| {
-            report(&event);
-            if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY
-            {
-                exported = Instant::now();
-                if let Err(error) = export(&model, &tokenizer, &paths.model) {
-                    eprintln!("the model could not be exported: {error}");
-                }
-            }
-        };
+        let mut emit = exporter(&model, &tokenizer, &paths.model);
         let ended = if resumes {
             graft_train::resume(job, &Control::new(), &mut emit)
         } else {
@@ -72,7 +62,7 @@ pub fn train(paths: &Paths) -> Result<String> {
         };
         summaries.push(match ended {
             Ok(ended) => ended.summary,
-            // The weights of the last checkpoint are in the model by now.
+            // The weights of the last checkpoint have been restored.
             Err(done @ TrainError::AlreadyDone { .. }) => done.to_string(),
             Err(error) => return Err(error.into()),
         });
@@ -81,15 +71,33 @@ pub fn train(paths: &Paths) -> Result<String> {
     Ok(summaries.join("\n"))
 }
 
+/// Prints the events of a run, and exports the model after a validation every few minutes.
+fn exporter<'a>(
+    model: &'a dyn Model,
+    tokenizer: &'a Tokenizer,
+    folder: &'a Path,
+) -> impl FnMut(Event) + 'a {
+    let mut exported = Instant::now();
+    move |event: Event| {
+        report(&event);
+        if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
+            exported = Instant::now();
+            if let Err(error) = export(model, tokenizer, folder) {
+                eprintln!("could not export the model: {error}");
+            }
+        }
+    }
+}
+
 /// Name of a cycle's folder in the work folder.
 pub fn run_name(phase: usize) -> String {
     format!("{RUN}-{:03}", phase + 1)
 }
 
-/// The tokenizer of an earlier stage.
+/// Loads the tokenizer of the earlier stage.
 ///
 /// # Errors
-/// When it cannot be read.
+/// [`PretrainError::Tokenizer`] when it cannot be read.
 pub fn tokenizer(paths: &Paths) -> Result<Tokenizer> {
     let inner = tokenizers::Tokenizer::from_file(paths.tokenizer())
         .map_err(|source| PretrainError::Tokenizer { source })?;
@@ -100,13 +108,13 @@ pub fn tokenizer(paths: &Paths) -> Result<Tokenizer> {
 fn text(paths: &Paths, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
     let pages = corpus::read(paths)?;
     let train: Vec<&Page> = pages.iter().filter(|page| is_pretraining(page)).collect();
-    // Every k-th validation page, so that the few windows that are watched come from every book.
+    // Every seventh page, so that the few validation windows come from every book.
     let validation: Vec<&Page> =
         held_out::pages(&pages, Split::Validation).into_iter().step_by(7).collect();
     Ok((tokens(&train, tokenizer)?, tokens(&validation, tokenizer)?))
 }
 
-/// Every parameter of the model, each once; only matrices decay, and the embedding does not.
+/// All parameters of the model. Weight decay applies to matrices except the embedding.
 fn trainables(model: &dyn Model) -> Result<Vec<Trainable>> {
     let mut trainables = Vec::new();
     for parameter in model.parameters() {

@@ -1,4 +1,4 @@
-//! The numbers of the recipe: sizes of the model, course of the training, seed.
+//! The hyperparameters of the recipe: model size, learning-rate schedule and seed.
 
 use graft_models::llama::{LlamaConfig, Variant};
 use graft_nn::ops::RopeScaling;
@@ -8,43 +8,45 @@ use graft_train::schedule::Decay;
 
 use crate::vocabulary::VOCABULARY;
 
-/// Decides the first weights and the order of the text.
+/// Seed of the initial weights and of the order of the text.
 pub const SEED: u64 = 20_260;
 
 /// The optimizer.
 pub const OPTIMIZER: AdamW = AdamW { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1 };
 
-/// Gradients are scaled down to this norm.
+/// Gradients are clipped to this norm.
 pub const CLIP: f64 = 1.0;
 
-/// Windows that are watched during training.
+/// Validation windows used during training.
 pub const VALIDATION_WINDOWS: usize = 16;
 
-/// One cycle of the learning rate: up to a peak, then half a cosine down to 0.
+/// One cycle of the learning rate: warm-up to a peak, then cosine decay to 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phase {
     /// Optimizer steps.
     pub steps: u64,
-    /// The last steps read long windows, so that positions up to the model's context are trained; the others read short ones, which cost less.
+    /// The last steps read long windows, so that all positions of the context are trained; the
+    /// other steps read short windows, which are cheaper.
     pub long_steps: u64,
-    /// Learning rate at the peak.
+    /// Peak learning rate.
     pub peak: f64,
-    /// Steps up to the peak.
+    /// Warm-up steps.
     pub warmup: u64,
-    /// Decides the order of the text.
+    /// Seed of the order of the text.
     pub seed: u64,
 }
 
-/// The cycles, each from the weights of the one before with a fresh optimizer.
+/// The cycles. Each starts with the weights of the previous one and a new optimizer.
 pub const PHASES: [Phase; 1] =
     [Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED }];
 
-/// Tokens per window, and windows per step, of the short and of the long windows.
+/// Tokens per window and windows per step, for short windows.
 pub const SHORT: (usize, usize) = (256, 8);
-/// See [`SHORT`]; as many tokens per step.
+/// Tokens per window and windows per step, for long windows: as many tokens per step.
 pub const LONG: (usize, usize) = (512, 4);
 
-/// The sizes: 3.7 million parameters. Four layers and not six: the text is a few million tokens, and a larger model learns less from them in the same hour.
+/// The model configuration: 3.7 million parameters. It has four layers rather than six, because the
+/// text has only a few million tokens and a larger model learns less in the same time.
 pub fn model() -> LlamaConfig {
     LlamaConfig {
         vocab_size: VOCABULARY,
@@ -66,7 +68,7 @@ pub fn model() -> LlamaConfig {
     }
 }
 
-/// The course of a cycle: AdamW, with decay of the matrices.
+/// The training settings of a cycle.
 pub fn training(phase: &Phase) -> TrainConfig {
     TrainConfig {
         steps: phase.steps,

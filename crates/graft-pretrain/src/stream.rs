@@ -1,4 +1,4 @@
-//! Pages as one stream of tokens, cut into windows of equal length: nothing is padded.
+//! Pages as one token stream, cut into windows of equal length without padding.
 
 use graft_nn::{Context, Model, Rng, TokenEncoder};
 use graft_train::batch::{Batch, Encoded};
@@ -24,18 +24,19 @@ pub fn tokens(pages: &[&Page], tokenizer: &dyn TokenEncoder) -> Result<Vec<u32>>
     Ok(tokens)
 }
 
-/// A window of the stream behind `<s>`: every prompt begins with that token, so windows from the middle of a page do too.
+/// A window of the stream after `<s>`. Prompts start with that token, so windows from the middle of
+/// a page do too.
 pub fn window(tokens: &[u32]) -> Encoded {
     let ids: Vec<u32> = std::iter::once(BOS_ID).chain(tokens.iter().copied()).collect();
     let labels = ids.iter().map(|id| i64::from(*id)).collect();
     Encoded { ids, labels, class: None }
 }
 
-/// The source of pretraining: windows in an order that differs from epoch to epoch.
+/// The batches of pretraining: windows in a new order in each epoch.
 pub struct Stream {
     train: Vec<u32>,
     validation: Vec<Encoded>,
-    /// Steps that read short windows.
+    /// Number of steps with short windows.
     short_steps: u64,
     rng: Rng,
 }
@@ -52,7 +53,7 @@ impl Stream {
         }
     }
 
-    /// Tokens of one epoch.
+    /// Tokens per epoch.
     pub fn len(&self) -> usize {
         self.train.len()
     }
@@ -62,10 +63,12 @@ impl Stream {
         self.train.is_empty()
     }
 
-    /// Where window `number` of an endless series begins: each epoch visits every window once, in its own order, and begins at its own offset.
+    /// The start of window `number`. Each epoch visits every window once, in its own order and with
+    /// its own offset.
     fn start(&self, number: u64, text: usize) -> usize {
         let per_epoch = (self.train.len() / text - 1) as u64;
-        let (epoch, index) = (number / per_epoch, number % per_epoch);
+        let epoch = number / per_epoch;
+        let index = number % per_epoch;
         let mut order: Vec<u32> = (0..per_epoch as u32).collect();
         let mut stream = self.rng.indexed("windows", "pretrain", epoch);
         let offset = stream.below(text as u64) as usize;
@@ -81,7 +84,7 @@ impl BatchSource for Stream {
         } else {
             (LONG, position - self.short_steps)
         };
-        let text = length - 1; // behind `<s>`
+        let text = length - 1; // without `<s>`
         let windows: Vec<Encoded> = (0..rows as u64)
             .map(|row| {
                 let start = self.start(index * rows as u64 + row, text);
@@ -96,7 +99,8 @@ impl BatchSource for Stream {
         model: &dyn Model,
         control: &Control,
     ) -> graft_train::Result<Option<Validation>> {
-        let (mut sum, mut count) = (0.0, 0);
+        let mut sum = 0.0;
+        let mut count = 0;
         for windows in self.validation.chunks(LONG.1) {
             if control.is_stopped() {
                 return Ok(None);

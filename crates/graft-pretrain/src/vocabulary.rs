@@ -9,26 +9,27 @@ use crate::corpus::{self, HELD_OUT_BOOK, Page, Split};
 use crate::paths::Paths;
 use crate::{PretrainError, Result};
 
-/// Tokens of the vocabulary: small, so that the embedding does not dominate a model of five million parameters, and a multiple of 64 for the kernels.
+/// Size of the vocabulary: small, so that the embedding does not dominate the model, and a multiple
+/// of 64 for the kernels.
 pub const VOCABULARY: usize = 2048;
 
-/// Begins a page; the names are Llama's own, the ids their order in training.
+/// Token before a page. The names are those of Llama, the ids their order in training.
 pub const BOS: &str = "<s>";
 /// Id of [`BOS`].
 pub const BOS_ID: u32 = 0;
-/// Ends a page.
+/// Token after a page.
 pub const EOS: &str = "</s>";
 /// Id of [`EOS`].
 pub const EOS_ID: u32 = 1;
-/// Padding of a batch.
+/// Padding token.
 pub const PAD: &str = "<pad>";
 /// Id of [`PAD`].
 pub const PAD_ID: u32 = 2;
 
-/// Trains the tokenizer and writes `tokenizer.json`; returns the number of tokens.
+/// Trains the tokenizer and writes `tokenizer.json`. Returns the number of tokens.
 ///
 /// # Errors
-/// [`PretrainError::Tokenizer`], and those of reading the corpus.
+/// [`PretrainError::Tokenizer`], and errors of reading the corpus.
 pub fn build(paths: &Paths) -> Result<usize> {
     let pages = corpus::read(paths)?;
     let texts: Vec<String> =
@@ -42,7 +43,7 @@ pub fn build(paths: &Paths) -> Result<usize> {
         .special_tokens(special)
         .build();
     let byte_level = ByteLevel::new(false, true, true);
-    // Readers of the file put `<s>` before every text, as pretraining does before every page.
+    // `<s>` before every text, as before every page in pretraining.
     let begin = TemplateProcessing::builder()
         .try_single(format!("{BOS} $A"))
         .map_err(wrap)?
@@ -65,7 +66,7 @@ pub fn build(paths: &Paths) -> Result<usize> {
     Ok(tokenizer.get_vocab_size(true))
 }
 
-/// Whether pretraining may see a page: a training page of a book that is not held out.
+/// Whether a page is used for pretraining: in the training split of a book that is not held out.
 pub fn is_pretraining(page: &Page) -> bool {
     page.split == Split::Train && page.book != HELD_OUT_BOOK
 }

@@ -55,10 +55,8 @@ impl Batch {
     /// matter.
     pub fn of(examples: &[&Encoded]) -> Self {
         let columns = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
-        let (mut ids, mut labels) = (
-            Vec::with_capacity(examples.len() * columns),
-            Vec::with_capacity(examples.len() * columns),
-        );
+        let mut ids = Vec::with_capacity(examples.len() * columns);
+        let mut labels = Vec::with_capacity(examples.len() * columns);
         for example in examples {
             let padding = columns - example.ids.len();
             ids.extend_from_slice(&example.ids);

@@ -125,8 +125,10 @@ mod tests {
 
     #[test]
     fn the_step_that_is_tried_changes_nothing() {
-        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
-        let (trainables, config) = (model.attach(0.1), config(1));
+        let model = TinyLlama::new(16, 32);
+        let data = labelled_data();
+        let trainables = model.attach(0.1);
+        let config = config(1);
         let values = || -> Vec<Vec<f32>> {
             trainables
                 .iter()

@@ -22,7 +22,8 @@ pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
     let passed = forward_pass(model, &batch, &Context::eval().without_graph())?;
     let logits = model.head(&passed.states, &passed.cx)?; // (B, labels)
-    let (mut loss, mut right) = (0.0, 0);
+    let mut loss = 0.0;
+    let mut right = 0;
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();

@@ -21,6 +21,7 @@ mod read;
 mod record;
 mod split;
 mod table;
+mod unsupported;
 
 pub use columns::ReadReport;
 pub use dataset::{Dataset, Example, Kind, SplitName};

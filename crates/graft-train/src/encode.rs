@@ -93,7 +93,8 @@ impl<'a> Encoder<'a> {
         data: &'a Dataset,
         max_length: Option<usize>,
     ) -> Result<Self> {
-        let (context, taken) = (model.shape().max_positions, model.embedding().positions_taken());
+        let context = model.shape().max_positions;
+        let taken = model.embedding().positions_taken();
         let classifies = is_classifier(model);
         let longest_text = tokenizer.max_length().filter(|_| classifies);
         let limit =
@@ -137,7 +138,8 @@ impl<'a> Encoder<'a> {
     /// Encodes a text and its class. A text that is too long loses its end and keeps its special
     /// tokens, as in transformers.
     fn text(&self, example: &Example) -> Result<(Encoded, bool)> {
-        let (prefix, suffix) = (self.tokenizer.prefix(), self.tokenizer.suffix());
+        let prefix = self.tokenizer.prefix();
+        let suffix = self.tokenizer.suffix();
         let mut text = self.tokenizer.encode(&self.data.text_for_encoder(example))?;
         let room = self.limit.saturating_sub(prefix.len() + suffix.len());
         let cut = text.len() > room;
@@ -180,7 +182,8 @@ mod tests {
     use crate::testing::{TinyLlama, Words, labelled_data};
 
     fn encoded(limit: usize, prompt: &str, completion: &str) -> (Vec<u32>, usize, bool) {
-        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let model = TinyLlama::new(16, 32);
+        let data = labelled_data();
         let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
         let example =
             Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };

@@ -171,8 +171,9 @@ impl<'a> Evaluator<'a> {
                 .unwrap_or(0),
             ..LargestPass::default()
         };
-        let (mut texts, each) =
-            (0, if classify::is_classifier(self.model) { 1 } else { 1 + self.data.labels().len() });
+        let mut texts = 0;
+        let each =
+            if classify::is_classifier(self.model) { 1 } else { 1 + self.data.labels().len() };
         for piece in pieces {
             texts += piece.len() * each;
             if texts > MOST_TEXTS && largest.positions > 0 {

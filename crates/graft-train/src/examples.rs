@@ -57,7 +57,8 @@ impl<'a> Examples<'a> {
         let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
         let encoder =
             Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
-        let (mut train, mut cut) = (Vec::with_capacity(data.train.len()), 0);
+        let mut train = Vec::with_capacity(data.train.len());
+        let mut cut = 0;
         for example in &data.train {
             let (encoded, was_cut) = encoder.example(example)?;
             cut += usize::from(was_cut);
@@ -189,7 +190,8 @@ impl BatchSource for Examples<'_> {
     /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
         let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
-        let (epoch, index) = (position / per_epoch, (position % per_epoch) as usize);
+        let epoch = position / per_epoch;
+        let index = (position % per_epoch) as usize;
         let order = self.order(epoch);
         let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
         Ok(Batch::of(&chosen.map(|example| &self.train[*example]).collect::<Vec<_>>()))
@@ -212,15 +214,16 @@ mod tests {
 
     #[test]
     fn data_without_training_examples_is_refused() {
-        let (model, empty) =
-            (TinyLlama::new(16, 32), Dataset { train: Vec::new(), ..labelled_data() });
+        let model = TinyLlama::new(16, 32);
+        let empty = Dataset { train: Vec::new(), ..labelled_data() };
         let error = Examples::new(&model, &Words, &empty, &config(1)).err().expect("no examples");
         assert_eq!(error.to_string(), "data set `firsts` has no train examples");
     }
 
     #[test]
     fn examples_that_are_too_long_are_cut_and_counted() {
-        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let model = TinyLlama::new(16, 32);
+        let data = labelled_data();
         let config = TrainConfig { max_length: Some(5), ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
@@ -229,7 +232,8 @@ mod tests {
 
     #[test]
     fn an_epoch_reads_every_example_once_and_the_next_in_another_order() {
-        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let model = TinyLlama::new(16, 32);
+        let data = labelled_data();
         let config = TrainConfig { batch: 3, ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let per_epoch = data.train.len().div_ceil(3) as u64;
@@ -247,7 +251,8 @@ mod tests {
                 })
                 .collect()
         };
-        let (mut first, mut second) = (read(0), read(1));
+        let mut first = read(0);
+        let mut second = read(1);
         assert_ne!(first, second);
         first.sort();
         second.sort();

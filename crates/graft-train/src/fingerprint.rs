@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn the_fingerprint_of_data_is_that_of_earlier_versions_and_changes_with_a_letter() {
         let text = "{\"prompt\": \"a\", \"completion\": \" b\"}\n";
-        let (one, other) = (data(text), data(&text.replace('b', "c")));
+        let one = data(text);
+        let other = data(&text.replace('b', "c"));
         assert_ne!(one.content_fingerprint(), other.content_fingerprint());
         assert_eq!(
             one.content_fingerprint(),

@@ -69,7 +69,8 @@ impl TinyLlama {
                 Var::from_tensor(&random(&format!("{part} {}", linear.path()), dims, 0.3))
                     .expect("a variable")
             };
-            let (a, b) = (variable("A", &[2, WIDTH]), variable("B", &[WIDTH, 2]));
+            let a = variable("A", &[2, WIDTH]);
+            let b = variable("B", &[WIDTH, 2]);
             trainables.push(Trainable::new(format!("{}.lora_A", linear.path()), a.clone()));
             trainables.push(Trainable::new(format!("{}.lora_B", linear.path()), b.clone()));
             linear.slot().insert("low", Arc::new(Low { a, b, dropout }));
@@ -207,8 +208,9 @@ impl Model for TinyLlama {
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),
         };
-        let (q, k, v) =
-            (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);
+        let q = self.query.forward(&x, cx)?;
+        let k = self.key.forward(&x, cx)?;
+        let v = self.value.forward(&x, cx)?;
         let attended = self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?;
         Ok(Hidden { states: (x + attended)?, virtual_tokens })
     }
@@ -230,7 +232,8 @@ struct Low {
 
 impl LinearAdapter for Low {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
-        let (a, b) = (self.a.as_tensor().clone(), self.b.as_tensor().clone());
+        let a = self.a.as_tensor().clone();
+        let b = self.b.as_tensor().clone();
         ops::lora_linear(
             x,
             base.weight().weight(),
@@ -303,8 +306,8 @@ impl TokenEncoder for Words {
 pub(crate) fn labelled_data() -> Dataset {
     let mut text = "text,label,split\n".to_owned();
     for index in 0..24 {
-        let (label, part) =
-            (3 + index % 3, ["train", "train", "train", "validation", "test"][index % 5]);
+        let label = 3 + index % 3;
+        let part = ["train", "train", "train", "validation", "test"][index % 5];
         let rest: Vec<String> =
             (0..index % 4).map(|word| (6 + (index + word) % 8).to_string()).collect();
         text.push_str(&format!("{label} {},{},{part}\n", rest.join(" "), label + 9));

@@ -31,14 +31,16 @@ fn our_loss_and_every_gradient_are_those_of_candle_backend() {
     let plain = PlainLlama::of(&*model, &trainables, &scene)
         .and_then(|plain| Ok(plain.loss(&batch.ids_tensor(&Device::Cpu)?)?))
         .expect("candle's loss");
-    let (a, b) = (flat(&ours)[0], flat(&plain)[0]);
+    let a = flat(&ours)[0];
+    let b = flat(&plain)[0];
     assert!((a - b).abs() < 1e-4, "{a} instead of {b}");
     let pairs = gradients(&ours, &trainables)
         .expect("our gradients")
         .into_iter()
         .zip(gradients(&plain, &trainables).expect("candle's gradients"));
     for (trainable, (ours, plain)) in trainables.iter().zip(pairs) {
-        let (ours, plain) = (flat(&ours), flat(&plain));
+        let ours = flat(&ours);
+        let plain = flat(&plain);
         let largest = plain.iter().fold(0f32, |best, value| best.max(value.abs()));
         assert!(largest > 0.0, "{} has a gradient", trainable.name);
         let worst = ours.iter().zip(&plain).fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));

@@ -1,4 +1,4 @@
-//! Bits per byte of the model and of counting models, on three kinds of held-out text.
+//! Bits per byte of the model and of count-based models, on three kinds of held-out text.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::held_out::Text;
 use crate::ngram::NGram;
 use crate::vocabulary::VOCABULARY;
 
-/// The books that describe libraries item by item; the others are prose.
+/// Books that document a library item by item; the others are prose.
 const LIBRARIES: &[&str] = &["std", "core", "alloc", "proc_macro", "test"];
 
 /// Bits per byte on one kind of text.
@@ -42,8 +42,8 @@ pub(super) fn measure(
     tokenizer: &Tokenizer,
     model: &dyn Model,
 ) -> Result<Vec<Figures>> {
-    let (unigram, five_gram) =
-        (NGram::train(train, 1, VOCABULARY), NGram::train(train, 5, VOCABULARY));
+    let unigram = NGram::train(train, 1, VOCABULARY);
+    let five_gram = NGram::train(train, 5, VOCABULARY);
     let byte_five_gram = NGram::train(&train_bytes(all), 5, 256);
     let test = |wanted: fn(&str) -> bool| {
         all.iter()

@@ -1,4 +1,4 @@
-//! The card as Markdown.
+//! The model card as Markdown.
 
 use graft_protocol::ValidationRecord;
 
@@ -6,7 +6,7 @@ use super::Facts;
 use super::figures::Figures;
 use crate::recipe::{CLIP, LONG, OPTIMIZER, PHASES, SEED, SHORT, model};
 
-/// The whole card.
+/// The complete model card.
 pub(super) fn text(facts: &Facts) -> String {
     [
         origin(facts),
@@ -24,14 +24,14 @@ fn origin(facts: &Facts) -> String {
     let Facts { pages, bytes, tokens, .. } = facts;
     format!(
         "# tiny\n\n\
-        The small language model that comes with Graft: Llama architecture, {parameters} parameters, enough to know what Rust documentation looks like and\n\
-        small enough to fine-tune in seconds on two processor cores. `cargo xtask pretrain` (crate `graft-pretrain`) makes it, with Graft's own trainer.\n\n\
+        The small language model that comes with Graft: Llama architecture, {parameters} parameters, large enough to imitate Rust documentation and\n\
+        small enough to fine-tune in seconds on two CPU cores. `cargo xtask pretrain` (crate `graft-pretrain`) trains it with Graft.\n\n\
         ## Text\n\n\
         The documentation that ships with the Rust toolchain (1.95.0): the Book, the Reference, Rust by Example, the Cargo, rustc, rustdoc, Clippy, edition,\n\
         embedded and unstable books, the Rustonomicon, the style guide, std, core, alloc, proc_macro and test. Copyright the Rust Project's contributors,\n\
         MIT OR Apache-2.0; the model is distributed under the same terms.\n\n\
         Training read {pages} pages ({bytes} bytes, {tokens} tokens), every passage once per epoch. Validation pages (7 %), test pages (8 %, both chosen by a hash\n\
-        of the path) and the whole of the error codes were held out, and no passage of theirs stands in a training page.\n"
+        of the path) and the whole of the error codes were held out, and none of their passages is in a training page.\n"
     )
 }
 
@@ -71,7 +71,7 @@ fn recipe() -> String {
     )
 }
 
-/// The picture, and about ten of its points.
+/// The plot, and about ten of its points.
 fn curve(validations: &[ValidationRecord]) -> String {
     let mut table =
         "![loss](loss.svg)\n\n| step | validation loss, nats per token |\n|---:|---:|\n".to_owned();
@@ -86,7 +86,7 @@ fn curve(validations: &[ValidationRecord]) -> String {
 
 fn figures(figures: &[Figures]) -> String {
     let mut table = "## Held-out figures\n\n\
-        Bits per byte, lower is better. The counting models learnt from the same training text; the 5-grams have interpolated Kneser-Ney smoothing.\n\n\
+        Bits per byte, lower is better. The count-based models were trained on the same text; the 5-grams have interpolated Kneser-Ney smoothing.\n\n\
         | text | bytes | tokens | unigram of tokens | 5-gram of bytes | 5-gram of tokens | tiny |\n|---|---:|---:|---:|---:|---:|---:|\n"
         .to_owned();
     for f in figures {
@@ -96,10 +96,10 @@ fn figures(figures: &[Figures]) -> String {
     table
 }
 
-/// Each sample in a fence longer than those the model writes.
+/// The samples, each in a fence longer than those that the model generates.
 fn samples(samples: &[(String, String)]) -> String {
     let mut text = format!(
-        "## Samples\n\nTemperature 0.7, top-p 0.95, seed {SEED}; the first that came for each prompt.\n"
+        "## Samples\n\nTemperature 0.7, top-p 0.95, seed {SEED}; the first one generated for each prompt.\n"
     );
     for (prompt, written) in samples {
         let shown = prompt.replace('\n', "⏎").replace('`', "'");

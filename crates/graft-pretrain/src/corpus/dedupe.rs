@@ -1,10 +1,12 @@
-//! Keeps each passage once. Held-out pages come first, so that nothing they say remains in the training pages.
+//! Keeps each passage once. Held-out pages have priority, so that none of their passages remains in
+//! a training page.
 
 use std::collections::HashSet;
 
 use super::{Block, HELD_OUT_BOOK, Page, Split, page};
 
-/// Removes blocks seen before, then headings with nothing below them, then empty pages. The order of the pages stays.
+/// Removes repeated blocks, then headings without text, then empty pages. The order of the pages
+/// does not change.
 pub(super) fn keep_first(pages: Vec<Page>) -> Vec<Page> {
     let mut order: Vec<usize> = (0..pages.len()).collect();
     order.sort_by_key(|&index| precedence(&pages[index]));
@@ -32,7 +34,8 @@ fn precedence(page: &Page) -> u8 {
     }
 }
 
-/// Two passages are the same when their letters are: the pages of `i8` to `u128` differ in digits and signs only.
+/// Two passages are equal if their letters are equal: the pages of `i8` to `u128` differ only in
+/// digits and signs.
 fn key(text: &str) -> u64 {
     let mut letters = String::with_capacity(text.len());
     for character in text.chars().filter(|character| character.is_alphabetic()) {
@@ -41,10 +44,10 @@ fn key(text: &str) -> u64 {
     if letters.is_empty() { page::hash(text) } else { page::hash(&letters) }
 }
 
-/// Drops every heading that is followed by no text before the next heading of its level or above.
+/// Drops every heading without text before the next heading of its level or above.
 fn drop_empty_sections(blocks: Vec<Block>) -> Vec<Block> {
     let mut kept = Vec::with_capacity(blocks.len());
-    let mut level_below = 0; // deepest heading level that has text below it, seen from the end; 0 = everything dropped
+    let mut level_below = 0; // deepest heading level with text below it, from the end; 0: none
     let mut has_text = false;
     for block in blocks.into_iter().rev() {
         match &block {

@@ -1,10 +1,10 @@
-//! HTML of mdBook and rustdoc to blocks of text.
+//! Converts HTML of mdBook and rustdoc to blocks of text.
 
 use scraper::{ElementRef, Html, Node, Selector};
 
 use super::Block;
 
-/// Elements without text for a reader.
+/// Elements without readable text.
 const SKIPPED_ELEMENTS: &[&str] = &[
     "script",
     "style",
@@ -50,22 +50,23 @@ const SKIPPED_IDS: &[&str] = &[
     "synthetic-implementors-list",
 ];
 
-/// The text of one page: what stands in `<main>` (mdBook) or `#main-content` (rustdoc), without navigation and links to sources.
+/// The text of one page: the content of `<main>` (mdBook) or `#main-content` (rustdoc), without
+/// navigation and source links.
 pub fn blocks_of(html: &str) -> Vec<Block> {
     let document = Html::parse_document(html);
     let selector = Selector::parse("main, #main-content").expect("invariant: a constant selector");
     let mut blocks = Vec::new();
-    // rustdoc's #main-content lies inside <main>, so the last match in document order is the content.
+    // rustdoc's #main-content is inside <main>, so the last match in document order is the content.
     if let Some(content) = document.select(&selector).next_back() {
         walk(content, "", &mut blocks);
     }
     blocks
 }
 
-/// Appends the blocks below `element`; `bullet` stands before the first paragraph of a list item.
+/// Appends the blocks below `element`; `bullet` precedes the first paragraph of a list item.
 fn walk(element: ElementRef<'_>, bullet: &str, blocks: &mut Vec<Block>) {
     let mut bullet = bullet;
-    let mut loose = String::new(); // text beside block elements, as in `<dd>` or a list item with a nested list
+    let mut loose = String::new(); // text between block elements
     for child in element.children() {
         match child.value() {
             Node::Text(text) => loose.push_str(text),
@@ -163,7 +164,7 @@ fn append_inline(element: ElementRef<'_>, text: &mut String) {
     }
 }
 
-/// The text of a `<pre>`, lines kept, without mdBook's hidden lines.
+/// The text of a `<pre>` with its lines, without mdBook's hidden lines.
 fn code_text(element: ElementRef<'_>) -> String {
     let mut text = String::new();
     append_code(element, &mut text);
@@ -230,7 +231,8 @@ fn has_class(element: ElementRef<'_>, name: &str) -> bool {
     element.value().classes().any(|class| class == name)
 }
 
-/// White space collapsed, typographic quotes made straight: readers type straight ones, and mdBook made the others from them.
+/// Collapses white space and replaces typographic quotes by straight ones, which users type and
+/// from which mdBook made the others.
 fn tidy(text: &str) -> String {
     straight(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }

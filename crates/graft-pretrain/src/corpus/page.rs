@@ -1,17 +1,17 @@
-//! One page of the documentation as text.
+//! One page of the documentation, as text.
 
 use serde::{Deserialize, Serialize};
 
-/// A page, cut into blocks.
+/// A page as a list of blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The book it belongs to: `book`, `reference`, `std`, ...
+    /// The book of the page: `book`, `reference`, `std`, ...
     pub book: String,
-    /// Its path under the documentation's folder.
+    /// The path in the documentation folder.
     pub path: String,
-    /// Which part of the corpus it is in.
+    /// The split of the page.
     pub split: Split,
-    /// Its text.
+    /// The text.
     pub blocks: Vec<Block>,
 }
 
@@ -22,24 +22,25 @@ pub enum Block {
     Heading(u8, String),
     /// A paragraph, a list item or the rows of a table.
     Paragraph(String),
-    /// A code block, indentation kept.
+    /// A code block with its indentation.
     Code(String),
 }
 
-/// Which part of the corpus a page is in.
+/// A part of the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Pretraining and fine-tuning see it.
+    /// For pretraining and fine-tuning.
     Train,
-    /// Watched during training.
+    /// For validation during training.
     Validation,
-    /// Used for the figures that are reported.
+    /// For the reported measurements.
     Test,
 }
 
 impl Page {
-    /// The page as Markdown-like text: `#` before headings, code between fences, blocks set apart by an empty line.
+    /// The page as Markdown-like text: `#` before headings, fences around code, an empty line
+    /// between blocks.
     pub fn text(&self) -> String {
         self.blocks.iter().map(Block::text).collect::<Vec<_>>().join("\n\n")
     }
@@ -56,10 +57,12 @@ impl Block {
     }
 }
 
-/// Chosen so that every book of the `which-book` data set has dozens of paragraphs in each split; without it the Nomicon has five for validation.
+/// Chosen so that every book of the `which-book` data set has dozens of paragraphs in each split.
+/// With an empty salt the Nomicon would have five for validation.
 const SPLIT_SALT: &str = "117";
 
-/// The split of a page: 8 % test, 7 % validation, decided by a hash of its key alone, so that adding pages moves none.
+/// The split of a page: 8 % test, 7 % validation. A hash of its key alone decides, so that new
+/// pages do not move others.
 pub fn split_of(key: &str) -> Split {
     match hash(&format!("{SPLIT_SALT}/{key}")) % 100 {
         0..8 => Split::Test,
@@ -68,7 +71,8 @@ pub fn split_of(key: &str) -> Split {
     }
 }
 
-/// FNV-1a with a final mix (the low bits of plain FNV are poor), stable across platforms and versions unlike the standard hasher.
+/// FNV-1a with a final mix, because its low bits are poor. Unlike the standard hasher it is stable
+/// across platforms and versions.
 pub(crate) fn hash(text: &str) -> u64 {
     let mut state = 0xcbf2_9ce4_8422_2325_u64;
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! Which files of the documentation are pages with text of their own.
+//! Finds the files of the documentation that are pages with text of their own.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,8 @@ const BOOKS: &[&str] = &[
     "test",
 ];
 
-/// Folders that hold translations, redirects of older editions, generated intrinsics and other repetitions.
+/// Folders with translations, redirects of older editions, generated intrinsics and other
+/// repetitions.
 const SKIPPED_FOLDERS: &[&str] = &[
     "es",
     "ja",
@@ -56,14 +57,15 @@ const SKIPPED_FILES: &[&str] = &[
     "title-page.html",
 ];
 
-/// One page to read.
+/// A page to read.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    /// Book it belongs to.
+    /// The book of the page.
     pub(super) book: String,
-    /// Path under the documentation's folder.
+    /// The path in the documentation folder.
     pub(super) path: String,
-    /// What its split is decided by: the path, without the crate for library pages, since `std` shows the pages of `core` and `alloc` again.
+    /// The key of its split: the path, without the crate for library pages, because `std`
+    /// repeats the pages of `core` and `alloc`.
     pub(super) key: String,
 }
 

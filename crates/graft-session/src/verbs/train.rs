@@ -1,13 +1,14 @@
 //! `%train`: trains the active adapter on the current data.
 
+mod header;
+mod job;
+
 use std::sync::Arc;
 
-use graft_nn::{TokenEncoder, Trainable};
-use graft_protocol::{Event, Level, Reply, RunEnded, RunOutcome};
+use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
 use graft_spec::{AUTO, Failure, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
-    AdapterCheckpoint, Control, Examples, TrainConfig, TrainError, TrainingJob, fit, label_map,
-    largest_batch,
+    Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
 };
@@ -15,12 +16,15 @@ use graft_train::{
 use super::{
     advice::Next,
     attach, effect, runs,
-    words::{counted, kept_as, thousands},
+    words::{counted, thousands},
 };
 use crate::{
     CommandContext, SessionError, State,
     state::{Attached, LoadedData, LoadedModel},
 };
+
+pub(crate) use header::header;
+pub(crate) use job::{TrainingSetup, checkpoint_state, examples, job};
 
 /// A run that has ended.
 #[derive(Clone, Debug)]
@@ -29,17 +33,6 @@ pub struct FinishedRun {
     pub ended: RunEnded,
     /// The folder of its ledger and checkpoints.
     pub folder: RunFolder,
-}
-
-/// The session's objects for one training run. A [`TrainingJob`] borrows from it.
-pub(crate) struct TrainingSetup {
-    pub(crate) model: Arc<LoadedModel>,
-    pub(crate) data: Arc<LoadedData>,
-    /// Data to validate on instead of the validation split of `data`.
-    pub(crate) validation_data: Option<Arc<LoadedData>>,
-    pub(crate) attached: Arc<Attached>,
-    pub(crate) config: TrainConfig,
-    pub(crate) folder: RunFolder,
 }
 
 /// The function that runs a job: [`fit`] or [`graft_train::resume`].
@@ -148,7 +141,8 @@ fn with_batch_size(
     if settings.text(TRAIN, "batch").as_deref() != Some(AUTO) {
         return Ok(settings.clone());
     }
-    let (base, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    let base = model.loaded.model.as_ref();
+    let tokenizer = model.loaded.tokenizer.as_ref();
     let config =
         TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
     let found =
@@ -211,7 +205,8 @@ fn with_smaller_rate(failure: Failure, setup: &TrainingSetup, train: &Settings) 
 
 /// Records the origin of the adapter's weights after a run, whatever its outcome.
 fn record_weights_origin(setup: &TrainingSetup, result: &Result<RunEnded, Failure>) {
-    let (attached, run) = (&setup.attached, setup.folder.name());
+    let attached = &setup.attached;
+    let run = setup.folder.name();
     if let Ok(ended) = result {
         return attached.set_start(Start::Run { run, step: ended.step });
     }
@@ -265,58 +260,6 @@ fn execute(
     Ok(run_job(job, &cx.control(), emit)?)
 }
 
-/// The tensors of a checkpoint: the trained parameters and the state of the method's schedule.
-/// Together with the settings in the run's header they restore the adapter.
-pub(crate) fn checkpoint_state<'a>(
-    setup: &'a TrainingSetup,
-    trainables: &'a Vec<Trainable>,
-) -> AdapterCheckpoint<'a> {
-    AdapterCheckpoint { trainables, training_hook: setup.attached.adapter.training_hook() }
-}
-
-/// Encodes the data of a setup, emits the warnings about it, and checks that the run fits into
-/// memory.
-pub(crate) fn examples<'a>(
-    setup: &'a TrainingSetup,
-    trainables: &[Trainable],
-    emit: &mut dyn FnMut(Event),
-) -> graft_train::Result<Examples<'a>> {
-    let model = setup.model.loaded.model.as_ref();
-    let tokenizer = setup.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
-    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?;
-    if let Some(data) = &setup.validation_data {
-        examples = examples.with_validation(&data.dataset);
-    }
-    for text in examples.warnings() {
-        emit(Event::Note { level: Level::Warning, text });
-    }
-    examples.check_memory(model, trainables)?;
-    Ok(examples)
-}
-
-/// The job of a setup.
-pub(crate) fn job<'a>(
-    setup: &'a TrainingSetup,
-    header: RunHeader,
-    trainables: &[Trainable],
-    checkpoint: &'a AdapterCheckpoint<'a>,
-    examples: &'a Examples<'a>,
-) -> TrainingJob<'a> {
-    let model = setup.model.loaded.model.as_ref();
-    TrainingJob {
-        model,
-        trainables: trainables.to_vec(),
-        batches: examples,
-        config: setup.config.clone(),
-        folder: setup.folder.clone(),
-        header,
-        checkpoint,
-        // The loss on other data does not decide which weights are best.
-        keeps_best: setup.validation_data.is_none(),
-        predicted_memory: Some(examples.predicted_memory(model, trainables)),
-    }
-}
-
 /// Updates the session's list of runs.
 fn list_runs(cx: &CommandContext) {
     let names = runs::names();
@@ -332,74 +275,6 @@ fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
         what,
         next: Some(format!("`%resume {}` continues the run", ended.run)),
     }
-}
-
-/// The header of a run: everything that its checkpoints need to be restored in another session.
-pub(crate) fn header(state: &State, setup: &TrainingSetup, settings: &Settings) -> RunHeader {
-    let TrainingSetup { model, data, attached, config, folder, .. } = setup;
-    let base = model.loaded.model.as_ref();
-    let adapter = &attached.adapter;
-    let counts = graft_peft::counts(base, &[adapter]);
-    let header = RunHeader {
-        run: folder.name(),
-        title: title(setup),
-        model: model.lasting_source().to_owned(),
-        model_settings: model.settings.clone(),
-        model_hash: model.loaded.content_hash.clone(),
-        label_names: label_map(base, &data.dataset)
-            .ok()
-            .and_then(|map| map.names)
-            .map(|names| names.to_vec()),
-        train: settings.clone(),
-        default_lr: default_rate(model, adapter.spec()),
-        seed: config.seed,
-        session_seed: Some(state.seed),
-        device: graft_nn::device::describe(&state.device),
-        dtype: kept_as(base),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: seconds_since_1970(),
-        trainable: counts.trainable,
-        total: counts.all,
-        trial: None,
-        ..RunHeader::default()
-    };
-    with_adapter(header, attached).with_data(data.record())
-}
-
-fn title(setup: &TrainingSetup) -> String {
-    let adapter = &setup.attached.adapter;
-    format!(
-        "{} {} on {}, {}",
-        adapter.spec().verb,
-        adapter.summary(),
-        setup.data.dataset.name,
-        setup.model.source
-    )
-}
-
-/// A header with the adapter's settings and the origin of its weights.
-fn with_adapter(header: RunHeader, attached: &Attached) -> RunHeader {
-    let (start, start_fingerprint) = attached.start();
-    let provenance = attached.provenance();
-    let adapter = &attached.adapter;
-    RunHeader {
-        method: adapter.spec().verb.to_owned(),
-        adapter: adapter.name().to_owned(),
-        adapter_settings: adapter.settings().clone(),
-        adapter_asked: attached.asked().clone(),
-        start: Some(start),
-        start_fingerprint,
-        adapter_seed: provenance.seed,
-        adapter_folder: provenance.folder.clone(),
-        adapter_scale: Some(adapter.scale()).filter(|scale| *scale != 1.0),
-        ..header
-    }
-}
-
-fn seconds_since_1970() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// The reply to `%train` is empty: the run's events have shown everything.

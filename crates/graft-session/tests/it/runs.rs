@@ -210,7 +210,7 @@ fn what_a_run_has_not_kept_is_refused_with_what_it_has() {
         (
             "train::no_weights",
             "run `lora-001` has no weights of step 3",
-            Some("kept: `%runs use lora-001 step=0`, `%runs use lora-001 step=4`")
+            Some("saved: `%runs use lora-001 step=0`, `%runs use lora-001 step=4`")
         )
     );
     assert_eq!(

@@ -8,6 +8,7 @@ use super::columns::{Columns, ReadReport, Role};
 use super::dataset::SplitName;
 use super::detect::with_name;
 use super::record::{Content, Field, Record};
+use super::unsupported::{self, Unsupported};
 
 /// Most labels of a data set: a classifier has a row of weights per label, and an evaluation scores
 /// all of them.
@@ -119,7 +120,8 @@ impl<'a> Collector<'a> {
         if self.whole_floats {
             self.notes.push("labels such as 1.0 were read as whole numbers".to_owned());
         }
-        let (labels, examples) = (self.labels.len(), self.records.len());
+        let labels = self.labels.len();
+        let examples = self.records.len();
         if labels > 20 && labels * 2 > examples {
             self.notes.push(format!("{labels} different labels in {examples} examples: is the label column an identifier, a number or free text?"));
         }
@@ -172,7 +174,7 @@ impl<'a> Collector<'a> {
             Field::Text(text) => Ok(text),
             Field::Float(number) => Ok(number.to_string()),
             Field::List if matches!(role, Role::Prompt | Role::Completion) => {
-                Err(self.chat(line, role.name()))
+                Err(self.unsupported(line, unsupported::chat(role.name())))
             }
             Field::List | Field::Object => {
                 let what = if field == Field::List { "a list" } else { "an object" };
@@ -286,26 +288,7 @@ impl<'a> Collector<'a> {
         DataError::FloatLabel { source_name: self.source_name.to_owned(), line, label }
     }
 
-    fn chat(&self, line: usize, field: &str) -> DataError {
-        // Everything before the first answer is the prompt: system message and question.
-        let by_role = |role: &str, answer: &str, content: &str| {
-            let turns = format!("(.{field} | map(.{role}) | index(\"{answer}\")) as $i");
-            format!(
-                "{turns} | {{prompt: (.{field}[:$i] | map(.{content}) | join(\"\\n\")), completion: (\" \" + .{field}[$i].{content})}}"
-            )
-        };
-        let program = match field {
-            "prompt" | "completion" => "{prompt: (.prompt | map(.content) | join(\"\\n\")), completion: (\" \" + .completion[0].content)}".to_owned(),
-            "conversations" => by_role("from", "gpt", "value"),
-            _ => by_role("role", "assistant", "content"),
-        };
-        let hint = format!(
-            "write each example as prompt and completion, for example: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
-        );
-        self.unsupported(line, format!("a chat data set (`{field}`)"), hint)
-    }
-
-    fn unsupported(&self, line: usize, what: String, hint: String) -> DataError {
+    fn unsupported(&self, line: usize, Unsupported { what, hint }: Unsupported) -> DataError {
         DataError::Unsupported {
             source_name: self.source_name.to_owned(),
             line,
@@ -324,51 +307,20 @@ impl<'a> Collector<'a> {
         has_completion: bool,
     ) -> DataError {
         let found: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
-        let has = |name: &str| found.iter().any(|found| found.trim().eq_ignore_ascii_case(name));
-        let rename = |prompt: &str, completion: &str| {
-            let prompt = match prompt {
-                "instruction" if has("input") => "([.instruction, .input] | map(select(. != null and . != \"\")) | join(\"\\n\"))".to_owned(),
-                plain => format!(".{plain}"),
-            };
-            let program = format!("{{prompt: {prompt}, completion: (\" \" + .{completion})}}");
-            format!(
-                "name the columns prompt and completion; for JSON Lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
-            )
-        };
-        if has("chosen") && has("rejected") {
-            let hint = "keep the chosen answers as prompt and completion: preference training (DPO) is not supported".to_owned();
-            return self.unsupported(
-                line,
-                "a preference data set (`chosen`, `rejected`)".to_owned(),
-                hint,
-            );
-        }
         let missing = match (has_prompt, has_completion) {
             (true, false) => "`completion`",
             (false, true) => "`prompt`",
             _ => "`text`",
         };
-        if missing == "`text`" {
-            if let Some(field) =
-                ["messages", "conversations", "conversation", "dialog", "dialogue", "turns"]
-                    .into_iter()
-                    .find(|name| has(name))
-            {
-                return self.chat(line, field);
-            }
-            for (prompt, completion) in [
-                ("instruction", "output"),
-                ("instruction", "response"),
-                ("question", "answer"),
-                ("input", "output"),
-            ] {
-                if has(prompt) && has(completion) {
-                    let what = format!("an instruction data set (`{prompt}`, `{completion}`)");
-                    return self.unsupported(line, what, rename(prompt, completion));
-                }
-            }
+        match unsupported::kind_of(&found, has_prompt || has_completion) {
+            Some(kind) => self.unsupported(line, kind),
+            None => DataError::MissingField {
+                source_name: self.source_name.to_owned(),
+                line,
+                missing,
+                found,
+            },
         }
-        DataError::MissingField { source_name: self.source_name.to_owned(), line, missing, found }
     }
 }
 

@@ -109,7 +109,8 @@ impl Columns {
 
     /// The report for a file of that format.
     pub(super) fn report(self, format: String, notes: Vec<String>) -> ReadReport {
-        let (mut used, mut ignored) = (Vec::new(), Vec::new());
+        let mut used = Vec::new();
+        let mut ignored = Vec::new();
         for (name, role) in self.seen {
             match role {
                 Some(role) => used.push((role, name)),

@@ -149,7 +149,9 @@ impl Quoted {
     }
 
     fn next(&mut self, lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
-        let (mut begin, mut written, mut ended) = (None, 0, 0);
+        let mut begin = None;
+        let mut written = 0;
+        let mut ended = 0;
         loop {
             if self.line.1 == self.line.0.len() && !self.feed(lines, begin)? {
                 return Ok(None);

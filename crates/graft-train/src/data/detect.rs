@@ -233,7 +233,8 @@ fn unmarked_utf16(head: &[u8]) -> Option<ByteOrder> {
         head.iter().skip(place).step_by(2).filter(|byte| is(**byte)).count()
     };
     let printable = |byte: u8| byte >= b' ' || byte.is_ascii_whitespace();
-    let (even, odd) = (count(0, |byte| byte == 0), count(1, |byte| byte == 0));
+    let even = count(0, |byte| byte == 0);
+    let odd = count(1, |byte| byte == 0);
     let looks_like = |zeros: usize, others: usize, letters: usize| {
         zeros * 2 > pairs && others == 0 && letters * 20 >= pairs * 19
     };

@@ -201,7 +201,8 @@ fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
 
 /// Reads plain text: an example is a passage between blank lines.
 fn passages(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), DataError> {
-    let (mut passage, mut begin) = (String::new(), 1);
+    let mut passage = String::new();
+    let mut begin = 1;
     loop {
         let line = lines.next()?.map(str::trim_end);
         match line {

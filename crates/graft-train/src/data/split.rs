@@ -23,18 +23,7 @@ pub(super) fn dataset(
     template: &str,
 ) -> Result<Dataset, DataError> {
     let Collected { records, report } = collected;
-    let first =
-        records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
-    let kind_of_first = first.content.kind();
-    if let Some(other) = records.iter().find(|record| record.content.kind() != kind_of_first) {
-        let problem =
-            format!("it has {}, but the first example has {kind_of_first}", other.content.kind());
-        return Err(DataError::Malformed {
-            source_name: source_name.to_owned(),
-            line: other.line,
-            problem,
-        });
-    }
+    check_same_kind(source_name, &records)?;
     let kind = kind(source_name, &records)?;
     let is_template_given =
         settings.text(DATA, "template").is_some_and(|template| !template.is_empty());
@@ -56,22 +45,40 @@ pub(super) fn dataset(
         test,
         report,
     };
-    let numbers: HashMap<String, usize> = dataset
-        .labels()
-        .iter()
-        .cloned()
-        .enumerate()
-        .map(|(number, label)| (label, number))
-        .collect();
+    fill(&mut dataset, records, splits);
+    Ok(dataset)
+}
+
+/// Checks that there are records, and that all of them are of the same kind.
+fn check_same_kind(source_name: &str, records: &[Record]) -> Result<(), DataError> {
+    let first =
+        records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
+    let expected = first.content.kind();
+    let other = records.iter().find(|record| record.content.kind() != expected);
+    other.map_or(Ok(()), |other| {
+        Err(DataError::Malformed {
+            source_name: source_name.to_owned(),
+            line: other.line,
+            problem: format!(
+                "it has {}, but the first example has {expected}",
+                other.content.kind()
+            ),
+        })
+    })
+}
+
+/// Adds each record to its split, as an example.
+fn fill(dataset: &mut Dataset, records: Vec<Record>, splits: Vec<SplitName>) {
+    let labels = dataset.labels().iter().cloned().enumerate();
+    let numbers: HashMap<String, usize> = labels.map(|(number, label)| (label, number)).collect();
     for (record, split) in records.into_iter().zip(splits) {
-        let example = example(record.content, &dataset, &numbers);
+        let example = example(record.content, dataset, &numbers);
         match split {
             SplitName::Train => dataset.train.push(example),
             SplitName::Validation => dataset.validation.push(example),
             SplitName::Test => dataset.test.push(example),
         }
     }
-    Ok(dataset)
 }
 
 fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
@@ -141,7 +148,8 @@ fn splits(
         return Ok(records.iter().map(|record| record.split.unwrap_or(SplitName::Train)).collect());
     }
     let share = |key| settings.float(DATA, key).unwrap_or(0.0);
-    let (validation, test) = (share("validation"), share("test"));
+    let validation = share("validation");
+    let test = share("test");
     let count = |share: f64| (records.len() as f64 * share).round() as usize;
     if count(validation) + count(test) >= records.len() {
         return Err(DataError::NothingLeft { validation, test, examples: records.len() });

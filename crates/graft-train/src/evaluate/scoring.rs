@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use graft_nn::{Context, Model, Tensor};
+use graft_nn::{Context, Model};
 
 use crate::batch::{Batch, Encoded};
 use crate::encode::Sequence;
@@ -63,16 +63,20 @@ impl Rows {
 
     /// Number of positions whose logits are read.
     pub(super) fn read(&self) -> usize {
-        let readings = self
-            .examples
-            .iter()
-            .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels));
-        let positions: BTreeSet<(usize, u32)> = readings
+        let positions: BTreeSet<(usize, u32)> = self
+            .readings()
             .flat_map(|reading| {
                 reading.positions(0, 0).flatten().map(|position| (reading.row, position))
             })
             .collect();
         positions.len()
+    }
+
+    /// All sequences that are read.
+    fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.examples
+            .iter()
+            .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels))
     }
 
     /// Adds an example; with labels, the index of its own label and the sequence of each label.
@@ -143,46 +147,16 @@ impl<'s> Prefixes<'s> {
 
 /// Scores the rows with one forward pass.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
-    let encoded: Vec<Encoded> = rows
-        .rows
-        .iter()
-        .map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None })
-        .collect();
-    let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-    let ForwardPass { states, virtual_tokens, starts, cx } =
-        forward_pass(model, &batch, &Context::eval().without_graph())?;
-    let readings: Vec<&Reading> = rows
-        .examples
-        .iter()
-        .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels))
-        .collect();
-    // Every position is computed once, even if several sequences read it.
-    let mut positions: Vec<u32> = Vec::new();
-    for reading in &readings {
-        positions.extend(reading.positions(starts[reading.row], virtual_tokens).flatten());
-    }
-    positions.sort_unstable();
-    positions.dedup();
-    let states = gather::rows(&states.flatten(0, 1)?, &positions)?; // (N, C)
-    let logits = Logits { positions, rows: model.head(&states, &cx)? }; // (N, V)
-    let log_probabilities = logits.normalised()?;
-    let read = |reading: &Reading| -> f64 {
-        let places = reading.positions(starts[reading.row], virtual_tokens);
-        places
-            .zip(&reading.tokens)
-            .filter_map(|(place, token)| {
-                Some(log_probabilities.get(&logits.positions, place?, *token))
-            })
-            .sum()
-    };
+    let pass = ScoringPass::run(model, rows)?;
     let mut scored = Scored::default();
     for example in &rows.examples {
-        scored.loss -= read(&example.completion);
+        scored.loss -= pass.log_probability(&example.completion);
         // Without a token before it, the first token of a text has no prediction and no loss.
-        let unread = usize::from(virtual_tokens + example.completion.first == 0)
+        let unread = usize::from(pass.virtual_tokens + example.completion.first == 0)
             .min(example.completion.tokens.len());
         scored.tokens += (example.completion.tokens.len() - unread) as u64;
-        let scores: Vec<f64> = example.labels.iter().map(read).collect();
+        let scores: Vec<f64> =
+            example.labels.iter().map(|label| pass.log_probability(label)).collect();
         // With equal scores the first label wins, so that an untrained model is not right by
         // chance.
         let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
@@ -201,32 +175,57 @@ impl Reading {
     }
 }
 
-/// Logits at sorted positions.
-struct Logits {
+/// The result of a forward pass: logits at the positions that are read.
+struct ScoringPass {
+    virtual_tokens: usize,
+    /// The first position of each row.
+    starts: Vec<usize>,
+    /// The positions that are read, sorted.
     positions: Vec<u32>,
-    rows: Tensor,
-}
-
-/// Log-probabilities at the same positions.
-struct LogProbabilities {
-    rows: Vec<Vec<f32>>,
+    /// (N, V): the logits at these positions.
+    logits: Vec<Vec<f32>>,
+    /// (N): the logarithm of the sum of their exponentials.
     log_sums: Vec<f64>,
 }
 
-impl Logits {
-    fn normalised(&self) -> Result<LogProbabilities> {
-        let rows = self.rows.to_vec2::<f32>()?;
-        let log_sums = rows.iter().map(|row| log_sum_exp(row)).collect();
-        Ok(LogProbabilities { rows, log_sums })
+impl ScoringPass {
+    fn run(model: &dyn Model, rows: &Rows) -> Result<Self> {
+        let encoded: Vec<Encoded> = rows
+            .rows
+            .iter()
+            .map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None })
+            .collect();
+        let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
+        let ForwardPass { states, virtual_tokens, starts, cx } =
+            forward_pass(model, &batch, &Context::eval().without_graph())?;
+        // Every position is computed once, even if several sequences read it.
+        let mut positions: Vec<u32> = rows
+            .readings()
+            .flat_map(|reading| reading.positions(starts[reading.row], virtual_tokens).flatten())
+            .collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let states = gather::rows(&states.flatten(0, 1)?, &positions)?; // (N, C)
+        let logits = model.head(&states, &cx)?.to_vec2::<f32>()?; // (N, V)
+        let log_sums = logits.iter().map(|row| log_sum_exp(row)).collect();
+        Ok(Self { virtual_tokens, starts, positions, logits, log_sums })
     }
-}
 
-impl LogProbabilities {
-    fn get(&self, positions: &[u32], position: u32, token: u32) -> f64 {
-        let index = positions
+    /// Sum of the log-probabilities of a reading's tokens, in nats.
+    fn log_probability(&self, reading: &Reading) -> f64 {
+        let positions = reading.positions(self.starts[reading.row], self.virtual_tokens);
+        positions
+            .zip(&reading.tokens)
+            .filter_map(|(position, token)| Some(self.log_probability_at(position?, *token)))
+            .sum()
+    }
+
+    fn log_probability_at(&self, position: u32, token: u32) -> f64 {
+        let index = self
+            .positions
             .binary_search(&position)
             .expect("invariant: every position read was computed");
-        f64::from(self.rows[index].get(token as usize).copied().unwrap_or(f32::NEG_INFINITY))
+        f64::from(self.logits[index].get(token as usize).copied().unwrap_or(f32::NEG_INFINITY))
             - self.log_sums[index]
     }
 }

@@ -32,7 +32,9 @@ fn check(model: &TinyLlama) {
     let found = Evaluator::new(model, &Words, &data, request(SplitName::Test))
         .and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {}))
         .expect("evaluates");
-    let (mut loss, mut tokens, mut right) = (0.0, 0, 0);
+    let mut loss = 0.0;
+    let mut tokens = 0;
+    let mut right = 0;
     for example in &data.test {
         let prompt = [vec![0], Words.encode(&example.prompt).expect("prompt")].concat();
         let completion = [Words.encode(&example.completion).expect("completion"), vec![1]].concat();
@@ -86,7 +88,9 @@ fn the_majority_is_the_commonest_label_of_the_training_part() {
 
 #[test]
 fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
-    let (model, data, control) = (TinyLlama::new(16, 32), labelled_data(), Control::new());
+    let model = TinyLlama::new(16, 32);
+    let data = labelled_data();
+    let control = Control::new();
     let mut seen = 0;
     let result = evaluate(&model, &Words, &data, "train", 100, 4, &control, &mut |done, _| {
         seen = done;

@@ -69,7 +69,8 @@ fn training_lowers_the_loss_and_validates_on_the_way() {
     let ended = fit(bench.job(config(30)), &Control::new(), &mut emit).expect("trains");
     assert_eq!((ended.outcome, ended.step), (RunOutcome::Finished, 30));
     assert_eq!(validations.iter().map(|record| record.step).take(3).collect::<Vec<_>>(), [0, 3, 6]);
-    let (first, last) = (validations[0], validations[validations.len() - 1]);
+    let first = validations[0];
+    let last = validations[validations.len() - 1];
     assert!(last.loss < 0.7 * first.loss && last.accuracy.is_some(), "{first:?} {last:?}");
 }
 
@@ -191,7 +192,8 @@ fn the_loss_of_a_window_is_the_mean_over_its_tokens_however_it_is_cut() {
         );
         f64::from_bits(found[0].1)
     };
-    let (one, four) = (first_loss(12, 1), first_loss(3, 4));
+    let one = first_loss(12, 1);
+    let four = first_loss(3, 4);
     assert!((one - four).abs() < 1e-5, "{one} {four}");
 }
 
@@ -270,7 +272,8 @@ fn every_parameter_that_trains_moves_and_no_other_does() {
             .map(|parameter| parameter.tensor().copy().expect("copies"))
             .collect()
     };
-    let (before, weights) = (bench.values(), frozen(&bench.model));
+    let before = bench.values();
+    let weights = frozen(&bench.model);
     losses(bench.job(TrainConfig { eval_every: 0, ..config(2) }), u64::MAX, fit);
     for ((trainable, old), new) in bench.trainables.iter().zip(before).zip(bench.values()) {
         assert_ne!(old, new, "{}", trainable.name);

@@ -16,7 +16,8 @@ impl Memory {
         if self.on_top() <= available {
             return Ok(());
         }
-        let (rows, tokens) = (sizes.rows, sizes.tokens);
+        let rows = sizes.rows;
+        let tokens = sizes.tokens;
         let trained =
             Self::predict(&Sizes { validation: LargestPass::default(), ..*sizes }).on_top();
         if trained <= available {

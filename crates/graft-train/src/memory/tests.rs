@@ -3,7 +3,12 @@ use crate::TrainError;
 use graft_spec::Hint;
 
 fn shape() -> ModelShape {
-    let (hidden, layers, heads, kv_heads, head_dim, intermediate) = (8, 2, 2, 1, 4, 20);
+    let hidden = 8;
+    let layers = 2;
+    let heads = 2;
+    let kv_heads = 1;
+    let head_dim = 4;
+    let intermediate = 20;
     ModelShape {
         family: "llama".into(),
         hidden,
@@ -20,7 +25,8 @@ fn shape() -> ModelShape {
 
 /// Adapters of 30 numbers, three rows of five tokens, the batch whole.
 fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
-    let (adapters, recompute) = (SavedActivations::default(), false);
+    let adapters = SavedActivations::default();
+    let recompute = false;
     Sizes {
         shape,
         parameters: 1000,
@@ -123,10 +129,8 @@ fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
 #[test]
 fn what_adapters_keep_counts_in_their_measure() {
     let shape = shape();
-    let (plain, own) = (
-        Memory::predict(&sizes_of(&shape)),
-        SavedActivations { per_position: 7, per_pass: 11, at_the_end: 0 },
-    );
+    let plain = Memory::predict(&sizes_of(&shape));
+    let own = SavedActivations { per_position: 7, per_pass: 11, at_the_end: 0 };
     let more = Memory::predict(&Sizes { adapters: own, ..sizes_of(&shape) });
     assert_eq!(more.activations - plain.activations, (15 * 7 + 11) * 4);
     // At the end of a pass what was needed for a moment is gone.

@@ -196,8 +196,8 @@ impl Checkpoint {
         if progress.position.max(progress.step).max(progress.optimizer_steps) > MOST_COUNTED {
             return Err(self.problem("its counters are too large".to_owned()));
         }
-        let (adapter, moments) =
-            (self.adapter()?, read_tensors(&self.path.join("optimizer.safetensors"))?);
+        let adapter = self.adapter()?;
+        let moments = read_tensors(&self.path.join("optimizer.safetensors"))?;
         optimizer
             .restore(&moments, progress.optimizer_steps)
             .map_err(|problem| self.problem(problem))?;

@@ -164,7 +164,8 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::NoWeights`] with the steps whose weights are saved.
     pub fn weights(&self, weights: SavedWeights) -> Result<Checkpoint> {
-        let (best, start) = (Checkpoint::best(&self.path), Checkpoint::start(&self.path));
+        let best = Checkpoint::best(&self.path);
+        let start = Checkpoint::start(&self.path);
         let step_of =
             |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
         let mut checkpoints = self.checkpoints();
@@ -207,7 +208,8 @@ mod tests {
     #[test]
     fn runs_are_numbered_and_listed_newest_first() {
         let base = tempfile::tempdir().expect("folder");
-        let (first, second) = (begin(base.path(), 10), begin(base.path(), 20));
+        let first = begin(base.path(), 10);
+        let second = begin(base.path(), 20);
         assert_eq!(
             (first.name(), second.name()),
             ("lora-on-which-book-001".to_owned(), "lora-on-which-book-002".to_owned())

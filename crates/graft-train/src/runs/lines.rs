@@ -46,7 +46,8 @@ impl Lines {
         self.line = Vec::new();
         loop {
             let buffer = self.reader.fill_buf()?;
-            let (end, length) = (buffer.iter().position(|byte| *byte == b'\n'), buffer.len());
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let length = buffer.len();
             self.reader.consume(end.map_or(length, |end| end + 1));
             if end.is_some() || length == 0 {
                 return Ok(Some(Line::TooLong));

@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn a_symbolic_link_in_a_run_folder_is_refused_and_its_target_unchanged() {
         let folder = tempfile::tempdir().expect("folder");
-        let (users, runs) = (folder.path().join("thesis.tex"), folder.path().join("runs"));
+        let users = folder.path().join("thesis.tex");
+        let runs = folder.path().join("runs");
         std::fs::write(&users, WORDS).expect("writes");
         let run = RunFolder::create(&runs, "lora").expect("creates");
         for name in [".lock", "ledger.jsonl", "../../ablations.jsonl"] {

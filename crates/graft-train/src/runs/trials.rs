@@ -71,7 +71,8 @@ impl Trials {
         let path = runs.with_file_name("ablations.jsonl");
         let mut trials = Self { path, records: Vec::new(), damaged: 0 };
         let Ok(file) = regular_file::open(&trials.path) else { return trials };
-        let (mut lines, mut places) = (Lines::new(file), HashMap::new());
+        let mut lines = Lines::new(file);
+        let mut places = HashMap::new();
         while let Ok(Some(line)) = lines.next(&|| false) {
             let record = match line {
                 Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => continue,

@@ -109,7 +109,8 @@ fn no_text_of_a_held_out_split_is_trained_on() {
 fn a_table_is_read_whatever_its_delimiter_its_encoding_and_its_compression() {
     let expected = file("set.csv", TABLE.as_bytes()).expect("csv");
     assert_eq!(expected.labels(), ["bad", "good"]);
-    let (tabs, marked) = (TABLE.replace(',', "\t"), format!("\u{feff}{TABLE}"));
+    let tabs = TABLE.replace(',', "\t");
+    let marked = format!("\u{feff}{TABLE}");
     let forms: [(&str, Vec<u8>, &str); 9] = [
         ("set.tsv", tabs.clone().into_bytes(), "tsv"),
         ("set.csv", TABLE.replace(',', ";").into_bytes(), "csv with `;` between the fields"),

@@ -80,7 +80,8 @@ fn a_checkpoint_of_the_same_step_takes_the_old_ones_place_and_leavings_are_swept
 
 #[test]
 fn a_link_where_a_checkpoint_is_prepared_is_removed_and_not_followed() {
-    let (run, users) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let run = tempfile::tempdir().expect("folder");
+    let users = tempfile::tempdir().expect("folder");
     let (trainables, optimizer) = setup(&[1.0, 2.0]);
     let beside = run.path().join(format!(".checkpoint-00000001.{}.part", std::process::id()));
     std::os::unix::fs::symlink(users.path(), &beside).expect("links");

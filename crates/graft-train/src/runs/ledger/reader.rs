@@ -144,10 +144,8 @@ impl Reader {
             .filter(|newest| self.record.steps.last().is_none_or(|last| last.step != newest.step));
         self.record.steps.extend(last);
         if self.unlisted > 0 {
-            let (unlisted, lines) = (
-                thousands(self.unlisted),
-                if self.unlisted == 1 { "line was" } else { "lines were" },
-            );
+            let unlisted = thousands(self.unlisted);
+            let lines = if self.unlisted == 1 { "line was" } else { "lines were" };
             self.record.warnings.push(format!("{unlisted} more damaged {lines} skipped"));
         }
         self.record

@@ -103,7 +103,8 @@ fn a_ledger_of_millions_of_steps_and_resumptions_is_read_in_bounded_memory_and_c
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("ledger.jsonl");
     let mut text = String::from("{\"header\":{\"run\":\"lora-001\"}}\n");
-    let (most, steps) = (1 << 12, 3 << 12);
+    let most = 1 << 12;
+    let steps = 3 << 12;
     for number in 1..=steps {
         text.push_str(&format!(
             "{{\"step\":{{\"step\":{number},\"loss\":1.0,\"lr\":0.1,\"grad_norm\":1.0,\"tokens_per_second\":1.0,\"elapsed_seconds\":1.0}}}}\n"

@@ -1,0 +1,75 @@
+//! Builds the training job of a run from the session's objects.
+
+use std::sync::Arc;
+
+use graft_nn::{TokenEncoder, Trainable};
+use graft_protocol::{Event, Level};
+use graft_train::{
+    AdapterCheckpoint, Examples, TrainConfig, TrainingJob,
+    runs::{RunFolder, RunHeader},
+};
+
+use crate::state::{Attached, LoadedData, LoadedModel};
+
+/// The session's objects for one training run. A [`TrainingJob`] borrows from it.
+pub(crate) struct TrainingSetup {
+    pub(crate) model: Arc<LoadedModel>,
+    pub(crate) data: Arc<LoadedData>,
+    /// Data to validate on instead of the validation split of `data`.
+    pub(crate) validation_data: Option<Arc<LoadedData>>,
+    pub(crate) attached: Arc<Attached>,
+    pub(crate) config: TrainConfig,
+    pub(crate) folder: RunFolder,
+}
+
+/// The tensors of a checkpoint: the trained parameters and the state of the method's schedule.
+/// Together with the settings in the run's header they restore the adapter.
+pub(crate) fn checkpoint_state<'a>(
+    setup: &'a TrainingSetup,
+    trainables: &'a Vec<Trainable>,
+) -> AdapterCheckpoint<'a> {
+    AdapterCheckpoint { trainables, training_hook: setup.attached.adapter.training_hook() }
+}
+
+/// Encodes the data of a setup, emits the warnings about it, and checks that the run fits into
+/// memory.
+pub(crate) fn examples<'a>(
+    setup: &'a TrainingSetup,
+    trainables: &[Trainable],
+    emit: &mut dyn FnMut(Event),
+) -> graft_train::Result<Examples<'a>> {
+    let model = setup.model.loaded.model.as_ref();
+    let tokenizer = setup.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
+    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?;
+    if let Some(data) = &setup.validation_data {
+        examples = examples.with_validation(&data.dataset);
+    }
+    for text in examples.warnings() {
+        emit(Event::Note { level: Level::Warning, text });
+    }
+    examples.check_memory(model, trainables)?;
+    Ok(examples)
+}
+
+/// The job of a setup.
+pub(crate) fn job<'a>(
+    setup: &'a TrainingSetup,
+    header: RunHeader,
+    trainables: &[Trainable],
+    checkpoint: &'a AdapterCheckpoint<'a>,
+    examples: &'a Examples<'a>,
+) -> TrainingJob<'a> {
+    let model = setup.model.loaded.model.as_ref();
+    TrainingJob {
+        model,
+        trainables: trainables.to_vec(),
+        batches: examples,
+        config: setup.config.clone(),
+        folder: setup.folder.clone(),
+        header,
+        checkpoint,
+        // The loss on other data does not decide which weights are best.
+        keeps_best: setup.validation_data.is_none(),
+        predicted_memory: Some(examples.predicted_memory(model, trainables)),
+    }
+}
