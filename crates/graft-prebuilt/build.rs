@@ -1,5 +1,6 @@
-//! Packs the sources of the facade and of every crate under it into the program, so that the checkout may be deleted after the
-//! installation; and hashes them, so that a template built from other sources is noticed.
+//! Packs the sources of the facade and of every crate under it into the program, so that the
+//! checkout may be deleted after the installation; and hashes them, so that a template built from
+//! other sources is noticed.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
