@@ -127,7 +127,7 @@ fn listen(
     input: &Input,
     cells: &Sender<Cell>,
 ) {
-    // Drains run on a thread of their own: a cell may hold the lock of a stream while it waits for
+    // Drains run on a thread of their own: a cell may hold the lock of a stream while it reads
     // the input that arrives here.
     let (drains, numbers) = channel::<u64>();
     let marks = marks.clone();

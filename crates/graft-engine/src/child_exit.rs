@@ -80,7 +80,7 @@ impl ChildExit {
     /// How to restore model and weights.
     fn recovery_hint(&self) -> Option<String> {
         let model = self.snapshot.model.as_ref()?;
-        // The running job may have been a training run with checkpoints. A finished run cannot be
+        // The running job may have written checkpoints. A finished run cannot be
         // resumed, but its weights can be attached.
         let weights = match (self.snapshot.runs.first(), &self.snapshot.job) {
             (None, _) => String::new(),

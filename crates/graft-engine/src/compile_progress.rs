@@ -1,4 +1,4 @@
-//! Shows the crate that is being compiled while a cell waits for cargo.
+//! Shows the crate that is being compiled while cargo builds a cell.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

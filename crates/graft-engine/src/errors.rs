@@ -45,7 +45,7 @@ pub(crate) fn plain(ename: &str, evalue: impl Into<String>) -> RustError {
     }
 }
 
-/// The compile errors of a cell, or its warnings if there are no errors.
+/// The compile errors of a cell, or its warnings without errors.
 pub(crate) fn compile(cell: &Compiled, errors: &[CompilationError]) -> RustError {
     let map = SourceMap::new(&cell.code, &cell.generated);
     let is_users = |error: &&CompilationError| error.is_from_user_code();

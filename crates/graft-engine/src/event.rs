@@ -13,7 +13,7 @@ pub enum EngineEvent {
     Stdout(Bytes),
     /// Bytes of the child's standard error.
     Stderr(Bytes),
-    /// An event of the session, such as a training step or a display.
+    /// An event of the session, such as a step of training or a display.
     Session(Event),
     /// The current activity of the engine, such as `starting Rust…`. Each status replaces the one
     /// before; an empty one clears it.

@@ -34,7 +34,7 @@ pub trait Executor: Send + Sync {
     /// Asks the running cell or command to stop. If nothing acknowledges the request, a second call
     /// half a second later, or the grace period without an answer, kills the child.
     fn interrupt(&self) -> Work<'_, ()>;
-    /// Waits until everything that the child has printed so far has been sent as events.
+    /// Returns when everything that the child has printed so far has been sent as events.
     fn drain(&self) -> Work<'_, ()>;
     /// Replaces the child; session and variables are lost.
     fn restart(&self) -> Work<'_, ()>;

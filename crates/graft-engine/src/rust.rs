@@ -29,8 +29,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest wait for completion or inspection otherwise; the first answer after a change takes
 /// rust-analyzer a while.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Longest wait for the thread's end. Jupyter waits 2.5 seconds for the kernel before it sends
-/// signals.
+/// Longest wait for the thread's end. Jupyter sends signals after 2.5
+/// seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Stack size of the thread; rust-analyzer recurses deeply.
 const STACK_SIZE: usize = 16 << 20;
@@ -44,7 +44,7 @@ enum Job {
     Stop,
 }
 
-/// A position in a text, with the time after which the caller no longer waits for the answer.
+/// A position in a text, with the deadline of the answer.
 struct Query {
     code: String,
     byte: usize,

@@ -40,13 +40,13 @@ impl SharedState {
         }
     }
 
-    /// Registers a caller that waits for the child.
+    /// Registers a caller that is blocked on the child.
     pub(crate) fn begin(&self) -> BusyGuard<'_> {
         self.busy.fetch_add(1, Ordering::AcqRel);
         BusyGuard(self)
     }
 
-    /// Whether any caller waits for the child.
+    /// Whether any caller is blocked on the child.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire) > 0
     }

@@ -31,7 +31,7 @@ mod stream_pump;
 #[cfg(test)]
 mod tests;
 
-/// Longest time that an instruction from evcxr waits for a new child.
+/// Longest delay of an instruction from evcxr until a new child is ready.
 const NEW_CHILD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The hint of a failure to start the child.
@@ -86,7 +86,7 @@ struct LiveChild {
     ready: bool,
 }
 
-/// A caller that waits for the sentinels of both streams.
+/// A caller that is notified after the sentinels of both streams.
 struct Drain {
     missing: u8,
     done: oneshot::Sender<()>,
@@ -203,13 +203,13 @@ impl Supervisor {
             let pid = live.pid;
             // The first cause is the one reported to the user.
             state.cause.get_or_insert(cause);
-            // `reap` waits for the process only after it has taken `live` under this lock, so the
+            // `reap` reaps the process only after it has taken `live` under this lock, so the
             // pid is still the child's.
             process::signal(pid, libc::SIGKILL);
         }
     }
 
-    /// Waits until a child is ready; returns false after `limit`.
+    /// Blocks until a child is ready; returns false after `limit`.
     pub(crate) fn wait_ready(&self, limit: Duration) -> bool {
         let state = lock(&self.state);
         let is_waiting = |state: &mut State| {
@@ -221,7 +221,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until there is no child, at most for `limit`.
+    /// Blocks until the child has been reaped, at most for `limit`.
     pub(crate) fn wait_gone(&self, limit: Duration) {
         let state = lock(&self.state);
         drop(self.changed.wait_timeout_while(state, limit, |state| state.live.is_some()));

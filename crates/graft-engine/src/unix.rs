@@ -173,7 +173,7 @@ pub(crate) fn wait_for_end(pid: u32) {
     }
 }
 
-/// Waits until `fd` is readable or at its end; returns false after `limit`.
+/// Blocks until `fd` is readable or at its end; returns false after `limit`.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let limit = limit.map_or(-1, |limit| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));

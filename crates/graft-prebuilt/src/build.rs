@@ -31,8 +31,8 @@ pub fn stop() {
 }
 
 /// Builds the prebuilt library for this program and compiler, unless it exists. `progress` receives
-/// status lines. The crates of an interrupted build are reused. A second builder waits for the
-/// first.
+/// status lines. The crates of an interrupted build are reused. A second builder blocks until
+/// the first has finished.
 ///
 /// # Errors
 /// Returns an error if the toolchain is missing, cargo fails, or a file cannot be written.
@@ -74,7 +74,7 @@ pub fn build(
         .ok_or_else(|| PrebuiltError::Build { message: "the build produced no library".to_owned() })
 }
 
-/// Waits until no other process builds. Closing the file releases the lock.
+/// Blocks until no other process builds. Closing the file releases the lock.
 fn wait_for_lock(
     layout: &Layout,
     progress: &mut dyn FnMut(&str),

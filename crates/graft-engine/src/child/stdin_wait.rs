@@ -1,7 +1,7 @@
 //! Detects threads that are blocked in a read of standard input.
 //!
 //! `/proc/self/task/*/syscall` contains the number and the arguments of the system call that a
-//! thread is blocked in. A thread blocked in `read` of descriptor 0 waits for input, whichever
+//! thread is blocked in. A thread blocked in `read` of descriptor 0 reads input, whichever
 //! library it uses. The same holds for a program started by the cell if its descriptor 0 is the
 //! same pipe. Readers that wait with `poll` or `select` are not detected.
 

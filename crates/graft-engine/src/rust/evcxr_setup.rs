@@ -131,7 +131,8 @@ impl Worker {
             }
         };
         // The host reads the child's streams itself; these two carry only the lines that the host
-        // sends to evcxr. They must be read, since evcxr waits for that at the end of a cell.
+        // sends to evcxr. They must be read, since evcxr
+        // blocks on that at the end of a cell.
         std::thread::spawn(move || outputs.stdout.iter().for_each(drop));
         std::thread::spawn(move || outputs.stderr.iter().for_each(drop));
         Ok(CommandContext::with_eval_context(evcxr))

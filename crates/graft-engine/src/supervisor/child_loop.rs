@@ -1,4 +1,4 @@
-//! The thread that starts a child, waits for its exit, and starts the next one.
+//! The thread that starts a child, reaps it after its exit, and starts the next one.
 
 use std::process::Child;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// The error when no user can answer a prompt: name and text.
 const NOT_AVAILABLE: (&str, &str) =
     ("StdinNotAvailable", "the cell reads standard input, which is not available here");
-/// The error when the user interrupts a cell that waits for input: name and text.
+/// The error when the user interrupts a cell that reads standard input: name and text.
 const INTERRUPTED: (&str, &str) =
     ("Interrupted", "interrupted while the cell waited for input; variables and session are kept");
 
