@@ -9,6 +9,7 @@ mod source_map;
 
 use evcxr::CompilationError;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::child_exit::{Cause, ChildExit};
 use crate::rust_error::RustError;
@@ -126,11 +127,14 @@ pub(crate) fn reword_evcxr(text: &str) -> String {
 
 /// A panic: the message from the report in standard error, and the line of the cell. `earlier` are
 /// the cells before it.
-pub(crate) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Compiled>) -> RustError {
+pub(crate) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Arc<Compiled>>) -> RustError {
     let found = panic_report::last(stderr);
     let message = found.as_ref().map_or("the cell panicked", |report| report.message.as_str());
     let mut error = plain("Panic", message);
-    match found.and_then(|report| panic::locate(&report, cell, earlier)) {
+    match found.and_then(|report| {
+        let place = Place { line: report.line, column: report.column };
+        panic::locate(report.file, place, cell, earlier)
+    }) {
         Some(PanicLocation::Cell(place)) => {
             error.traceback.extend(snippet::point(&cell.code, place))
         }
@@ -143,6 +147,24 @@ pub(crate) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Compiled>)
         None => {}
     }
     error
+}
+
+/// Describes the location of a panic in a thread that does not end the cell; `None` if it is not in
+/// a cell.
+pub(crate) fn describe_panic(
+    file: &str,
+    line: usize,
+    column: usize,
+    cell: &Compiled,
+    earlier: &VecDeque<Arc<Compiled>>,
+) -> Option<String> {
+    match panic::locate(file, Place { line, column }, cell, earlier)? {
+        PanicLocation::Cell(place) => {
+            Some(format!("in line {} of the cell, column {}", place.line, place.column))
+        }
+        PanicLocation::Earlier(text) => Some(format!("in an earlier cell, `{text}`")),
+        PanicLocation::File(_) => None,
+    }
 }
 
 /// An error returned by `?`. If the message was not reported, it is the last line of standard

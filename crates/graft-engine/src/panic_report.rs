@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// What follows the name of the thread.
-const PANICKED: &str = " panicked at ";
+pub(crate) const PANICKED: &str = " panicked at ";
 
 /// A panic report.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,9 +34,7 @@ pub(crate) fn last(text: &str) -> Option<PanicReport<'_>> {
     let mut lines = text.get(at..)?.split_inclusive('\n');
     let head = lines.next()?;
     end += head.len();
-    let mut place =
-        head.trim_start_matches(PANICKED).trim_end().trim_end_matches(':').rsplitn(3, ':');
-    let (column, line, file) = (place.next()?, place.next()?, place.next()?);
+    let (file, line, column) = parse_location(head.trim_start_matches(PANICKED))?;
     let mut message: Vec<&str> = Vec::new();
     for line in lines {
         if line.starts_with("stack backtrace") {
@@ -52,15 +50,39 @@ pub(crate) fn last(text: &str) -> Option<PanicReport<'_>> {
         }
         message.push(line.trim_end());
     }
-    // A cell can print text that only looks like a report; both numbers start at 1.
-    let count = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
-    Some(PanicReport {
-        range: start..end,
-        message: message.join("\n"),
-        file,
-        line: count(line)?,
-        column: count(column)?,
-    })
+    Some(PanicReport { range: start..end, message: message.join("\n"), file, line, column })
+}
+
+/// Replaces the locations of all panic reports for which `describe` returns a text, given file, line
+/// and column.
+pub(crate) fn replace_locations(
+    text: &str,
+    describe: impl Fn(&str, usize, usize) -> Option<String>,
+) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(PANICKED) {
+        replaced.push_str(before);
+        let location = after.lines().next().unwrap_or_default();
+        let description =
+            parse_location(location).and_then(|(file, line, column)| describe(file, line, column));
+        match description {
+            Some(description) => replaced.push_str(&format!(" panicked {description}:")),
+            None => replaced.extend([PANICKED, location]),
+        }
+        rest = after.get(location.len()..).unwrap_or_default();
+    }
+    replaced + rest
+}
+
+/// File, line and column of `FILE:LINE:COLUMN:`. A cell can print text that only looks like a
+/// report; both numbers start at 1.
+fn parse_location(text: &str) -> Option<(&str, usize, usize)> {
+    let mut parts = text.trim_end().trim_end_matches(':').rsplitn(3, ':');
+    let mut number = || parts.next()?.parse::<usize>().ok().filter(|number| *number > 0);
+    let column = number()?;
+    let line = number()?;
+    Some((parts.next()?, line, column))
 }
 
 #[cfg(test)]
@@ -79,6 +101,18 @@ mod tests {
         );
         assert!(last("nothing").is_none() && last(" panicked at ").is_none());
         assert!(last("thread 'main' panicked at cell/src/lib.rs:0:0:\nforged\n").is_none());
+    }
+
+    #[test]
+    fn described_locations_are_replaced_and_others_stay() {
+        let text = "a\nthread 'x' (7) panicked at cell/src/lib.rs:3:1:\nboom\nthread 'y' panicked at /r/x.rs:9:2:\n panicked at the disco";
+        let describe = |file: &str, line, column| {
+            file.starts_with("cell").then(|| format!("in line {line}, column {column}"))
+        };
+        assert_eq!(
+            replace_locations(text, describe),
+            "a\nthread 'x' (7) panicked in line 3, column 1:\nboom\nthread 'y' panicked at /r/x.rs:9:2:\n panicked at the disco"
+        );
     }
 
     #[test]

@@ -40,6 +40,9 @@ const START_HINT: &str = "`graft doctor` shows what is missing; restart the kern
 /// The result of a command.
 type Outcome = Result<Reply, Failure>;
 
+/// Replaces the locations in panic reports by places in cells.
+pub(crate) type PanicLocator = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Owns the child. There is at most one at a time.
 pub(crate) struct Supervisor {
     shared: Arc<SharedState>,
@@ -54,6 +57,7 @@ pub(crate) struct Supervisor {
     cell: Mutex<CellStatus>,
     /// The end of the running cell's standard error.
     tail: Mutex<StderrTail>,
+    panic_locator: Mutex<Option<PanicLocator>>,
     barrier: StreamBarrier,
 }
 
@@ -111,6 +115,7 @@ impl Supervisor {
             request_number: AtomicU64::new(1),
             cell: Mutex::default(),
             tail: Mutex::default(),
+            panic_locator: Mutex::default(),
             barrier: StreamBarrier::default(),
         });
         let running = Arc::clone(&supervisor);
@@ -235,6 +240,11 @@ impl Supervisor {
     /// The state of the running cell.
     pub(crate) fn cell(&self) -> MutexGuard<'_, CellStatus> {
         lock(&self.cell)
+    }
+
+    /// Sets the function that rewrites panic reports in standard error.
+    pub(crate) fn set_panic_locator(&self, locator: PanicLocator) {
+        *lock(&self.panic_locator) = Some(locator);
     }
 
     /// Asks the child for a sentinel in both streams. The receiver is notified when both have been

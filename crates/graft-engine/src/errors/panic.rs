@@ -1,11 +1,11 @@
 //! Locates a panic in the cell or in an earlier cell.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Compiled;
 use super::diagnostic::GENERATED;
 use super::source_map::{Place, SourceMap};
-use crate::panic_report::PanicReport;
 
 /// Words at which no panic can happen: a line with one of them at the panic's column is the wrong
 /// line.
@@ -27,13 +27,13 @@ pub(super) enum PanicLocation {
 /// Functions of earlier cells are recompiled with each cell. A closure that an earlier cell has
 /// stored is not; its report contains a line of that cell's source.
 pub(super) fn locate(
-    report: &PanicReport<'_>,
+    file: &str,
+    place: Place,
     cell: &Compiled,
-    earlier: &VecDeque<Compiled>,
+    earlier: &VecDeque<Arc<Compiled>>,
 ) -> Option<PanicLocation> {
-    let place = Place { line: report.line, column: report.column };
-    if report.file != GENERATED {
-        return Some(PanicLocation::File(format!("{}:{}", report.file, place.line)));
+    if file != GENERATED {
+        return Some(PanicLocation::File(format!("{file}:{}", place.line)));
     }
     if can_panic_at(place, cell) {
         let map = SourceMap::new(&cell.code, &cell.generated);
@@ -70,9 +70,11 @@ mod tests {
     fn located(
         stderr: &str,
         cell: &Compiled,
-        earlier: &VecDeque<Compiled>,
+        earlier: &VecDeque<Arc<Compiled>>,
     ) -> Option<PanicLocation> {
-        locate(&panic_report::last(stderr).unwrap(), cell, earlier)
+        let report = panic_report::last(stderr).unwrap();
+        let place = Place { line: report.line, column: report.column };
+        locate(report.file, place, cell, earlier)
     }
 
     fn compiled(code: &str, generated: &str) -> Compiled {
@@ -134,7 +136,7 @@ mod tests {
             located(
                 "thread 'main' panicked at cell/src/lib.rs:2:12:\nboom\n",
                 &second,
-                &VecDeque::from([first])
+                &VecDeque::from([Arc::new(first)])
             ),
             Some(PanicLocation::Earlier("let f = || panic!();".to_owned()))
         );

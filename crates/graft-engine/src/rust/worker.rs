@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use evcxr::CommandContext;
 
 use super::WorkerContext;
-use crate::colon_commands;
 use crate::compile_progress::CompileProgress;
 use crate::errors::{self, Compiled};
 use crate::rust_error::RustError;
 use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::stderr_filter::CargoOutputFilter;
+use crate::{colon_commands, panic_report};
 
 /// Longest wait for the child before evcxr is attached to it.
 pub(super) const CHILD_START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub(super) struct Worker {
     /// Whether evcxr has been set up for cells that use `?`.
     pub(super) question_mark: bool,
     /// The last cells that ran, with their generated sources.
-    earlier: VecDeque<Compiled>,
+    earlier: VecDeque<Arc<Compiled>>,
 }
 
 impl Worker {
@@ -106,9 +106,24 @@ impl Worker {
             CompileProgress::start(&self.context.shared, &self.context.folder.progress());
         let filter = CargoOutputFilter::begin();
         self.allow_question_mark(code);
+        self.locate_panics(code);
         let result = self.execute(code);
         drop((progress, filter));
         self.finish(code, result)
+    }
+
+    /// Maps panics of the cell's threads to lines of the cell. The thread may outlive the cell.
+    fn locate_panics(&self, code: &str) {
+        let code = code.to_owned();
+        let source = self.context.folder.generated();
+        let earlier = self.earlier.clone();
+        self.context.supervisor.set_panic_locator(Arc::new(move |text| {
+            let generated = std::fs::read_to_string(&source).unwrap_or_default();
+            let cell = Compiled { code: code.clone(), generated };
+            panic_report::replace_locations(text, |file, line, column| {
+                errors::describe_panic(file, line, column, &cell, &earlier)
+            })
+        }));
     }
 
     /// The cell with the source that was compiled last.
@@ -124,7 +139,7 @@ impl Worker {
     fn remember_source(&mut self, code: &str, result: &Result<RustOutput, RustError>) {
         let did_not_run = |error: &RustError| !matches!(error.ename.as_str(), "Panic" | "Error");
         if !result.as_ref().is_err_and(did_not_run) {
-            self.earlier.push_back(self.compiled(code));
+            self.earlier.push_back(Arc::new(self.compiled(code)));
             if self.earlier.len() > MAX_SOURCES {
                 self.earlier.pop_front();
             }

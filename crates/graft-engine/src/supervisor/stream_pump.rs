@@ -16,7 +16,7 @@ use crate::evcxr_lines::{ControlLine, LineParser};
 use crate::event::EngineEvent;
 use crate::sentinel::{Part, SentinelFinder};
 use crate::shared_state::lock;
-use crate::{stderr_tail, unix};
+use crate::{panic_report, stderr_tail, unix};
 
 /// How long the possible beginning of a control line is held back.
 const FLUSH_GRACE: Duration = Duration::from_millis(20);
@@ -62,7 +62,8 @@ impl Supervisor {
             Step::Sentinel(number) => {
                 self.handle_lines(parser.release());
                 if number >= FIRST_OF_CHILD {
-                    self.shared.print(EngineEvent::Stderr, lock(&self.tail).take());
+                    let held = lock(&self.tail).take();
+                    self.print_stderr(held);
                     self.barrier.wait(Channel::Stream, number);
                     return false;
                 }
@@ -105,17 +106,29 @@ impl Supervisor {
                         lock(&self.tail).end(cell.stderr_end())
                     };
                     drop(cell);
-                    self.shared.print(EngineEvent::Stderr, shown);
+                    self.print_stderr(shown);
                     self.drained(number);
                     return false;
                 }
                 Step::Idle => lock(&self.tail).take(),
             };
-            self.shared.print(EngineEvent::Stderr, shown);
+            self.print_stderr(shown);
             lock(&self.tail).is_holding()
         });
         let rest = lock(&self.tail).take();
-        self.shared.print(EngineEvent::Stderr, rest);
+        self.print_stderr(rest);
+    }
+
+    /// Prints standard error. Reports of panics in other threads than the cell's get the line of the
+    /// cell instead of a line of the generated source.
+    fn print_stderr(&self, bytes: Vec<u8>) {
+        let has_report = memchr::memmem::find(&bytes, panic_report::PANICKED.as_bytes()).is_some();
+        let locator = has_report.then(|| lock(&self.panic_locator).clone()).flatten();
+        let bytes = match (locator, std::str::from_utf8(&bytes)) {
+            (Some(locate), Ok(text)) => locate(text).into_bytes(),
+            _ => bytes,
+        };
+        self.shared.print(EngineEvent::Stderr, bytes);
     }
 
     fn handle_lines(&self, lines: impl IntoIterator<Item = ControlLine>) {
