@@ -12,15 +12,17 @@ use tokio::sync::mpsc;
 
 use crate::child_exit::Cause;
 use crate::child_process::{ChildCommand, ChildEnvironment};
+use crate::compilation;
+use crate::error::EngineError;
+use crate::event::EngineEvent;
 use crate::executor::{Executor, Work};
 use crate::interrupt_policy::{InterruptAction, InterruptPolicy};
 use crate::rust::RustThread;
+use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
 use crate::shared_state::{BusyGuard, SharedState, lock};
 use crate::supervisor::Supervisor;
-use crate::{
-    EngineError, EngineEvent, RustCompletion, RustError, RustInspection, RustOutput, compilation,
-};
 
 /// Longest wait for a drain; a child that prints without end never finishes one.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);

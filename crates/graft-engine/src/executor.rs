@@ -9,7 +9,8 @@ use std::sync::Arc;
 use graft_protocol::{Command, Reply, Snapshot};
 use graft_spec::Failure;
 
-use crate::{RustCompletion, RustError, RustInspection, RustOutput};
+use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 
 /// A boxed future.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

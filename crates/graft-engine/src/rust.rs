@@ -13,11 +13,13 @@ use tokio::sync::oneshot;
 
 use crate::attachment::take_relays;
 use crate::child_process::ChildCommand;
+use crate::error::EngineError;
 use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
 use crate::shared_state::{SharedState, lock};
 use crate::supervisor::Supervisor;
-use crate::{EngineError, RustCompletion, RustInspection, RustOutput, errors, unix};
+use crate::{errors, unix};
 use worker::Worker;
 
 mod command_effects;
