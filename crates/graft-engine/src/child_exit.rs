@@ -32,7 +32,7 @@ impl ChildExit {
     pub(crate) fn failure(&self) -> Failure {
         let what = match self.cause {
             Some(Cause::Interrupt) => {
-                "interrupted: the running code did not respond, so the session's process was killed"
+                "the running code did not respond to the interrupt, so the session's process was killed"
                     .to_owned()
             }
             Some(Cause::Restart) => "the session was restarted".to_owned(),
