@@ -1,5 +1,6 @@
-//! Packs the sources of the facade and of every crate under it into the program, so that the checkout may be deleted after the
-//! installation; and hashes them, so that a template built from other sources is noticed.
+//! Packs the sources of the facade and of the crates it depends on into the program, so that the
+//! checkout can be deleted after the installation, and hashes them, so that a prebuilt library of
+//! other sources is not used.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[path = "src/hash.rs"]
 mod hash;
 
-/// The crates that the facade is made of.
+/// The facade and its crates.
 const CRATES: [&str; 9] = [
     "graft-font",
     "graft-spec",
@@ -19,7 +20,7 @@ const CRATES: [&str; 9] = [
     "graft-session",
     "graft",
 ];
-/// What is packed of each crate.
+/// The packed files and folders of each crate.
 const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "assets"];
 
 fn main() {
@@ -57,7 +58,8 @@ fn main() {
     std::fs::write(out, code).expect("invariant: cargo's output folder is writable");
 }
 
-/// Every file at or under `part`; folders are watched too, so that a new file is noticed.
+/// Collects all files at or under `part`. cargo watches folders too, so that new files are
+/// detected.
 fn collect(workspace: &Path, part: &Path, files: &mut Vec<PathBuf>) {
     let full = workspace.join(part);
     if full.is_dir() {

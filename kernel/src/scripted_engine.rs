@@ -1,4 +1,4 @@
-//! An engine for tests: Rust cells are words that say what to do, commands of the session answer at once.
+//! An engine for tests. The lines of a Rust cell are instructions; session commands have fixed answers.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,27 +15,27 @@ use graft_engine::{
 };
 use graft_frontend::Interrupt;
 
-/// Does what the words of a Rust cell say:
-/// `print TEXT`, `value TEXT`, `ask PROMPT`, `fail`, `panic`, `wait` (for an interrupt), `clear`, `show TEXT`.
+/// Executes the instructions of a Rust cell: `print TEXT`, `eprint TEXT`, `value TEXT`, `show TEXT`,
+/// `ask PROMPT`, `secret PROMPT`, `clear`, `wait` (for an interrupt), `fail TEXT` and `panic`.
 pub(crate) struct ScriptedEngine {
-    output: mpsc::UnboundedSender<EngineEvent>,
+    events: mpsc::UnboundedSender<EngineEvent>,
     interrupt: Interrupt,
-    /// What was called, in order.
+    /// The calls in order.
     pub(crate) calls: Arc<Mutex<Vec<String>>>,
 }
 
 impl ScriptedEngine {
-    /// An engine that tells through `output`.
-    pub(crate) fn new(output: mpsc::UnboundedSender<EngineEvent>) -> Self {
-        Self { output, interrupt: Interrupt::default(), calls: Arc::default() }
+    /// An engine that sends its events to `events`.
+    pub(crate) fn new(events: mpsc::UnboundedSender<EngineEvent>) -> Self {
+        Self { events, interrupt: Interrupt::default(), calls: Arc::default() }
     }
 
-    fn tell(&self, output: EngineEvent) {
-        self.output.send(output).unwrap();
+    fn send(&self, event: EngineEvent) {
+        self.events.send(event).unwrap();
     }
 
     fn event(&self, event: Event) {
-        self.tell(EngineEvent::Session(event));
+        self.send(EngineEvent::Session(event));
     }
 
     fn note(&self, call: impl Into<String>) {
@@ -45,25 +45,25 @@ impl ScriptedEngine {
     async fn line(&self, line: &str, mime: &mut RustOutput) -> Result<(), RustError> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "print" => self.tell(EngineEvent::Stdout(format!("{rest}\n").into())),
-            "eprint" => self.tell(EngineEvent::Stderr(format!("{rest}\n").into())),
+            "print" => self.send(EngineEvent::Stdout(format!("{rest}\n").into())),
+            "eprint" => self.send(EngineEvent::Stderr(format!("{rest}\n").into())),
             "value" => mime.mime.push([("text/plain".to_owned(), rest.to_owned())].into()),
             "clear" => self.event(Event::ClearOutput { wait: true }),
             "show" => self.event(Event::Block(Block::Text(rest.to_owned()))),
             "ask" | "secret" => {
                 let (answer, wait) = oneshot::channel();
-                self.tell(EngineEvent::Input {
+                self.send(EngineEvent::Input {
                     prompt: rest.to_owned(),
                     password: word == "secret",
                     answer,
                 });
                 match wait.await.unwrap() {
-                    Some(typed) => self.tell(EngineEvent::Stdout(format!("got {typed}\n").into())),
-                    None => return Err(error("Input", "nobody can answer")),
+                    Some(typed) => self.send(EngineEvent::Stdout(format!("got {typed}\n").into())),
+                    None => return Err(error("Input", "no answer is possible")),
                 }
             }
             "wait" => {
-                self.tell(EngineEvent::Stdout("waiting\n".into()));
+                self.send(EngineEvent::Stdout("waiting\n".into()));
                 self.interrupt.pressed().await;
                 return Err(error("Interrupted", "the cell was interrupted"));
             }

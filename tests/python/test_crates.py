@@ -81,7 +81,7 @@ def test_commands_of_evcxr(kernel):
     assert kernel.run("number").text.strip() == ": u8 = 7"
     kernel.run(":types")
     assert kernel.run("number").text.strip() == "7"
-    kernel.fail(":fmt {}", "not possible here")
+    kernel.fail(":fmt {}", "is not supported")
     kernel.run(":env GRAFT_GREETING=hello")
     assert kernel.run('std::env::var("GRAFT_GREETING")?').text.strip() == '"hello"'
     kernel.fail(":quit", "kernel menu")

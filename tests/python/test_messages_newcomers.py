@@ -76,7 +76,7 @@ def test_candle_and_its_kin_need_no_dep(kernel):
     assert kernel.run("plotters::style::RED.0").text.strip() == "255"
     kernel.fail('tokenizers::Tokenizer::from_file("missing.json").unwrap();', "No such file")
     kernel.fail(':dep candle-core = "0.8"', "second copy")
-    assert "is there already" in kernel.run(':dep candle-core = "*"').text
+    assert "is available already" in kernel.run(':dep candle-core = "*"').text
     assert kernel.run(gradient).stdout.strip() == "dw = 5"
 
 

@@ -114,7 +114,7 @@ def test_a_cell_can_ask_the_user(kernel):
         assert question["content"] == {"prompt": "Name? ", "password": hidden}, question
         kernel.client.input("Ada é 🦀")
         assert cell.wait().ok().stdout.strip() == "hello Ada é 🦀"
-    kernel.fail('evcxr_input::get_string("Name? ");', "StdinNotAvailable", "nobody can answer")
+    kernel.fail('evcxr_input::get_string("Name? ");', "StdinNotAvailable", "not available here")
     assert kernel.run("1 + 1").text.strip() == "2"
 
 

@@ -1,26 +1,29 @@
-//! evcxr's side of the child's streams: a relay's descriptors, for as long as evcxr keeps that relay.
+//! The attachment of evcxr to the child: the descriptors of a relay, which evcxr takes for its
+//! runtime process.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::supervisor::Supervisor;
+use crate::supervisor::Supervisor;
 use crate::unix;
 
-/// One relay's descriptors.
+/// The descriptors of one relay.
 pub(crate) struct Attachment {
-    /// Tells attachments apart.
+    /// Identifies the attachment.
     pub(crate) number: u64,
-    /// What evcxr reads as the child's standard output: only how its cells end.
+    /// What evcxr reads as the child's standard output: only the control lines about the end of
+    /// cells.
     pub(crate) to_evcxr: Arc<File>,
-    /// Kept open, so that evcxr sees a living stream; user text does not go through evcxr.
+    /// Kept open, since evcxr expects an open stream. User text does not pass through evcxr.
     _stderr: OwnedFd,
-    /// While this is open, the relay lives.
+    /// The relay lives while this is open.
     _lifeline: OwnedFd,
 }
 
-/// Takes relays until the socket ends, and feeds what evcxr sends through each to the child that lives then.
+/// Accepts relays until the socket closes. A thread per relay passes evcxr's instructions to the
+/// child.
 pub(crate) fn take_relays(socket: &OwnedFd, supervisor: &Arc<Supervisor>) {
     let mut number = 0;
     while let Ok(Some([stdin, stdout, stderr, lifeline])) =
@@ -38,11 +41,13 @@ pub(crate) fn take_relays(socket: &OwnedFd, supervisor: &Arc<Supervisor>) {
     }
 }
 
-/// Has the child do what evcxr instructs; the end of the instructions is swallowed here, so that `:clear` does not end the child.
+/// Passes evcxr's instructions to the child. The end of the instructions is not passed on, so
+/// `:clear` does not end the child.
 fn feed(from: File, number: u64, supervisor: &Supervisor) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
         if !supervisor.is_attached(number) {
-            // The child that this relay stood for is dead: evcxr must see that, and not talk to another one.
+            // The child of this relay is dead. evcxr must notice that instead of using the next
+            // child.
             return;
         }
         let Some((library, function)) = instruction(&line) else { break };
@@ -53,7 +58,7 @@ fn feed(from: File, number: u64, supervisor: &Supervisor) {
     supervisor.detach(number);
 }
 
-/// Library and function of evcxr's one instruction, `LOAD_AND_RUN LIBRARY FUNCTION`.
+/// Library and function of evcxr's only instruction, `LOAD_AND_RUN LIBRARY FUNCTION`.
 fn instruction(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("LOAD_AND_RUN ")?.rsplit_once(' ')
 }

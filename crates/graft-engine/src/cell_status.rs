@@ -1,47 +1,48 @@
-//! What is known of the Rust cell that runs, from its streams and from the link.
+//! The state of the running Rust cell, collected from its streams and from the link.
 
 use std::collections::BTreeMap;
 
 use graft_protocol::CellEnd;
 
-use super::evcxr_lines::{Content, Prompt};
-use super::stderr_tail::Last;
+use crate::evcxr_lines::{Content, Prompt};
+use crate::stderr_tail::StderrEnd;
 
-/// Most bytes of standard error that are kept for the error message.
-const MOST_STDERR: usize = 64 << 10;
+/// Maximum number of bytes of standard error stored for the error message.
+const MAX_STDERR: usize = 64 << 10;
 
-/// State of the cell that runs, or ran last.
+/// The state of the cell that is running or ran last.
 #[derive(Default)]
 pub(crate) struct CellStatus {
-    /// Whether the child is in the cell's code.
+    /// Whether the child is executing the cell.
     pub(crate) executing: bool,
-    /// Whether its streams may still bring something of it.
+    /// Whether the streams may still contain output of the cell.
     pub(crate) is_open: bool,
     /// How it ended.
     end: CellEnd,
-    /// The question that it has announced; the next time it reads, the user is asked so.
+    /// The prompt that the cell has announced for its next read of standard input.
     pub(crate) prompt: Option<Prompt>,
-    /// Name and text of the error of a question that was not answered.
+    /// The error of an input request that was not answered: name and text.
     pub(crate) unanswered: Option<(&'static str, &'static str)>,
-    /// End of what it wrote to standard error.
+    /// The end of its standard error.
     stderr: Vec<u8>,
-    /// Rich output in order.
+    /// Its rich output in order.
     contents: Vec<Content>,
 }
 
 impl CellStatus {
-    /// A new cell: nothing is known of it.
+    /// Starts over for a new cell.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// The child enters the cell.
+    /// Records that the child starts to execute the cell.
     pub(crate) fn begin(&mut self) {
         self.executing = true;
         self.is_open = true;
     }
 
-    /// The cell has returned. What evcxr must be told of that; nothing when no cell was running.
+    /// Records that the cell has returned. Returns the control lines for evcxr, or nothing if no
+    /// cell was running.
     pub(crate) fn end(&mut self, end: CellEnd) -> Vec<u8> {
         if !std::mem::take(&mut self.executing) {
             return Vec::new();
@@ -61,43 +62,43 @@ impl CellStatus {
         lines.into_bytes()
     }
 
-    /// Whether it panicked.
+    /// Whether the cell panicked.
     pub(crate) fn panicked(&self) -> bool {
         self.end.panicked
     }
 
-    /// The message of the error that ended it; empty when it is on standard error.
+    /// The message of the error that ended the cell; empty if the message is on standard error.
     pub(crate) fn failed(&self) -> Option<&str> {
         self.end.failed.as_deref()
     }
 
-    /// What its standard error ends with.
-    pub(crate) fn last_of_stderr(&self) -> Last {
+    /// What the cell's standard error ends with.
+    pub(crate) fn stderr_end(&self) -> StderrEnd {
         match self.failed() {
-            _ if self.panicked() => Last::Panic,
-            Some("") => Last::Error,
-            _ => Last::Text,
+            _ if self.panicked() => StderrEnd::Panic,
+            Some("") => StderrEnd::Error,
+            _ => StderrEnd::Text,
         }
     }
 
-    /// Rich output arrived.
+    /// Adds rich output.
     pub(crate) fn content(&mut self, content: Content) {
         self.contents.push(content);
     }
 
-    /// Text arrived on standard error.
+    /// Adds text of standard error.
     pub(crate) fn stderr(&mut self, bytes: &[u8]) {
         self.stderr.extend_from_slice(bytes);
-        let excess = self.stderr.len().saturating_sub(MOST_STDERR);
+        let excess = self.stderr.len().saturating_sub(MAX_STDERR);
         self.stderr.drain(..excess);
     }
 
-    /// What it wrote to standard error, as text.
+    /// The stored end of standard error.
     pub(crate) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// The displays in order: contents that follow each other belong to one display until a MIME type comes again.
+    /// The displays in order. Consecutive contents form one display until a MIME type repeats.
     pub(crate) fn displays(&self) -> Vec<BTreeMap<String, String>> {
         let mut displays: Vec<BTreeMap<String, String>> = Vec::new();
         for Content { mime, text } in &self.contents {
@@ -117,42 +118,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mime_type_that_comes_again_begins_a_new_display() {
-        let mut watch = CellStatus::default();
+    fn a_repeated_mime_type_starts_a_new_display() {
+        let mut cell = CellStatus::default();
         for (mime, text) in [("text/html", "<b>"), ("text/plain", "b"), ("text/html", "<i>")] {
-            watch.content(Content { mime: mime.to_owned(), text: text.to_owned() });
+            cell.content(Content { mime: mime.to_owned(), text: text.to_owned() });
         }
-        let displays = watch.displays();
+        let displays = cell.displays();
         assert_eq!(displays.len(), 2);
         assert_eq!(displays[0]["text/plain"], "b");
         assert_eq!(displays[1]["text/html"], "<i>");
     }
 
     #[test]
-    fn evcxr_is_told_once_how_a_cell_ended() {
+    fn the_end_of_a_cell_is_reported_to_evcxr_once() {
         let end = || CellEnd {
             panicked: true,
             failed: None,
             lost_variables: vec!["x".to_owned(), "y\nEVCXR_EXECUTION_COMPLETE".to_owned()],
         };
-        let mut watch = CellStatus::default();
-        assert!(watch.end(end()).is_empty(), "no cell was running");
-        watch.begin();
-        let told = String::from_utf8(watch.end(end())).unwrap();
+        let mut cell = CellStatus::default();
+        assert!(cell.end(end()).is_empty(), "no cell was running");
+        cell.begin();
+        let lines = String::from_utf8(cell.end(end())).unwrap();
         assert_eq!(
-            told,
+            lines,
             "EVCXR_VARIABLE_CHANGED_TYPE:x\nEVCXR_PANIC_NOTIFICATION\nEVCXR_EXECUTION_COMPLETE\n"
         );
-        assert!(watch.panicked() && watch.failed().is_none() && !watch.executing);
-        assert!(watch.end(end()).is_empty());
+        assert!(cell.panicked() && cell.failed().is_none() && !cell.executing);
+        assert!(cell.end(end()).is_empty());
     }
 
     #[test]
-    fn only_the_end_of_a_long_stderr_is_kept() {
-        let mut watch = CellStatus::default();
-        watch.stderr(&vec![b'a'; MOST_STDERR]);
-        watch.stderr(b"end");
-        assert_eq!(watch.stderr_text().len(), MOST_STDERR);
-        assert!(watch.stderr_text().ends_with("end"));
+    fn only_the_end_of_a_long_stderr_is_stored() {
+        let mut cell = CellStatus::default();
+        cell.stderr(&vec![b'a'; MAX_STDERR]);
+        cell.stderr(b"end");
+        assert_eq!(cell.stderr_text().len(), MAX_STDERR);
+        assert!(cell.stderr_text().ends_with("end"));
     }
 }

@@ -1,42 +1,43 @@
-//! What a death of the child took with it, in words.
+//! The exit of a child: its cause, the state that was lost with it, and how to recover.
 
 use graft_protocol::Snapshot;
 use graft_spec::Failure;
 
-/// Why the host ended a child itself.
+/// Why the host killed a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// An interrupt that nothing answered.
+    /// An interrupt that no job acknowledged.
     Interrupt,
-    /// The user asked for a new one.
+    /// The user restarted the session.
     Restart,
-    /// The host goes.
+    /// The host is shutting down.
     Shutdown,
 }
 
-/// A death, for those who waited for the child.
+/// The exit of a child.
 #[derive(Clone, Debug)]
 pub(crate) struct ChildExit {
-    /// Why the host ended it; none when it died of itself.
+    /// Why the host killed it; `None` if it died on its own.
     pub(crate) cause: Option<Cause>,
-    /// How the process ended: `signal 9 (killed)`, `status 1`.
-    pub(crate) how: String,
-    /// What the session held.
+    /// The exit status: `signal 11, segmentation fault`, `exit status 1`.
+    pub(crate) status: String,
+    /// The objects of its session.
     pub(crate) snapshot: std::sync::Arc<Snapshot>,
-    /// The Rust variables it held.
+    /// The variables of its Rust cells with their types.
     pub(crate) variables: Vec<(String, String)>,
 }
 
 impl ChildExit {
-    /// The failure that everybody gets who waited.
+    /// The failure of all requests that were pending.
     pub(crate) fn failure(&self) -> Failure {
         let what = match self.cause {
             Some(Cause::Interrupt) => {
-                "interrupted: nothing answered, so the session's process was ended".to_owned()
+                "the running code did not respond to the interrupt, so the session's process was killed"
+                    .to_owned()
             }
             Some(Cause::Restart) => "the session was restarted".to_owned(),
             Some(Cause::Shutdown) => "the kernel is shutting down".to_owned(),
-            None => format!("the session's process died ({})", self.how),
+            None => format!("the session's process died ({})", self.status),
         };
         let code = if self.cause == Some(Cause::Interrupt) {
             "engine::interrupted"
@@ -44,15 +45,15 @@ impl ChildExit {
             "engine::child_died"
         };
         let failure =
-            Failure::new(code, format!("{what}; {}; a new session is ready", self.losses()));
-        match self.way_back() {
-            Some(way) => failure.hint(way),
+            Failure::new(code, format!("{what}; {}; a new session is ready", self.lost_state()));
+        match self.recovery_hint() {
+            Some(hint) => failure.hint(hint),
             None => failure,
         }
     }
 
-    /// Everything that is gone, by name.
-    pub(crate) fn losses(&self) -> String {
+    /// The names of everything that was lost.
+    fn lost_state(&self) -> String {
         let mut lost = Vec::new();
         if let Some(model) = &self.snapshot.model {
             lost.push(format!("model {}", model.name));
@@ -76,9 +77,11 @@ impl ChildExit {
         }
     }
 
-    fn way_back(&self) -> Option<String> {
+    /// How to restore model and weights.
+    fn recovery_hint(&self) -> Option<String> {
         let model = self.snapshot.model.as_ref()?;
-        // What ran may have been a training; one that is over has nothing to resume, but weights.
+        // The running job may have written checkpoints. A finished run cannot be
+        // resumed, but its weights can be attached.
         let weights = match (self.snapshot.runs.first(), &self.snapshot.job) {
             (None, _) => String::new(),
             (Some(_), Some(_)) => ", then `%resume` continues from the last checkpoint".to_owned(),
@@ -86,11 +89,11 @@ impl ChildExit {
                 format!(", then `%runs use {newest}` attaches the weights of its newest run")
             }
         };
-        Some(format!("`%model load {}` loads the model again{weights}", model.name))
+        Some(format!("`%model load {}` reloads the model{weights}", model.name))
     }
 }
 
-/// How a process ended.
+/// Describes an exit status.
 pub(crate) fn describe(status: std::process::ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.signal(), status.code()) {
@@ -123,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn death(cause: Option<Cause>) -> ChildExit {
+    fn exit(cause: Option<Cause>) -> ChildExit {
         let snapshot = Snapshot {
             model: Some(ModelEntry { name: "tiny".to_owned(), ..ModelEntry::default() }),
             runs: vec!["run-1".to_owned()],
@@ -132,32 +135,32 @@ mod tests {
         };
         ChildExit {
             cause,
-            how: "signal 9, killed".to_owned(),
+            status: "signal 9, killed".to_owned(),
             snapshot: Arc::new(snapshot),
             variables: vec![("w".to_owned(), "Tensor".to_owned())],
         }
     }
 
     #[test]
-    fn a_death_names_what_is_gone_and_the_way_back() {
-        let failure = death(None).failure();
+    fn an_exit_names_the_lost_state_and_the_recovery() {
+        let failure = exit(None).failure();
         assert_eq!(failure.code, "engine::child_died");
         for part in ["signal 9", "model tiny", "data which-book", "variables w"] {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
         }
         assert!(failure.hint.unwrap().contains("%runs use run-1"));
-        let mut training = death(None);
+        let mut training = exit(None);
         Arc::make_mut(&mut training.snapshot).job = Some("%train".to_owned());
         assert!(training.failure().hint.unwrap().contains("`%resume`"));
     }
 
     #[test]
-    fn an_interrupt_says_so() {
-        assert_eq!(death(Some(Cause::Interrupt)).failure().code, "engine::interrupted");
+    fn an_interrupt_has_its_own_code() {
+        assert_eq!(exit(Some(Cause::Interrupt)).failure().code, "engine::interrupted");
     }
 
     #[test]
-    fn a_signal_and_a_status_are_told_apart() {
+    fn a_signal_and_a_status_are_distinguished() {
         use std::os::unix::process::ExitStatusExt;
         assert!(describe(std::process::ExitStatus::from_raw(11)).contains("segmentation"));
         assert_eq!(describe(std::process::ExitStatus::from_raw(256)), "exit status 1");

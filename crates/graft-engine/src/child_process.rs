@@ -1,4 +1,4 @@
-//! Starting one child: `graft child` with its link, its control socket and the pipes of what it prints.
+//! Starts a child: `graft child` with its link, its control socket and the pipes of its output.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,45 +9,48 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::unix;
-use graft_prebuilt::PrebuiltLibrary;
+use graft_prebuilt::{PrebuiltLibrary, toolchain};
 
-/// Variables that libraries of the child read when they start, where the user has not set them. They are set before the child exists:
-/// nothing in a process may change its environment safely once it has threads.
+/// Environment variables for libraries of the child, unless the user has set them. They are set
+/// before the child exists, because a process with threads cannot change its environment safely.
 ///
-/// candle runs a job on the threads of its own pool, which have std's default stack of 2 MiB unless `RUST_MIN_STACK` says more, and its
-/// backward pass recurses along the graph. Its pool for elementwise operations competes with rayon's, hence one thread.
+/// candle runs a job on its own thread pool. Its threads have std's default stack of 2 MiB unless
+/// `RUST_MIN_STACK` is larger, and the backward pass recurses along the graph. candle's pool for
+/// elementwise operations competes with rayon's, hence one thread.
 const TUNING: [(&str, &str); 2] = [("RUST_MIN_STACK", "16777216"), ("CANDLE_NUM_THREADS", "1")];
 
-/// How a child is started.
+/// The program and the library of a child.
 #[derive(Clone, Debug)]
 pub(crate) struct ChildCommand {
-    /// What it opens.
+    /// The library that the child opens.
     pub(crate) prebuilt: PrebuiltLibrary,
-    /// This program.
+    /// The path of this program.
     pub(crate) executable: PathBuf,
 }
 
-/// What a child has of the user's doing: it holds for the next child too.
+/// The user's settings of the environment; they apply to the next child too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChildEnvironment {
-    /// Working folder.
+    /// The working directory.
     pub(crate) cwd: Option<PathBuf>,
-    /// Variables set, or with none removed.
-    pub(crate) environment: BTreeMap<String, Option<String>>,
+    /// The variables to set, or with `None` to remove.
+    pub(crate) variables: BTreeMap<String, Option<String>>,
 }
 
-/// A child that has just been started.
+/// A started child.
 pub(crate) struct Started {
-    /// The process, what it prints piped.
+    /// The process, with pipes for its output.
     pub(crate) process: Child,
     /// The host's end of the link.
     pub(crate) link: UnixStream,
-    /// The host's end of the control socket; the child waits there for the secret of its marks.
+    /// The host's end of the control socket, on which the child expects the secret of its sentinels
+    /// first.
     pub(crate) control: UnixStream,
 }
 
 impl ChildCommand {
-    /// Starts a child. It ends itself when the host closes its sockets, which the system does for a host that is killed.
+    /// Starts a child. It exits when its sockets are closed, which also happens when the host is
+    /// killed.
     pub(crate) fn spawn(&self, environment: &ChildEnvironment) -> io::Result<Started> {
         let (link, childs_link) = UnixStream::pair()?;
         let (control, childs_control) = UnixStream::pair()?;
@@ -58,15 +61,16 @@ impl ChildCommand {
             .arg(childs_control.as_raw_fd().to_string());
         command.arg(self.prebuilt.layout.library()).arg(self.prebuilt.info.fingerprint.as_str());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A backtrace of a cell shows evcxr's frames and ours, not the cell's lines; `%env RUST_BACKTRACE=1` brings it back.
+        // A backtrace shows frames of evcxr and Graft instead of the cell's lines; `%env
+        // RUST_BACKTRACE=1` enables it.
         command.env("LD_LIBRARY_PATH", self.library_path()).env("RUST_BACKTRACE", "0");
         for (name, value) in TUNING.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
             command.env(name, value);
         }
-        graft_prebuilt::toolchain::leave_choice(|variable| {
+        toolchain::leave_choice(|variable| {
             command.env_remove(variable);
         });
-        for (name, value) in &environment.environment {
+        for (name, value) in &environment.variables {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
@@ -80,7 +84,8 @@ impl ChildCommand {
         Ok(Started { process: command.spawn()?, link, control })
     }
 
-    /// The template's libraries before the user's: no toolchain is needed to run.
+    /// The library path: the folder of the prebuilt library first, so that no toolchain is needed
+    /// at run time.
     fn library_path(&self) -> std::ffi::OsString {
         let mut path = self.prebuilt.layout.libraries().into_os_string();
         if let Some(users) = std::env::var_os("LD_LIBRARY_PATH").filter(|users| !users.is_empty()) {

@@ -1,22 +1,23 @@
-//! evcxr's `:commands` that mean something else here, or would break the session.
+//! evcxr's `:commands`: which ones are refused because they would break the session, and `:dep`
+//! lines for crates that cells have already.
 
 use std::borrow::Cow;
 
-use super::RustError;
-use super::errors::plain;
+use crate::errors::plain;
+use crate::rust_error::RustError;
 
-const SECOND_WRAPPER: &str = "the session's own compiler wrapper already reuses what is compiled; another cannot stand beside it";
+const SECOND_WRAPPER: &str = "the session's compiler wrapper already reuses compiled crates and cannot be combined with another one";
 
-/// One line of a cell that begins with `:`.
+/// A `:command` line of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ColonCommand<'a> {
-    /// With the colon.
+    /// The name with the colon.
     pub(crate) name: &'a str,
     /// The rest of the line.
     pub(crate) argument: &'a str,
 }
 
-/// The commands of a cell, as evcxr finds them: lines that begin with a colon and a letter.
+/// The commands of a cell: as in evcxr, lines that begin with a colon and a letter.
 pub(crate) fn of(code: &str) -> impl Iterator<Item = ColonCommand<'_>> {
     code.lines().filter_map(|line| {
         let line = line.trim();
@@ -32,18 +33,18 @@ pub(crate) fn of(code: &str) -> impl Iterator<Item = ColonCommand<'_>> {
     })
 }
 
-/// Why a command cannot be run, if it cannot.
+/// The error if a command is refused.
 pub(crate) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
     let key = command.argument.split(['=', ' ']).next().unwrap_or_default();
     let reason = match (command.name, key) {
-        (":quit", _) => "it would end the kernel under the notebook; use the kernel menu",
+        (":quit", _) => "it would end the kernel; use the kernel menu",
         (":toolchain", "") => return None,
         (":toolchain", _) => {
-            "the library that cells use was built by one compiler, and cells of another cannot be loaded beside it; \
+            "cells must be compiled by the compiler that built the library they use; \
              set the compiler with `rustup default` or RUSTUP_TOOLCHAIN, run `graft install`, and restart the kernel"
         }
         (":allow_static_linking", "0") => {
-            "the library that cells use is linked dynamically already; other crates must be linked into their cell"
+            "the library that cells use is always linked dynamically; other crates are linked into their cell"
         }
         (":fmt", _)
             if !matches!(
@@ -51,7 +52,7 @@ pub(crate) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
                 "" | "{:?}" | "{:#?}" | "{:x?}" | "{:X?}" | "{:#x?}"
             ) =>
         {
-            "the library that cells use writes their values; it knows `{:?}`, `{:#?}`, `{:x?}`, `{:X?}` and `{:#x?}`"
+            "the supported formats are `{:?}`, `{:#?}`, `{:x?}`, `{:X?}` and `{:#x?}`"
         }
         (":sccache", "1") => SECOND_WRAPPER,
         (":cache", size) if !matches!(size, "" | "0") => SECOND_WRAPPER,
@@ -59,10 +60,10 @@ pub(crate) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
             ":build_env",
             "RUSTC" | "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "CARGO_ENCODED_RUSTFLAGS",
         ) => {
-            "the session's compiler wrapper turns cells to the library that the child runs; without it they could not be loaded"
+            "the session's compiler wrapper links cells with the library of the child; without it they could not be loaded"
         }
         (":dep", "graft") => {
-            "the crate `graft` is there already, with the session in it; a second one would know nothing of it"
+            "the crate `graft` is available already and contains the session; a second copy would have no access to it"
         }
         (":dep", "candle-core" | "candle_core" | "candle-nn" | "candle_nn") => {
             return second_candle(command.argument);
@@ -72,22 +73,22 @@ pub(crate) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
     Some(plain(
         "UsageError",
         format!(
-            "{} {}is not possible here: {reason}",
+            "{} {}is not supported: {reason}",
             command.name,
             if key.is_empty() { String::new() } else { format!("{key} ") }
         ),
     ))
 }
 
-/// Crates that a plain `:dep` asks for in the form in which cells have them already: the facade's copies have their default features.
+/// Crates that cells have already. The copies in the facade have the default features.
 const PRESENT: [&str; 3] = ["candle-core", "candle-nn", "serde_json"];
 
 /// A `:dep` of one of [`PRESENT`].
 struct Dependency {
     package: &'static str,
-    /// The version that cells have.
+    /// The version in the facade.
     ours: String,
-    /// Whether nothing else is asked for than what is there.
+    /// Whether the facade's version satisfies the request.
     is_ours: bool,
 }
 
@@ -101,7 +102,7 @@ impl Dependency {
             .find(|package| package.replace('-', "_") == name.replace('-', "_"))?;
         let ours = graft_prebuilt::shared_version(package)?;
         let version = setting.strip_prefix('{').map_or(setting, |table| {
-            // Anything but a version asks for other code or other features.
+            // Any key but `version` requests other code or other features.
             let plain = table.trim_end_matches('}').split(',').all(|entry| {
                 entry.split('=').next().is_some_and(|key| matches!(key.trim(), "version" | ""))
             });
@@ -124,18 +125,20 @@ impl Dependency {
     }
 }
 
-/// Why another candle than the facade's cannot be added, if this is another: its tensors would be of other types than all that are there.
+/// The error if a `:dep` requests another candle than the facade's. The tensors of a second copy
+/// would have different types.
 fn second_candle(argument: &str) -> Option<RustError> {
     let Dependency { package, ours, is_ours } = Dependency::read(argument)?;
     let text = format!(
-        ":dep {package} is not possible here: cells already have {package} {ours} from the library that the session runs, and the tensors of a second copy \
-         would be of other types\nhint: leave the `:dep` out; `use candle_core::Tensor;` and `use candle_nn::Linear;` work without it"
+        ":dep {package} is not supported: cells already have {package} {ours}, and the tensors of a second copy would have different \
+         types\nhint: remove the `:dep`; `use candle_core::Tensor;` and `use candle_nn::Linear;` work without it"
     );
     (!is_ours).then(|| plain("UsageError", text))
 }
 
-/// A cell without the `:dep` lines that ask for what is there already, and what to say when nothing else is left. A second copy would take
-/// minutes to compile, and its types would be others. No line moves.
+/// Removes the `:dep` lines of crates that cells have already, without moving other lines; a second
+/// copy would take minutes to compile and have different types. The second value is the answer if
+/// nothing else is left.
 pub(crate) fn without_present(code: &str) -> (Cow<'_, str>, Option<String>) {
     let present: Vec<(&str, Dependency)> = code
         .lines()
@@ -152,19 +155,19 @@ pub(crate) fn without_present(code: &str) -> (Cow<'_, str>, Option<String>) {
         .map(|line| if present.iter().any(|(dep, _)| *dep == line) { "" } else { line })
         .collect();
     let rest = rest.join("\n");
-    let said: Vec<String> = present
+    let answers: Vec<String> = present
         .iter()
         .map(|(_, dep)| {
             format!(
-                "{} {} is there already; `use {}` works without `:dep`",
+                "{} {} is available already; `use {}` works without `:dep`",
                 dep.package,
                 dep.ours,
                 dep.package.replace('-', "_")
             )
         })
         .collect();
-    let said = rest.trim().is_empty().then(|| said.join("\n") + "\n");
-    (Cow::Owned(rest), said)
+    let answer = rest.trim().is_empty().then(|| answers.join("\n") + "\n");
+    (Cow::Owned(rest), answer)
 }
 
 #[cfg(test)]
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_candle_is_refused_and_the_one_that_is_there_is_not() {
+    fn a_second_candle_is_refused_and_the_same_version_is_accepted() {
         let ours = graft_prebuilt::shared_version("candle-core").unwrap();
         let minor = ours.rsplit_once('.').unwrap().0.to_owned();
         for argument in [
@@ -204,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_that_is_there_is_not_compiled_again() {
-        let (rest, said) =
+    fn a_crate_of_the_facade_is_not_compiled_again() {
+        let (rest, answer) =
             without_present("\n:dep serde_json = \"1.0\"\n:dep rand = \"0.9\"\nlet x = 1;");
-        assert_eq!((rest.as_ref(), said), ("\n\n:dep rand = \"0.9\"\nlet x = 1;", None));
-        let (rest, said) = without_present(":dep candle-core = \"*\"");
+        assert_eq!((rest.as_ref(), answer), ("\n\n:dep rand = \"0.9\"\nlet x = 1;", None));
+        let (rest, answer) = without_present(":dep candle-core = \"*\"");
         assert_eq!(rest.trim(), "");
-        assert!(said.unwrap().starts_with("candle-core 0."));
+        assert!(answer.unwrap().starts_with("candle-core 0."));
         for code in [
             ":dep serde_json = { version = \"1\", features = [\"preserve_order\"] }",
             ":dep serde = \"1\"",
@@ -234,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_session_is_refused_with_a_reason() {
+    fn commands_that_would_break_the_session_are_refused_with_a_reason() {
         for line in [
             ":quit",
             ":toolchain nightly",

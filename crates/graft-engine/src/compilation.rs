@@ -1,15 +1,16 @@
-//! Stops a compilation that this process has started: the variables of earlier cells stay as they are.
+//! Interrupts a compilation that this process has started. The variables of earlier cells are not
+//! affected.
 
 use graft_prebuilt::process;
 
-/// Ends every cargo that this process has started itself; cargo ends its compilers.
+/// Interrupts every cargo started by this process; cargo ends its compilers.
 pub(crate) fn interrupt() {
     for pid in children().into_iter().filter(|pid| name(*pid).as_deref() == Some("cargo")) {
         process::signal(pid, libc::SIGINT);
     }
 }
 
-/// Processes that any thread of this one has started and that have not been waited for.
+/// The unreaped child processes of all threads of this process.
 fn children() -> Vec<u32> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let lists = tasks
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_of_ours_is_found_by_number_and_name() {
+    fn a_child_process_is_found_until_it_is_reaped() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         assert!(children().contains(&child.id()));
         child.kill().unwrap();

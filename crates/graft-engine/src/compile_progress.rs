@@ -1,30 +1,31 @@
-//! Shows which crate is being compiled while a cell waits for cargo.
+//! Shows the crate that is being compiled while cargo builds a cell.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::EngineEvent;
-use super::shared_state::SharedState;
+use crate::event::EngineEvent;
+use crate::shared_state::SharedState;
 
-/// How often the file is read.
-const INTERVAL: Duration = Duration::from_millis(150);
+/// Time between two reads of the file.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
-/// Tells while it lives; its end ends the status.
-pub(crate) struct Progress {
+/// Sends status events until it is dropped, which clears the status.
+pub(crate) struct CompileProgress {
     _stop: Sender<()>,
 }
 
-impl Progress {
-    /// Watches the file into which the compiler's wrapper writes names of crates.
+impl CompileProgress {
+    /// Watches `file`, to which the rustc wrapper appends the names of crates.
     pub(crate) fn start(shared: &Arc<SharedState>, file: &Path) -> Self {
         let (stop, stopped) = channel();
-        let (shared, file) = (Arc::clone(shared), PathBuf::from(file));
-        let mut seen = lines(&file);
+        let shared = Arc::clone(shared);
+        let file = PathBuf::from(file);
+        let first = lines(&file);
         std::thread::spawn(move || {
-            let first = seen;
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let mut seen = first;
+            while stopped.recv_timeout(POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 let Some(text) =
                     std::fs::read_to_string(&file).ok().filter(|text| text.lines().count() > seen)
                 else {

@@ -1,4 +1,5 @@
-//! Whether Rust text can be run as it stands, from its characters alone: brackets, strings, comments, and how the last line ends.
+//! Checks whether Rust code is a complete input, from brackets, strings, comments and the end of
+//! the last line.
 
 /// Whether a text is a complete Rust input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,26 +15,27 @@ pub enum Completeness {
     Invalid,
 }
 
-/// Spaces of one level.
-const LEVEL: usize = 4;
+/// Spaces per indentation level.
+const INDENT: usize = 4;
 
-/// Tokens after which a statement goes on.
-const OPEN_ENDS: [&str; 17] =
+/// Tokens that cannot end a statement.
+const CONTINUING_TOKENS: [&str; 17] =
     ["=", "+", "-", "*", "/", "&&", "||", ",", ".", "->", "=>", "::", "<<", "==", "!=", "<=", ">="];
-/// Words after which a statement goes on.
-const OPEN_WORDS: [&str; 9] = ["let", "mut", "else", "in", "as", "impl", "where", "use", "mod"];
+/// Words that cannot end a statement.
+const CONTINUING_WORDS: [&str; 9] =
+    ["let", "mut", "else", "in", "as", "impl", "where", "use", "mod"];
 
 /// Checks whether `code` is complete.
 pub fn of(code: &str) -> Completeness {
     let scan = Scan::of(code);
-    if scan.closes_nothing {
+    if scan.has_unmatched_bracket {
         return Completeness::Invalid;
     }
     if scan.is_open || scan.depth > 0 {
-        return Completeness::Incomplete { indent: " ".repeat(scan.depth * LEVEL) };
+        return Completeness::Incomplete { indent: " ".repeat(scan.depth * INDENT) };
     }
     let last = scan.code.trim_end();
-    let goes_on = last
+    let is_attribute = last
         .lines()
         .last()
         .is_some_and(|line| line.trim_start().starts_with("#[") && line.ends_with(']'));
@@ -41,26 +43,26 @@ pub fn of(code: &str) -> Completeness {
         .rsplit(|character: char| !character.is_alphanumeric() && character != '_')
         .next()
         .unwrap_or_default();
-    if goes_on
-        || OPEN_ENDS.iter().any(|end| last.ends_with(end)) && !last.ends_with("..")
-        || OPEN_WORDS.contains(&word)
+    if is_attribute
+        || CONTINUING_TOKENS.iter().any(|end| last.ends_with(end)) && !last.ends_with("..")
+        || CONTINUING_WORDS.contains(&word)
     {
-        return Completeness::Incomplete { indent: " ".repeat(LEVEL) };
+        return Completeness::Incomplete { indent: " ".repeat(INDENT) };
     }
     Completeness::Complete
 }
 
-/// What one pass over the text finds.
+/// The result of one pass over the text.
 #[derive(Default)]
 struct Scan {
-    /// The text without comments, strings emptied.
+    /// The text without comments and with literals replaced by `0`.
     code: String,
-    /// Brackets that are open at the end.
+    /// Number of open brackets at the end.
     depth: usize,
-    /// A string or comment is open at the end.
+    /// Whether a string or comment is open at the end.
     is_open: bool,
-    /// A bracket closes nothing, or another kind.
-    closes_nothing: bool,
+    /// Whether a closing bracket has no opening bracket of its kind.
+    has_unmatched_bracket: bool,
 }
 
 impl Scan {
@@ -101,13 +103,13 @@ impl Scan {
             '(' => open.push(')'),
             '[' => open.push(']'),
             '{' => open.push('}'),
-            ')' | ']' | '}' => self.closes_nothing |= open.pop() != Some(character),
+            ')' | ']' | '}' => self.has_unmatched_bracket |= open.pop() != Some(character),
             _ => {}
         }
     }
 }
 
-/// Length of a block comment, which nests; none when it is open.
+/// Length of a block comment, which may be nested; `None` if it is open.
 fn comment(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     let mut position = 0;
@@ -128,7 +130,7 @@ fn comment(text: &str) -> Option<usize> {
     }
 }
 
-/// Length of a string whose quote stands before `start`; none when it is open.
+/// Length of a string whose content begins at `start`; `None` if it is open.
 fn string(text: &str, start: usize) -> Option<usize> {
     let mut escaped = false;
     for (position, character) in text.get(start..)?.char_indices() {
@@ -142,7 +144,8 @@ fn string(text: &str, start: usize) -> Option<usize> {
     None
 }
 
-/// Length of what stands before a literal's quote: `r##`, `b`, `br`, `c`, `cr`; 0 when this is no literal.
+/// Length of the prefix before a literal's quote: `r##`, `b`, `br`, `c`, `cr`; 0 if the text does
+/// not begin with a prefixed literal.
 fn literal_prefix(text: &str) -> usize {
     let letters = text.chars().take_while(|character| matches!(character, 'r' | 'b' | 'c')).count();
     let raw = text.get(..letters).is_some_and(|prefix| prefix.ends_with('r'));
@@ -174,7 +177,7 @@ fn prefixed(text: &str) -> Option<usize> {
     text.get(prefix + 1..)?.find(&end).map(|found| prefix + 1 + found + end.len())
 }
 
-/// Length of a character literal; of the quote alone when it begins a lifetime.
+/// Length of a character literal, or 1 for the quote of a lifetime.
 fn character_or_lifetime(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     match (characters.next(), characters.next()) {
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_goes_on() {
+    fn open_input_is_incomplete() {
         let open = [
             "fn f() {",
             "foo(1,",
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bracket_that_closes_nothing_is_invalid() {
+    fn an_unmatched_closing_bracket_is_invalid() {
         for code in ["}", "foo)", "(]"] {
             assert_eq!(is(code), "invalid", "{code}");
         }
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_to_nothing_is_complete() {
+    fn an_open_ended_range_is_complete() {
         assert_eq!(is("&v[1..]"), "complete");
         assert_eq!(is("1.."), "complete");
     }

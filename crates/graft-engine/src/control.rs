@@ -1,44 +1,46 @@
-//! What the host and its child's main program say to each other, beside the link that belongs to the session.
+//! Messages between the host and the main program of its child. The link, in contrast, belongs to
+//! the session.
 //!
-//! It goes over a socket of its own, so that the child's standard streams carry nothing but what cells read and print.
+//! They use a socket of their own, so that the child's standard streams contain only what cells
+//! read and print.
 
 use serde::{Deserialize, Serialize};
 
-/// From the host to the child.
+/// A message from the host to the child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToChild {
-    /// First of all: the secret of the marks in the child's streams.
+    /// The first message.
     Begin {
-        /// The secret.
+        /// The secret of the sentinels in the child's streams.
         secret: String,
     },
-    /// Put the mark of that number in both streams.
+    /// Writes the sentinel of that number to both streams.
     Drain {
         /// The number.
         number: u64,
     },
-    /// Load a compiled cell and run it.
+    /// Loads and runs a compiled cell.
     Run {
         /// The shared library.
         library: String,
         /// The function in it.
         function: String,
     },
-    /// A line for the cell that reads standard input, with its line end; none is the end of input.
+    /// Answers a cell that reads standard input.
     Input {
-        /// The line.
+        /// The line with its line end; `None` for the end of input.
         line: Option<String>,
     },
 }
 
-/// From the child to the host.
+/// A message from the child to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromChild {
-    /// The running cell waits for standard input.
+    /// The running cell is blocked in a read of standard input.
     WantsInput,
-    /// A cell could not be loaded, and has not run.
+    /// A cell could not be loaded and has not run.
     NotLoaded {
-        /// Why.
+        /// The error of the dynamic linker.
         reason: String,
     },
 }

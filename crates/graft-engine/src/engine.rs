@@ -12,15 +12,17 @@ use tokio::sync::mpsc;
 
 use crate::child_exit::Cause;
 use crate::child_process::{ChildCommand, ChildEnvironment};
+use crate::compilation;
+use crate::error::EngineError;
+use crate::event::EngineEvent;
 use crate::executor::{Executor, Work};
 use crate::interrupt_policy::{InterruptAction, InterruptPolicy};
 use crate::rust::RustThread;
+use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
 use crate::shared_state::{BusyGuard, SharedState, lock};
 use crate::supervisor::Supervisor;
-use crate::{
-    EngineError, EngineEvent, RustCompletion, RustError, RustInspection, RustOutput, compilation,
-};
 
 /// Longest wait for a drain; a child that prints without end never finishes one.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,11 +61,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the child, which takes milliseconds, and with `warm` also evcxr in the background. Events go to `events`.
+    /// Starts the child, which takes milliseconds, and with `warm` also evcxr in the background.
+    /// Events go to `events`.
     ///
     /// # Errors
-    /// Returns an error if the prebuilt library is incomplete, the session's folder cannot be created, or a thread or process cannot
-    /// be started.
+    /// Returns an error if the prebuilt library is incomplete, the session's folder cannot be
+    /// created, or a thread or process cannot be started.
     pub fn start(
         options: EngineOptions,
         events: mpsc::UnboundedSender<EngineEvent>,
@@ -91,8 +94,9 @@ impl Engine {
         Ok(Self { shared, supervisor, rust, grace: options.grace, interrupts: Arc::default() })
     }
 
-    /// The first interrupt asks the running job to stop. A later one kills the child if no job has acknowledged the first; so does the
-    /// grace period without an answer. A job that has acknowledged stops at its next step and is never killed.
+    /// The first interrupt asks the running job to stop. A later one kills the child if no job has
+    /// acknowledged the first; so does the grace period without an answer. A job that has
+    /// acknowledged stops at its next step and is never killed.
     fn interrupt_now(&self) {
         if !self.shared.is_busy() {
             return self.supervisor.interrupt();
@@ -115,8 +119,8 @@ impl Engine {
         }
     }
 
-    /// Repeats the request until a job acknowledges it, because the interrupt may have come before the job began. Kills the child if no
-    /// job has acknowledged it after the grace period.
+    /// Repeats the request until a job acknowledges it, because the interrupt may have come before
+    /// the job began. Kills the child if no job has acknowledged it after the grace period.
     fn repeat_interrupt(&self, first: Instant) {
         let interrupts = Arc::clone(&self.interrupts);
         let supervisor = Arc::clone(&self.supervisor);
@@ -152,7 +156,8 @@ impl Engine {
         }
     }
 
-    /// Marks the engine as busy until the guard is dropped. Interrupts before this call do not count for the new work.
+    /// Marks the engine as busy until the guard is dropped. Interrupts before this call do not
+    /// count for the new work.
     fn begin(&self) -> BusyGuard<'_> {
         if !self.shared.is_busy() {
             lock(&self.interrupts).clear();

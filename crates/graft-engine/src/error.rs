@@ -4,30 +4,30 @@ use std::path::PathBuf;
 
 use graft_spec::Hint;
 
-/// Why an engine could not start or go on.
+/// An error of starting an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The child could not be started or did not answer.
-    #[error("the session's process did not start: {reason}")]
+    /// The child could not be started.
+    #[error("cannot start the session's process: {reason}")]
     Child {
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// The private folder of this session could not be made.
-    #[error("cannot make the session's folder {path}")]
+    /// The folder of the session could not be created.
+    #[error("cannot create the session's folder `{path}`")]
     SessionFolder {
-        /// Which folder.
+        /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// The template is not there or not whole.
-    #[error("the template at {path} is not usable: {reason}")]
+    /// The prebuilt library is missing or incomplete.
+    #[error("cannot use the prebuilt library at `{path}`: {reason}")]
     Prebuilt {
-        /// Where it should be.
+        /// Its folder.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
 }
@@ -43,11 +43,11 @@ impl Hint for EngineError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Child { .. } => "`graft doctor` says what is missing".to_owned(),
+            Self::Child { .. } => "`graft doctor` shows what is missing".to_owned(),
             Self::SessionFolder { .. } => {
-                "make room or set XDG_CACHE_HOME to a folder you can write".to_owned()
+                "free disk space, or set XDG_CACHE_HOME to a writable folder".to_owned()
             }
-            Self::Prebuilt { .. } => "`graft install` builds it again".to_owned(),
+            Self::Prebuilt { .. } => "`graft install` rebuilds it".to_owned(),
         })
     }
 }

@@ -1,41 +1,45 @@
-//! The stop button: which press asks, and which one kills.
+//! The policy of interrupts: which interrupt asks the running job to stop, and which one kills the
+//! child.
 
 use std::time::{Duration, Instant};
 
-/// InterruptPolicy that follow the first within this time belong to it: what the first one asked for has not had the time to happen.
-pub(crate) const MOMENT: Duration = Duration::from_millis(500);
+/// Interrupts within this time after the first count as one: the running job has not had the time
+/// to react.
+pub(crate) const DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// The presses that concern what runs now.
+/// The interrupts of the current work.
 #[derive(Debug, Default)]
 pub(crate) struct InterruptPolicy {
-    /// When the first one came.
+    /// Time of the first one.
     first: Option<Instant>,
 }
 
-/// What a press leads to.
+/// The reaction to an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InterruptAction {
-    /// Ask what runs to stop, and kill the child if nothing has answered after the grace. Carries the time of the press.
+    /// Ask the running job to stop, and kill the child if no job acknowledges within the grace
+    /// period. Carries the time of the interrupt.
     Ask(Instant),
-    /// Ask once more.
+    /// Ask again.
     AskAgain,
     /// Kill the child.
     Kill,
 }
 
 impl InterruptPolicy {
-    /// Something new runs: earlier presses do not concern it.
+    /// Starts over for new work.
     pub(crate) fn clear(&mut self) {
         self.first = None;
     }
 
-    /// Whether the press at `first` is still the one that counts.
+    /// Whether `first` is still the time of the first interrupt.
     pub(crate) fn is_current(&self, first: Instant) -> bool {
         self.first == Some(first)
     }
 
-    /// Takes a press. A press kills only if it comes a moment after the first one, no job has said that it stops, and
-    /// `can_kill` says that a child in the middle of something is what everybody waits for.
+    /// Handles an interrupt. It kills only if it comes [`DEBOUNCE`] after the first one, no job has
+    /// acknowledged that one, and `can_kill`: the callers wait for a child that is running a cell
+    /// or a command.
     pub(crate) fn on_interrupt(
         &mut self,
         now: Instant,
@@ -47,8 +51,10 @@ impl InterruptPolicy {
                 self.first = Some(now);
                 InterruptAction::Ask(now)
             }
-            Some(first) if !is_acknowledged && can_kill && now.duration_since(first) >= MOMENT => {
-                // Whatever is pressed next is a first press again: it must not end the child that comes after.
+            Some(first)
+                if !is_acknowledged && can_kill && now.duration_since(first) >= DEBOUNCE =>
+            {
+                // The next interrupt is a first one again, so that it does not kill the next child.
                 self.first = None;
                 InterruptAction::Kill
             }
@@ -62,26 +68,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn presses_in_quick_succession_count_as_one() {
-        let (mut presses, begin) = (InterruptPolicy::default(), Instant::now());
-        assert_eq!(presses.on_interrupt(begin, false, true), InterruptAction::Ask(begin));
+    fn interrupts_in_quick_succession_count_as_one() {
+        let (mut policy, begin) = (InterruptPolicy::default(), Instant::now());
+        assert_eq!(policy.on_interrupt(begin, false, true), InterruptAction::Ask(begin));
         for milliseconds in [1, 5, 20, 100, 499] {
             assert_eq!(
-                presses.on_interrupt(begin + Duration::from_millis(milliseconds), false, true),
+                policy.on_interrupt(begin + Duration::from_millis(milliseconds), false, true),
                 InterruptAction::AskAgain,
                 "{milliseconds} ms"
             );
         }
-        assert_eq!(presses.on_interrupt(begin + MOMENT, false, true), InterruptAction::Kill);
+        assert_eq!(policy.on_interrupt(begin + DEBOUNCE, false, true), InterruptAction::Kill);
     }
 
     #[test]
-    fn a_stop_that_a_job_has_acknowledged_never_kills() {
-        let (mut presses, begin) = (InterruptPolicy::default(), Instant::now());
-        presses.on_interrupt(begin, false, true);
+    fn an_acknowledged_interrupt_never_kills() {
+        let (mut policy, begin) = (InterruptPolicy::default(), Instant::now());
+        policy.on_interrupt(begin, false, true);
         for seconds in [1, 10, 1000] {
             assert_eq!(
-                presses.on_interrupt(begin + Duration::from_secs(seconds), true, true),
+                policy.on_interrupt(begin + Duration::from_secs(seconds), true, true),
                 InterruptAction::AskAgain,
                 "{seconds} s"
             );
@@ -89,23 +95,23 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_only_starts_or_waits_for_the_compiler_is_not_killed() {
-        let (mut presses, begin) = (InterruptPolicy::default(), Instant::now());
-        presses.on_interrupt(begin, false, false);
+    fn a_child_that_starts_or_waits_for_the_compiler_is_not_killed() {
+        let (mut policy, begin) = (InterruptPolicy::default(), Instant::now());
+        policy.on_interrupt(begin, false, false);
         assert_eq!(
-            presses.on_interrupt(begin + 4 * MOMENT, false, false),
+            policy.on_interrupt(begin + 4 * DEBOUNCE, false, false),
             InterruptAction::AskAgain
         );
     }
 
     #[test]
-    fn a_press_after_a_kill_does_not_kill_the_next_child() {
-        let (mut presses, begin) = (InterruptPolicy::default(), Instant::now());
-        presses.on_interrupt(begin, false, true);
-        assert_eq!(presses.on_interrupt(begin + MOMENT, false, true), InterruptAction::Kill);
+    fn an_interrupt_after_a_kill_does_not_kill_the_next_child() {
+        let (mut policy, begin) = (InterruptPolicy::default(), Instant::now());
+        policy.on_interrupt(begin, false, true);
+        assert_eq!(policy.on_interrupt(begin + DEBOUNCE, false, true), InterruptAction::Kill);
         assert_eq!(
-            presses.on_interrupt(begin + MOMENT, false, true),
-            InterruptAction::Ask(begin + MOMENT)
+            policy.on_interrupt(begin + DEBOUNCE, false, true),
+            InterruptAction::Ask(begin + DEBOUNCE)
         );
     }
 }

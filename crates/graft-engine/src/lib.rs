@@ -1,8 +1,10 @@
-//! The engine of every frontend: the child process with the session, the link to it, and evcxr for Rust cells.
+//! The engine of every frontend: the child process with the session, the link to it, and evcxr for
+//! Rust cells.
 //!
-//! The host owns the child. The child's standard streams are pipes of the host, so evcxr can attach to the child late, detach with
-//! `:clear` and attach again while the child and its model stay alive. The engine is independent of Jupyter and of the terminal: it
-//! executes commands and Rust cells ([`Executor`]) and sends [`EngineEvent`]s.
+//! The host owns the child. The child's standard streams are pipes of the host, so evcxr can attach
+//! to the child late, detach with `:clear` and attach again while the child and its model stay
+//! alive. The engine is independent of Jupyter and of the terminal: it executes commands and Rust
+//! cells ([`Executor`]) and sends [`EngineEvent`]s.
 
 mod attachment;
 mod cell_status;
@@ -21,6 +23,7 @@ mod evcxr_lines;
 mod event;
 mod executor;
 mod interrupt_policy;
+mod panic_report;
 mod relay;
 mod rust;
 mod rust_error;

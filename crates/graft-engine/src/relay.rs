@@ -1,7 +1,8 @@
-//! `graft relay`: what evcxr takes for its runtime process.
+//! `graft relay`: the process that evcxr takes for its runtime process.
 //!
-//! It hands its three standard streams to the host over an inherited socket and then only waits: while the host holds the other end
-//! of its lifeline, evcxr sees a living process. When the child dies (or the host), the lifeline ends and so does the relay.
+//! The relay passes its three standard streams to the host over an inherited socket and then blocks
+//! on a second socket, its lifeline. To evcxr it is a running process. When the child or the host
+//! dies, the lifeline closes and the relay exits.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -10,10 +11,11 @@ use std::process::Command;
 
 use crate::unix;
 
-/// What evcxr prints as the status of a process whose child has died.
-const STATUS_GONE: i32 = 7;
+/// The exit status, which evcxr reports for a child that has died.
+const EXIT_STATUS: i32 = 7;
 
-/// The command that evcxr runs as its subprocess; `socket` is the sending end of [`unix::message_pair`], kept open by the host.
+/// The command that evcxr runs as its subprocess. `socket` is the sending end of
+/// [`unix::message_pair`], which the host keeps open.
 pub(crate) fn command(
     executable: &std::path::Path,
     socket: std::os::fd::BorrowedFd<'_>,
@@ -26,39 +28,39 @@ pub(crate) fn command(
     command
 }
 
-/// Runs the relay; `arguments` are those after `graft relay`.
+/// Runs the relay with the arguments after `graft relay`; returns the exit status.
 pub fn run(arguments: &[String]) -> i32 {
-    match hand_over(arguments) {
+    match pass_streams(arguments) {
         Ok(mut lifeline) => {
             let _ = lifeline.read(&mut [0]);
-            STATUS_GONE
+            EXIT_STATUS
         }
         Err(error) => {
-            eprintln!("the relay cannot reach its host: {error}");
-            STATUS_GONE
+            eprintln!("graft relay: cannot reach the host: {error}");
+            EXIT_STATUS
         }
     }
 }
 
-fn hand_over(arguments: &[String]) -> std::io::Result<UnixStream> {
+fn pass_streams(arguments: &[String]) -> std::io::Result<UnixStream> {
     let number = arguments
         .first()
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| std::io::Error::other("no descriptor named"))?;
+        .ok_or_else(|| std::io::Error::other("missing descriptor number"))?;
     let socket = unix::inherited(number)?;
-    let (mine, hosts) = UnixStream::pair()?;
+    let (own_end, hosts_end) = UnixStream::pair()?;
     unix::send_descriptors(
         socket.as_fd(),
         [
             std::io::stdin().as_fd(),
             std::io::stdout().as_fd(),
             std::io::stderr().as_fd(),
-            hosts.as_fd(),
+            hosts_end.as_fd(),
         ],
     )?;
     for number in 0..3 {
-        // The host has its copies; ours would keep evcxr from seeing the end of a stream.
+        // The host has copies. With these open, evcxr would not see the end of a stream.
         drop(unix::inherited(number)?);
     }
-    Ok(mine)
+    Ok(own_end)
 }

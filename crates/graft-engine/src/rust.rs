@@ -1,162 +1,171 @@
-//! evcxr on a thread of its own: Rust cells, `:commands`, completion and inspection, one after the other.
+//! The thread of evcxr. It handles Rust cells, `:commands`, completion and inspection one at a
+//! time.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use graft_prebuilt::PrebuiltLibrary;
 use tokio::sync::oneshot;
 
-use super::session_folder::SessionFolder;
-use super::shared_state::SharedState;
-use super::supervisor::Supervisor;
-use super::{EngineError, RustCompletion, RustError, RustInspection, RustOutput};
-use crate::unix;
+use crate::attachment::take_relays;
+use crate::child_process::ChildCommand;
+use crate::error::EngineError;
+use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
+use crate::session_folder::SessionFolder;
+use crate::shared_state::{SharedState, lock};
+use crate::supervisor::Supervisor;
+use crate::{errors, unix};
 use worker::Worker;
 
+mod command_effects;
+mod evcxr_setup;
 mod worker;
 
-/// Longest wait for completion or inspection while Rust is busy or starting.
-const PATIENCE_BUSY: Duration = Duration::from_millis(300);
-/// Longest wait while it is idle: the first answer after a change takes rust-analyzer a while.
-const PATIENCE_IDLE: Duration = Duration::from_secs(4);
+/// Longest wait for completion or inspection while a cell runs or evcxr starts.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(300);
+/// Longest wait for completion or inspection otherwise; the first answer after a change takes
+/// rust-analyzer a while.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest wait for the thread's end. Jupyter sends signals after 2.5
+/// seconds.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Stack size of the thread; rust-analyzer recurses deeply.
+const STACK_SIZE: usize = 16 << 20;
 
-/// What the thread is asked to do.
+/// A request to the thread.
 enum Job {
     Run(String, oneshot::Sender<Result<RustOutput, RustError>>),
-    Complete(Question, oneshot::Sender<Vec<RustCompletion>>),
-    Inspect(Question, oneshot::Sender<Option<RustInspection>>),
+    Complete(Query, oneshot::Sender<Vec<RustCompletion>>),
+    Inspect(Query, oneshot::Sender<Option<RustInspection>>),
     Warm,
     Stop,
 }
 
-/// A place in a text; worth nothing after the deadline.
-struct Question {
+/// A position in a text, with the deadline of the answer.
+struct Query {
     code: String,
     byte: usize,
     deadline: Instant,
 }
 
-/// What the worker needs of the engine.
-struct Context {
+/// The parts of the engine that the worker uses.
+struct WorkerContext {
     shared: Arc<SharedState>,
     supervisor: Arc<Supervisor>,
     folder: SessionFolder,
     executable: PathBuf,
-    prebuilt: graft_prebuilt::PrebuiltLibrary,
+    prebuilt: PrebuiltLibrary,
+    /// The sending end of the socket over which relays pass their descriptors.
     relays: OwnedFd,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// The state that the thread shares with its handle.
+#[derive(Clone, Default)]
+struct Flags {
+    /// A job is running.
+    busy: Arc<AtomicBool>,
+    /// evcxr has started.
+    ready: Arc<AtomicBool>,
+    /// The user has interrupted the current cell.
     interrupted: Arc<AtomicBool>,
 }
 
 /// A handle to the thread.
 pub(crate) struct RustThread {
     jobs: Sender<Job>,
-    busy: Arc<AtomicBool>,
-    ready: Arc<AtomicBool>,
-    interrupted: Arc<AtomicBool>,
-    ended: std::sync::Mutex<Option<Receiver<()>>>,
+    flags: Flags,
+    ended: Mutex<Option<Receiver<()>>>,
+    /// The receiving end of the relays' socket.
     hosts_end: OwnedFd,
     session: PathBuf,
 }
 
-/// How long evcxr may take to end: Jupyter waits two and a half seconds for the whole kernel before it sends signals.
-const LAST_WORK: Duration = Duration::from_secs(1);
-
 impl RustThread {
-    /// Starts the thread; evcxr comes with the first job that needs it.
+    /// Starts the thread. evcxr itself starts with the first job that needs it.
     pub(crate) fn start(
         shared: &Arc<SharedState>,
         supervisor: &Arc<Supervisor>,
-        plan: &super::child_process::ChildCommand,
+        command: &ChildCommand,
         folder: SessionFolder,
     ) -> Result<Self, EngineError> {
-        let child = |source: std::io::Error| EngineError::Child { reason: source.to_string() };
-        let (hosts_end, relays) = unix::message_pair().map_err(child)?;
-        let taking = hosts_end.try_clone().map_err(child)?;
-        let taker = Arc::clone(supervisor);
-        std::thread::spawn(move || super::attachment::take_relays(&taking, &taker));
+        let failed = |source: std::io::Error| EngineError::Child { reason: source.to_string() };
+        let (hosts_end, relays) = unix::message_pair().map_err(failed)?;
+        let socket = hosts_end.try_clone().map_err(failed)?;
+        let receiving = Arc::clone(supervisor);
+        std::thread::spawn(move || take_relays(&socket, &receiving));
         let (jobs, queue) = channel();
         let (end, ended) = channel();
-        let busy = Arc::new(AtomicBool::new(false));
-        let ready = Arc::new(AtomicBool::new(false));
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let session = folder.manifest().with_file_name("");
-        let context = Context {
+        let flags = Flags::default();
+        let session = folder.root().to_owned();
+        let context = WorkerContext {
             shared: Arc::clone(shared),
             supervisor: Arc::clone(supervisor),
             folder,
-            executable: plan.executable.clone(),
-            prebuilt: plan.prebuilt.clone(),
+            executable: command.executable.clone(),
+            prebuilt: command.prebuilt.clone(),
             relays,
-            interrupted: Arc::clone(&interrupted),
+            interrupted: Arc::clone(&flags.interrupted),
         };
-        let (is_busy, is_ready) = (Arc::clone(&busy), Arc::clone(&ready));
-        let thread = std::thread::Builder::new().name("rust".to_owned()).stack_size(16 << 20);
+        let threads_flags = flags.clone();
+        let thread = std::thread::Builder::new().name("rust".to_owned()).stack_size(STACK_SIZE);
         thread
             .spawn(move || {
-                serve(&queue, Worker::new(context), &is_busy, &is_ready);
+                serve(&queue, Worker::new(context), &threads_flags);
                 let _ = end.send(());
             })
-            .map_err(child)?;
-        Ok(Self {
-            jobs,
-            busy,
-            ready,
-            interrupted,
-            ended: std::sync::Mutex::new(Some(ended)),
-            hosts_end,
-            session,
-        })
+            .map_err(failed)?;
+        Ok(Self { jobs, flags, ended: Mutex::new(Some(ended)), hosts_end, session })
     }
 
     /// Runs a cell.
     pub(crate) async fn run(&self, code: &str) -> Result<RustOutput, RustError> {
-        self.interrupted.store(false, Ordering::Release);
+        self.flags.interrupted.store(false, Ordering::Release);
         let (sender, receiver) = oneshot::channel();
         let _ = self.jobs.send(Job::Run(code.to_owned(), sender));
         receiver.await.unwrap_or_else(|_| {
-            Err(super::errors::plain(
-                "SessionDied",
-                "the Rust thread has ended; restart the kernel",
-            ))
+            Err(errors::plain("SessionDied", "the Rust thread has ended; restart the kernel"))
         })
     }
 
-    /// Completes; none when there is no answer in time.
+    /// Completes code at a byte offset; `None` without an answer in time.
     pub(crate) async fn complete(&self, code: &str, byte: usize) -> Option<Vec<RustCompletion>> {
         self.ask(code, byte, Job::Complete).await
     }
 
-    /// Inspects; none when there is no answer in time.
+    /// Inspects the name at a byte offset; `None` without an answer in time.
     pub(crate) async fn inspect(&self, code: &str, byte: usize) -> Option<RustInspection> {
         self.ask(code, byte, Job::Inspect).await.flatten()
     }
 
-    /// Makes Rust ready in the background.
+    /// Starts evcxr in the background.
     pub(crate) fn warm(&self) {
         let _ = self.jobs.send(Job::Warm);
     }
 
-    /// Whether a job runs.
+    /// Whether a job is running.
     pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
+        self.flags.busy.load(Ordering::Acquire)
     }
 
-    /// The user has pressed stop: a compilation that fails now was interrupted.
+    /// Records an interrupt: a compilation that fails from now on was interrupted.
     pub(crate) fn note_interrupt(&self) {
-        self.interrupted.store(true, Ordering::Release);
+        self.flags.interrupted.store(true, Ordering::Release);
     }
 
-    /// Ends the thread, evcxr and the session's folder; waits a little for it.
+    /// Ends the thread and evcxr and removes the session's folder, within [`SHUTDOWN_TIMEOUT`].
     pub(crate) fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
-        let ended = super::shared_state::lock(&self.ended).take();
-        let in_time = ended.is_none_or(|ended| ended.recv_timeout(LAST_WORK).is_ok());
+        let ended = lock(&self.ended).take();
+        let in_time = ended.is_none_or(|ended| ended.recv_timeout(SHUTDOWN_TIMEOUT).is_ok());
         unix::end_socket(self.hosts_end.as_fd());
         if !in_time {
-            // The thread ends with the process and removes nothing any more.
+            // The thread ends with the process and can no longer remove the folder.
             let _ = std::fs::remove_dir_all(&self.session);
         }
     }
@@ -165,26 +174,25 @@ impl RustThread {
         &self,
         code: &str,
         byte: usize,
-        job: impl FnOnce(Question, oneshot::Sender<T>) -> Job,
+        job: impl FnOnce(Query, oneshot::Sender<T>) -> Job,
     ) -> Option<T> {
-        if !self.ready.load(Ordering::Acquire) {
+        if !self.flags.ready.load(Ordering::Acquire) {
             if !self.is_busy() {
                 self.warm();
             }
             return None;
         }
-        let patience = if self.is_busy() { PATIENCE_BUSY } else { PATIENCE_IDLE };
+        let timeout = if self.is_busy() { BUSY_TIMEOUT } else { IDLE_TIMEOUT };
         let (sender, receiver) = oneshot::channel();
-        let question =
-            Question { code: code.to_owned(), byte, deadline: Instant::now() + patience };
-        let _ = self.jobs.send(job(question, sender));
-        tokio::time::timeout(patience, receiver).await.ok()?.ok()
+        let query = Query { code: code.to_owned(), byte, deadline: Instant::now() + timeout };
+        let _ = self.jobs.send(job(query, sender));
+        tokio::time::timeout(timeout, receiver).await.ok()?.ok()
     }
 }
 
-fn serve(queue: &Receiver<Job>, mut worker: Worker, busy: &AtomicBool, ready: &AtomicBool) {
+fn serve(queue: &Receiver<Job>, mut worker: Worker, flags: &Flags) {
     loop {
-        // A cell that has just been answered leaves time for what the next `let` would wait for.
+        // After a cell, warm rust-analyzer up while the queue is empty.
         let job = match queue.try_recv() {
             Ok(job) => job,
             Err(TryRecvError::Empty) if worker.is_cold() => Job::Warm,
@@ -193,22 +201,22 @@ fn serve(queue: &Receiver<Job>, mut worker: Worker, busy: &AtomicBool, ready: &A
                 Err(_) => return,
             },
         };
-        busy.store(true, Ordering::Release);
+        flags.busy.store(true, Ordering::Release);
         match job {
             Job::Run(code, answer) => {
                 let _ = answer.send(worker.run(&code));
             }
-            Job::Complete(question, answer) if Instant::now() < question.deadline => {
-                let _ = answer.send(worker.complete(&question.code, question.byte));
+            Job::Complete(query, answer) if Instant::now() < query.deadline => {
+                let _ = answer.send(worker.complete(&query.code, query.byte));
             }
-            Job::Inspect(question, answer) if Instant::now() < question.deadline => {
-                let _ = answer.send(worker.inspect(&question.code, question.byte));
+            Job::Inspect(query, answer) if Instant::now() < query.deadline => {
+                let _ = answer.send(worker.inspect(&query.code, query.byte));
             }
             Job::Complete(..) | Job::Inspect(..) => {}
             Job::Warm => worker.warm(),
             Job::Stop => return,
         }
-        ready.store(worker.is_ready(), Ordering::Release);
-        busy.store(false, Ordering::Release);
+        flags.ready.store(worker.is_ready(), Ordering::Release);
+        flags.busy.store(false, Ordering::Release);
     }
 }

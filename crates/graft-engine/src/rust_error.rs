@@ -2,19 +2,20 @@
 
 use graft_frontend::CellError;
 
-/// The error that ended a Rust cell: a compile error, a panic, an interrupt or the exit of the child.
+/// The error that ended a Rust cell: a compile error, a panic, an interrupt or the exit of the
+/// child.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RustError {
-    /// `CompileError`, `Panic`, `Error`, `Interrupted`, `ChildDied`, ...
+    /// `CompileError`, `Panic`, `Error`, `Interrupted`, `SessionDied`, and others.
     pub ename: String,
-    /// One line.
+    /// A one-line summary.
     pub evalue: String,
-    /// Lines with ANSI colors.
+    /// The full message, as lines with ANSI colors.
     pub traceback: Vec<String>,
 }
 
-/// A panic message, rustc's message and the lines of the cell may contain any character: colors are kept, other control
-/// characters are shown as symbols.
+/// Panic messages, messages of rustc and lines of the cell may contain any character. Colors are
+/// preserved; other control characters are shown as symbols.
 impl From<RustError> for CellError {
     fn from(error: RustError) -> Self {
         let traceback = error
@@ -37,7 +38,7 @@ mod tests {
     const CLIPBOARD: &str = "\u{1b}]52;c;eHg=\u{7}\u{202e}";
 
     #[test]
-    fn an_error_of_rust_keeps_its_colours_and_shows_control_characters() {
+    fn colors_are_preserved_and_control_characters_are_shown() {
         let error = RustError {
             ename: "Panic".to_owned(),
             evalue: CLIPBOARD.to_owned(),

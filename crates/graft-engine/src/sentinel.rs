@@ -1,32 +1,33 @@
-//! Marks in the child's streams: all that was printed before a mark has arrived when the mark has.
+//! Sentinels in the child's streams: when a sentinel arrives, everything printed before it has
+//! arrived too.
 
 use graft_protocol::mark::{Marks, TAIL};
 
-/// More digits than a number can have.
-const MOST_DIGITS: usize = 20;
+/// Maximum number of digits of a sentinel's number.
+const MAX_DIGITS: usize = 20;
 
-/// A stream cut at its marks.
+/// A part of a stream that has been split at its sentinels.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Bytes between marks.
+    /// Bytes between sentinels.
     Bytes(Vec<u8>),
-    /// The mark of that number.
-    Mark(u64),
+    /// The sentinel of that number.
+    Sentinel(u64),
 }
 
-/// Takes the marks of one child out of a stream that arrives in pieces.
-pub(crate) struct MarkFinder {
+/// Removes the sentinels of one child from a stream that arrives in chunks.
+pub(crate) struct SentinelFinder {
     marks: Marks,
     held: Vec<u8>,
 }
 
-impl MarkFinder {
-    /// Nothing has arrived yet.
+impl SentinelFinder {
+    /// A finder at the beginning of a stream.
     pub(crate) fn new(marks: Marks) -> Self {
         Self { marks, held: Vec::new() }
     }
 
-    /// Cuts the next piece; what may be the beginning of a mark is held back until the next one.
+    /// Splits the next chunk. Bytes that may begin a sentinel are held back until the next call.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Part> {
         self.held.extend_from_slice(bytes);
         let mut parts = Vec::new();
@@ -34,29 +35,29 @@ impl MarkFinder {
         while let Some(start) = find(&self.held, self.marks.head()) {
             let digits = self.held.get(start + head..).unwrap_or_default();
             match digits.iter().position(|byte| !byte.is_ascii_digit()) {
-                None if digits.len() <= MOST_DIGITS => return self.take(start, parts),
+                None if digits.len() <= MAX_DIGITS => return self.take(start, parts),
                 Some(end) if digits.get(end) == Some(&TAIL) => {
                     let number = std::str::from_utf8(digits.get(..end).unwrap_or_default())
                         .ok()
                         .and_then(|text| text.parse().ok());
-                    let mark_end = start + head + end + 1;
-                    push_bytes(&mut parts, self.held.drain(..mark_end).take(start).collect());
-                    parts.extend(number.map(Part::Mark));
+                    let sentinel_end = start + head + end + 1;
+                    push_bytes(&mut parts, self.held.drain(..sentinel_end).take(start).collect());
+                    parts.extend(number.map(Part::Sentinel));
                 }
                 _ => push_bytes(&mut parts, self.held.drain(..start + head).collect()),
             }
         }
-        let keep = suffix_that_begins(&self.held, self.marks.head());
+        let keep = suffix_overlap(&self.held, self.marks.head());
         let end = self.held.len() - keep;
         self.take(end, parts)
     }
 
-    /// Whether something is held back.
+    /// Whether bytes are held back.
     pub(crate) fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Gives up waiting: what is held back is ordinary text.
+    /// Returns the bytes held back, as ordinary text.
     pub(crate) fn release(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -73,13 +74,13 @@ fn push_bytes(parts: &mut Vec<Part>, bytes: Vec<u8>) {
     }
 }
 
-/// First place of `needle` in `text`.
+/// The first position of `needle` in `text`.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, needle)
 }
 
-/// How many of the last bytes of `text` are a beginning of `word`, short of all of it.
-pub(crate) fn suffix_that_begins(text: &[u8], word: &[u8]) -> usize {
+/// Length of the longest suffix of `text` that is a proper prefix of `word`.
+pub(crate) fn suffix_overlap(text: &[u8], word: &[u8]) -> usize {
     let most = word.len().saturating_sub(1).min(text.len());
     (1..=most)
         .rev()
@@ -96,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_found_wherever_the_stream_is_cut() {
+    fn a_sentinel_is_found_wherever_the_stream_is_split() {
         let mut whole = b"before".to_vec();
         whole.extend(marks().bytes(1234));
         whole.extend(b"after");
         for cut in 0..=whole.len() {
-            let mut finder = MarkFinder::new(marks());
+            let mut finder = SentinelFinder::new(marks());
             let mut parts = finder.push(&whole[..cut]);
             parts.extend(finder.push(&whole[cut..]));
             let text: Vec<u8> = parts
@@ -110,35 +111,35 @@ mod tests {
                     |part| if let Part::Bytes(bytes) = part { bytes.clone() } else { vec![b'|'] },
                 )
                 .collect();
-            assert_eq!(String::from_utf8(text).unwrap(), "before|after", "cut at {cut}");
-            assert!(parts.contains(&Part::Mark(1234)));
+            assert_eq!(String::from_utf8(text).unwrap(), "before|after", "split at {cut}");
+            assert!(parts.contains(&Part::Sentinel(1234)));
             assert!(!finder.is_holding());
         }
     }
 
     #[test]
-    fn text_that_only_looks_like_a_mark_passes() {
-        let mut finder = MarkFinder::new(marks());
+    fn text_that_only_resembles_a_sentinel_passes() {
+        let mut finder = SentinelFinder::new(marks());
         let texts = [
             [marks().head(), b"x\n"].concat(),
             Marks::new("guess").bytes(7),
             Marks::new("").bytes(7),
         ];
-        for looks_like_it in texts {
-            let parts = finder.push(&looks_like_it);
+        for similar in texts {
+            let parts = finder.push(&similar);
             assert!(parts.iter().all(|part| matches!(part, Part::Bytes(_))), "{parts:?}");
             let mut text: Vec<u8> = parts
                 .into_iter()
                 .flat_map(|part| if let Part::Bytes(bytes) = part { bytes } else { Vec::new() })
                 .collect();
             text.extend(finder.release());
-            assert_eq!(text, looks_like_it);
+            assert_eq!(text, similar);
         }
     }
 
     #[test]
-    fn ordinary_text_is_never_held() {
-        let mut finder = MarkFinder::new(marks());
+    fn ordinary_text_is_not_held_back() {
+        let mut finder = SentinelFinder::new(marks());
         assert_eq!(finder.push(b"half a line"), [Part::Bytes(b"half a line".to_vec())]);
         assert!(!finder.is_holding());
     }

@@ -1,4 +1,4 @@
-//! The private folder of one session: what evcxr and cargo write goes here and nowhere else.
+//! The private folder of a session, which contains everything that evcxr and cargo write.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -6,15 +6,14 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use graft_prebuilt::make_private;
-use graft_prebuilt::{Layout, rustc_wrapper, session_config};
+use graft_prebuilt::{Layout, make_private, rustc_wrapper, session_config};
 
-/// File that the owner keeps locked while it lives.
+/// The file that the owner locks while it runs.
 const OWNER: &str = "owner";
-/// A folder without a locked owner file may be one that is just being made; after this it is not.
-const MOST_YOUTH: Duration = Duration::from_secs(60);
+/// A younger folder without a locked owner file may be under construction.
+const CREATION_GRACE: Duration = Duration::from_secs(60);
 
-/// One session's folder; removed when dropped, or swept by a later session when the owner was killed.
+/// The folder of a session. It is removed on drop, or by a later session if the owner was killed.
 #[derive(Debug)]
 pub(crate) struct SessionFolder {
     root: PathBuf,
@@ -22,8 +21,9 @@ pub(crate) struct SessionFolder {
 }
 
 impl SessionFolder {
-    /// Makes a folder under `sessions` from the template's skeleton and sweeps those whose owners are gone.
-    pub(crate) fn create(sessions: &Path, template: &Layout) -> io::Result<Self> {
+    /// Creates a folder under `sessions` from the skeleton of the prebuilt library, and removes the
+    /// folders of dead owners.
+    pub(crate) fn create(sessions: &Path, prebuilt: &Layout) -> io::Result<Self> {
         make_private(sessions)?;
         sweep(sessions);
         let root =
@@ -32,42 +32,47 @@ impl SessionFolder {
         let owner = File::create(root.join(OWNER))?;
         let _ = owner.try_lock();
         let folder = Self { root, _owner: owner };
-        folder.fill(template)?;
+        folder.fill(prebuilt)?;
         Ok(folder)
     }
 
-    /// The folder that evcxr works in.
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// evcxr's working folder.
     pub(crate) fn cell(&self) -> PathBuf {
         self.root.join("cell")
     }
 
-    /// evcxr's configuration folder: empty, so that the user's own changes nothing.
+    /// evcxr's configuration folder. It is empty, so that the user's configuration has no effect.
     pub(crate) fn configuration(&self) -> PathBuf {
         self.root.join("config")
     }
 
-    /// A standard library without content: what rust-analyzer reads while evcxr tries itself out.
+    /// An empty standard library, which rust-analyzer reads during evcxr's self test.
     pub(crate) fn empty_library(&self) -> PathBuf {
         self.root.join("library")
     }
 
-    /// Takes the names of crates that are being compiled.
+    /// The file to which the rustc wrapper appends the names of crates that are being compiled.
     pub(crate) fn progress(&self) -> PathBuf {
         self.root.join("progress")
     }
 
-    /// The workspace's manifest, which holds the profile of the cells.
+    /// The manifest of the workspace, which contains the profile of the cells.
     pub(crate) fn manifest(&self) -> PathBuf {
         self.root.join("Cargo.toml")
     }
 
-    /// What evcxr made of the last cell.
+    /// The source that evcxr generated for the last cell.
     pub(crate) fn generated(&self) -> PathBuf {
         self.root.join("cell/src/lib.rs")
     }
 
-    fn fill(&self, template: &Layout) -> io::Result<()> {
-        let skeleton = template.skeleton();
+    fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
+        let skeleton = prebuilt.skeleton();
         for folder in ["cell/src", "keep/src", "config", ".cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
@@ -91,7 +96,7 @@ impl SessionFolder {
         symlink(std::env::current_exe()?, &wrapper)?;
         std::fs::write(
             self.root.join(".cargo/config.toml"),
-            session_config(template, &wrapper, &self.progress()),
+            session_config(prebuilt, &wrapper, &self.progress()),
         )
     }
 }
@@ -102,12 +107,12 @@ impl Drop for SessionFolder {
     }
 }
 
-/// A copy that the session may change even where the template is read-only.
+/// Copies the content only, since the files of the prebuilt library may be read-only.
 fn copy_writable(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::write(to, std::fs::read(from)?)
 }
 
-/// Removes the folders of sessions whose process is gone.
+/// Removes the folders of sessions whose process has ended.
 pub fn sweep(sessions: &Path) {
     let Ok(entries) = std::fs::read_dir(sessions) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -121,14 +126,15 @@ pub fn sweep(sessions: &Path) {
     }
 }
 
-/// Between making the owner file and locking it the folder is still empty.
+/// Whether the folder is complete or too old to be under construction; the owner file is created
+/// before it is locked.
 fn is_old_or_filled(path: &Path) -> bool {
     path.join("cell").exists() || is_old(path)
 }
 
 fn is_old(path: &Path) -> bool {
     let modified = std::fs::metadata(path).and_then(|data| data.modified());
-    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > MOST_YOUTH))
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > CREATION_GRACE))
 }
 
 #[cfg(test)]
@@ -137,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn template(root: &Path) -> Layout {
+    fn prebuilt(root: &Path) -> Layout {
         let layout = Layout::new(root.join("templates/abc"));
         for file in [
             "Cargo.toml",
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn a_session_writes_only_into_its_own_copies() {
         let root = tempfile::tempdir().unwrap();
-        let layout = template(root.path());
+        let layout = prebuilt(root.path());
         let folder = SessionFolder::create(&root.path().join("sessions"), &layout).unwrap();
         assert_eq!(std::fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
         std::fs::write(folder.root.join("Cargo.lock"), "changed").unwrap();
@@ -169,18 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_session_leaves_nothing() {
+    fn a_dropped_session_is_removed() {
         let root = tempfile::tempdir().unwrap();
-        let layout = template(root.path());
+        let layout = prebuilt(root.path());
         let sessions = root.path().join("sessions");
         drop(SessionFolder::create(&sessions, &layout).unwrap());
         assert_eq!(std::fs::read_dir(&sessions).unwrap().count(), 0);
     }
 
     #[test]
-    fn sweeping_takes_dead_sessions_and_spares_living_ones() {
+    fn sweeping_removes_dead_sessions_only() {
         let root = tempfile::tempdir().unwrap();
-        let layout = template(root.path());
+        let layout = prebuilt(root.path());
         let sessions = root.path().join("sessions");
         let living = SessionFolder::create(&sessions, &layout).unwrap();
         let dead = sessions.join("1-dead");

@@ -1,16 +1,16 @@
-//! What the engine's threads share.
+//! The state shared by the engine's threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use graft_frontend::OutputBudget;
 use graft_protocol::Snapshot;
 use tokio::sync::mpsc;
 
-use super::EngineEvent;
-use graft_frontend::OutputBudget;
+use crate::event::EngineEvent;
 
-/// The way out, and what is known of the session.
+/// The channel to the frontend, and the last known state of the session.
 pub(crate) struct SharedState {
     events: mpsc::UnboundedSender<EngineEvent>,
     budget: OutputBudget,
@@ -19,7 +19,7 @@ pub(crate) struct SharedState {
     busy: AtomicUsize,
 }
 
-/// Counts as a caller that waits for the child, as long as it lives.
+/// Marks the engine as busy until it is dropped.
 pub(crate) struct BusyGuard<'a>(&'a SharedState);
 
 impl Drop for BusyGuard<'_> {
@@ -29,7 +29,7 @@ impl Drop for BusyGuard<'_> {
 }
 
 impl SharedState {
-    /// Nothing known yet.
+    /// The state before the first child has reported anything.
     pub(crate) fn new(events: mpsc::UnboundedSender<EngineEvent>, budget: OutputBudget) -> Self {
         Self {
             events,
@@ -40,23 +40,24 @@ impl SharedState {
         }
     }
 
-    /// Somebody waits for the child from now on.
+    /// Registers a caller that is blocked on the child.
     pub(crate) fn begin(&self) -> BusyGuard<'_> {
         self.busy.fetch_add(1, Ordering::AcqRel);
         BusyGuard(self)
     }
 
-    /// Whether somebody waits for the child.
+    /// Whether any caller is blocked on the child.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire) > 0
     }
 
-    /// Tells the frontend; one that has gone away needs nothing.
+    /// Sends an event to the frontend, if there still is one.
     pub(crate) fn send(&self, event: EngineEvent) {
         let _ = self.events.send(event);
     }
 
-    /// Passes on what the child printed. Waits while too much of it is on its way: the child's pipe fills then, and the child waits too.
+    /// Sends output of the child. Blocks while the output budget is exhausted; the child's pipe
+    /// then fills, and the child blocks too.
     pub(crate) fn print(&self, kind: fn(Bytes) -> EngineEvent, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.budget.wait();
@@ -64,22 +65,22 @@ impl SharedState {
         }
     }
 
-    /// The session's names.
+    /// The objects of the session.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&lock(&self.snapshot))
     }
 
-    /// Replaces the session's names.
+    /// Replaces the snapshot.
     pub(crate) fn set_snapshot(&self, snapshot: Snapshot) {
         *lock(&self.snapshot) = Arc::new(snapshot);
     }
 
-    /// Variables of the Rust cells with their types.
+    /// The variables of the Rust cells with their types.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         lock(&self.variables).clone()
     }
 
-    /// Replaces the variables and gives the old ones.
+    /// Replaces the variables and returns the old ones.
     pub(crate) fn set_variables(
         &self,
         mut variables: Vec<(String, String)>,
@@ -89,7 +90,8 @@ impl SharedState {
     }
 }
 
-/// A lock whose data stays valid whatever its holders do: each writes it in one assignment.
+/// Locks a mutex, ignoring poison: every holder writes the data in one assignment, so a panic
+/// cannot leave it inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

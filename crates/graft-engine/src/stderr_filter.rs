@@ -1,5 +1,5 @@
-//! Keeps cargo's `Compiling ...` lines, which evcxr copies to this process's standard error, out of terminals and logs: the frontend
-//! shows them as a status instead.
+//! Filters cargo's `Compiling ...` lines, which evcxr copies to this process's standard error. The
+//! frontend shows them as a status instead.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,17 +7,17 @@ use std::thread::JoinHandle;
 
 use crate::unix;
 
-/// What the lines begin with.
+/// The beginning of the lines.
 const HEAD: &[u8] = b"   Compiling ";
 
-/// While it lives, standard error goes through a filter; everything but those lines passes at once.
+/// Filters standard error until it is dropped. Everything but these lines passes at once.
 pub(crate) struct CargoOutputFilter {
     saved: Option<OwnedFd>,
     filter: Option<JoinHandle<()>>,
 }
 
 impl CargoOutputFilter {
-    /// Puts the filter in place; without descriptors to spare there is none.
+    /// Installs the filter. Without free descriptors, standard error stays unfiltered.
     pub(crate) fn begin() -> Self {
         let none = Self { saved: None, filter: None };
         let Ok((mut reader, writer)) = std::io::pipe() else { return none };
@@ -42,7 +42,8 @@ impl CargoOutputFilter {
 impl Drop for CargoOutputFilter {
     fn drop(&mut self) {
         let Some(saved) = self.saved.take() else { return };
-        // This closes the pipe's last writing end, unless a process that was started meanwhile holds it: then the filter goes on for it.
+        // This closes the last writing end of the pipe, unless a process started meanwhile holds
+        // one; the filter then keeps running for it.
         if unix::replace_stderr(saved.as_fd()).is_ok()
             && let Some(filter) = self.filter.take().filter(JoinHandle::is_finished)
         {
@@ -51,7 +52,7 @@ impl Drop for CargoOutputFilter {
     }
 }
 
-/// Takes the lines out of a stream that arrives in pieces.
+/// Removes the lines from a stream that arrives in chunks.
 #[derive(Default)]
 struct Filter {
     held: Vec<u8>,
@@ -59,7 +60,7 @@ struct Filter {
 }
 
 impl Filter {
-    /// What of the next piece passes.
+    /// The part of the next chunk that passes.
     fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut passed = Vec::new();
         for byte in bytes {
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_lines_about_compiling_are_taken_out() {
+    fn only_compiling_lines_are_removed() {
         let text = b"a\n   Compiling rand v0.9\n  b\n not   Compiling x\nrest";
         for cut in 0..=text.len() {
             let mut filter = Filter::default();
@@ -91,13 +92,13 @@ mod tests {
             assert_eq!(
                 String::from_utf8(passed).unwrap(),
                 "a\n  b\n not   Compiling x\nrest",
-                "cut at {cut}"
+                "split at {cut}"
             );
         }
     }
 
     #[test]
-    fn text_passes_before_its_line_ends() {
+    fn text_passes_before_the_end_of_its_line() {
         assert_eq!(Filter::default().push(b"50 %"), b"50 %");
     }
 }

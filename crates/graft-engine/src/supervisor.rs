@@ -1,39 +1,49 @@
-//! The life of the child: started, listened to, buried and started again; and who waits for what from it.
+//! Supervises the child process: spawns it, reads its streams, restarts it, and tracks pending
+//! requests.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use graft_prebuilt::process;
 use graft_protocol::{Command, Reply, ToChild, frame};
 use graft_spec::Failure;
 use tokio::sync::oneshot;
 
-use super::attachment::Attachment;
-use super::cell_status::CellStatus;
-use super::child_exit::{Cause, ChildExit};
-use super::child_process::{ChildCommand, ChildEnvironment};
-use super::shared_state::{SharedState, lock};
-use super::stderr_tail::StderrTail;
+use crate::attachment::Attachment;
+use crate::cell_status::CellStatus;
+use crate::child_exit::{Cause, ChildExit};
+use crate::child_process::{ChildCommand, ChildEnvironment};
 use crate::control;
-use graft_prebuilt::process;
+use crate::shared_state::{SharedState, lock};
+use crate::stderr_tail::StderrTail;
 use stream_barrier::StreamBarrier;
 
+mod child_link;
 mod child_loop;
 mod input_requests;
 mod stream_barrier;
+mod stream_pump;
 #[cfg(test)]
 mod tests;
 
-/// Longest time for which an instruction of evcxr waits for a new child.
-const MOST_WAIT: Duration = Duration::from_secs(10);
+/// Longest delay of an instruction from evcxr until a new child is ready.
+const NEW_CHILD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a command ended.
+/// The hint of a failure to start the child.
+const START_HINT: &str = "`graft doctor` shows what is missing; restart the kernel afterwards";
+
+/// The result of a command.
 type Outcome = Result<Reply, Failure>;
 
-/// The one child and everybody who deals with it.
+/// Replaces the locations in panic reports by places in cells.
+pub(crate) type PanicLocator = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// Owns the child. There is at most one at a time.
 pub(crate) struct Supervisor {
     shared: Arc<SharedState>,
     command: ChildCommand,
@@ -46,46 +56,48 @@ pub(crate) struct Supervisor {
     request_number: AtomicU64,
     cell: Mutex<CellStatus>,
     /// The end of the running cell's standard error.
-    words: Mutex<StderrTail>,
+    tail: Mutex<StderrTail>,
+    panic_locator: Mutex<Option<PanicLocator>>,
     barrier: StreamBarrier,
 }
 
 #[derive(Default)]
 struct State {
-    live: Option<Live>,
-    /// Counts the children.
+    live: Option<LiveChild>,
+    /// Number of children so far.
     generation: u64,
     attachment: Option<Attachment>,
-    /// Messages for a child that is not there yet.
+    /// Messages for the next child.
     backlog: Vec<ToChild>,
-    /// Why the host ended the child, set before it does.
+    /// Why the host is ending the child; set before the signal is sent.
     cause: Option<Cause>,
-    last_death: Option<ChildExit>,
-    /// Number of the last interrupt that was sent.
+    last_exit: Option<ChildExit>,
+    /// Number of the last interrupt sent.
     interrupt: u64,
-    /// Interrupts up to this number concern what ran before.
+    /// Interrupts up to this number concern earlier work.
     interrupts_before: u64,
-    /// Whether a job has said that it stops, for a later interrupt.
+    /// Whether a job has acknowledged a later interrupt.
     acknowledged: bool,
-    /// No more children: the host goes, or they die before they are ready.
+    /// Why no further child is started: the host shuts down, or children exit before they are
+    /// ready.
     ended: Option<String>,
 }
 
-struct Live {
+struct LiveChild {
     pid: u32,
     link: Sender<ToChild>,
     control: UnixStream,
     ready: bool,
 }
 
-/// Someone waits for the marks of both streams.
+/// A caller that is notified after the sentinels of both streams.
 struct Drain {
     missing: u8,
     done: oneshot::Sender<()>,
 }
 
 impl Supervisor {
-    /// Starts the first child, on a thread that keeps one alive until [`Self::end`].
+    /// Starts the first child, on a thread that restarts it until the host shuts down.
     pub(crate) fn start(
         shared: Arc<SharedState>,
         command: ChildCommand,
@@ -102,55 +114,55 @@ impl Supervisor {
             drain_number: AtomicU64::new(1),
             request_number: AtomicU64::new(1),
             cell: Mutex::default(),
-            words: Mutex::default(),
+            tail: Mutex::default(),
+            panic_locator: Mutex::default(),
             barrier: StreamBarrier::default(),
         });
-        let keeper = Arc::clone(&supervisor);
-        std::thread::spawn(move || keeper.run());
+        let running = Arc::clone(&supervisor);
+        std::thread::spawn(move || running.run());
         supervisor
     }
 
-    /// Sends a command; the receiver gets its end, whatever happens to the child.
+    /// Sends a command. The receiver gets its outcome even if the child dies.
     pub(crate) fn request(&self, command: Command) -> oneshot::Receiver<Outcome> {
         let id = self.request_number.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
-        // Under the lock of the burial: a command is either the dead child's, and fails with it, or the next one's, never both.
+        // `reap` takes the same lock: a command either belongs to the dead child and fails with it,
+        // or goes to the next one.
         let state = lock(&self.state);
         lock(&self.pending).insert(id, sender);
         self.pass(state, ToChild::Request { id, command });
         receiver
     }
 
-    /// Sends a message to the child, or to the next one if there is none just now.
-    pub(crate) fn send(&self, message: ToChild) {
+    /// Sends a message to the child, or queues it for the next one.
+    fn send(&self, message: ToChild) {
         self.pass(lock(&self.state), message);
     }
 
     fn pass(&self, mut state: MutexGuard<'_, State>, message: ToChild) {
         if let Some(reason) = state.ended.clone() {
             drop(state);
-            return self.fail_all(
-                &Failure::new("engine::child", reason)
-                    .hint("`graft doctor` says what is missing; restart the kernel then"),
-            );
+            return self.fail_all(&Failure::new("engine::child", reason).hint(START_HINT));
         }
         match &state.live {
-            // A link that has just broken belongs to a child whose burial answers everybody who waits.
+            // If the link has just broken, `reap` answers all pending requests.
             Some(live) => drop(live.link.send(message)),
-            // What was to be stopped has died; the next child must not stop something else.
+            // The job to stop has ended with its child; the message must not stop a job of the next
+            // one.
             None if matches!(message, ToChild::Interrupt { .. } | ToChild::StopAll) => {}
             None => state.backlog.push(message),
         }
     }
 
-    /// Remembers a variable for this child and the next ones.
+    /// Sets or removes an environment variable of this child and the next ones.
     pub(crate) fn set_env(&self, name: &str, value: Option<&str>) {
-        lock(&self.environment).environment.insert(name.to_owned(), value.map(str::to_owned));
+        lock(&self.environment).variables.insert(name.to_owned(), value.map(str::to_owned));
         self.send(ToChild::Environment { name: name.to_owned(), value: value.map(str::to_owned) });
     }
 
-    /// Remembers the folder for this child and the next ones.
-    pub(crate) fn set_cwd(&self, path: &std::path::Path) {
+    /// Sets the working directory of this child and the next ones.
+    pub(crate) fn set_cwd(&self, path: &Path) {
         lock(&self.environment).cwd = Some(path.to_owned());
         self.send(ToChild::Directory { path: path.display().to_string() });
     }
@@ -163,30 +175,30 @@ impl Supervisor {
         self.pass(state, ToChild::Interrupt { number });
     }
 
-    /// Something new runs: what is acknowledged of the interrupts so far does not concern it.
+    /// Marks the start of new work: acknowledgements of the interrupts so far do not concern it.
     pub(crate) fn forget_interrupts(&self) {
         let mut state = lock(&self.state);
         state.interrupts_before = state.interrupt;
         state.acknowledged = false;
     }
 
-    /// Asks everything to stop, what runs in the background too.
+    /// Asks all jobs to stop, including those in the background.
     pub(crate) fn stop_all(&self) {
         self.send(ToChild::StopAll);
     }
 
-    /// Whether a job has said that it stops.
+    /// Whether a job has acknowledged an interrupt of the current work.
     pub(crate) fn is_acknowledged(&self) -> bool {
         lock(&self.state).acknowledged
     }
 
-    /// Whether a child that is ready runs a cell or has a command to answer.
+    /// Whether the child is ready and runs a cell or a command.
     pub(crate) fn is_at_work(&self) -> bool {
         let is_ready = lock(&self.state).live.as_ref().is_some_and(|live| live.ready);
         is_ready && (self.cell().executing || !lock(&self.pending).is_empty())
     }
 
-    /// Kills the child; the keeper buries it and starts the next.
+    /// Kills the child; [`Self::run`] then starts the next one.
     pub(crate) fn kill(&self, cause: Cause) {
         let mut state = lock(&self.state);
         if cause == Cause::Shutdown {
@@ -194,14 +206,15 @@ impl Supervisor {
         }
         if let Some(live) = &state.live {
             let pid = live.pid;
-            // The first reason is the one that the user is told.
+            // The first cause is the one reported to the user.
             state.cause.get_or_insert(cause);
-            // The keeper reaps only after it has taken `live` under this lock, so the number is still the child's.
+            // `reap` reaps the process only after it has taken `live` under this lock, so the
+            // pid is still the child's.
             process::signal(pid, libc::SIGKILL);
         }
     }
 
-    /// Waits until a child is ready, or gives up.
+    /// Blocks until a child is ready; returns false after `limit`.
     pub(crate) fn wait_ready(&self, limit: Duration) -> bool {
         let state = lock(&self.state);
         let is_waiting = |state: &mut State| {
@@ -213,23 +226,29 @@ impl Supervisor {
         }
     }
 
-    /// Waits until there is no child, or gives up.
+    /// Blocks until the child has been reaped, at most for `limit`.
     pub(crate) fn wait_gone(&self, limit: Duration) {
         let state = lock(&self.state);
         drop(self.changed.wait_timeout_while(state, limit, |state| state.live.is_some()));
     }
 
-    /// The last death, for an error message.
-    pub(crate) fn last_death(&self) -> Option<ChildExit> {
-        lock(&self.state).last_death.clone()
+    /// How the last child ended.
+    pub(crate) fn last_exit(&self) -> Option<ChildExit> {
+        lock(&self.state).last_exit.clone()
     }
 
-    /// What is known of the running cell.
+    /// The state of the running cell.
     pub(crate) fn cell(&self) -> MutexGuard<'_, CellStatus> {
         lock(&self.cell)
     }
 
-    /// The receiver gets word when both streams have been read up to now; none when there is no child.
+    /// Sets the function that rewrites panic reports in standard error.
+    pub(crate) fn set_panic_locator(&self, locator: PanicLocator) {
+        *lock(&self.panic_locator) = Some(locator);
+    }
+
+    /// Asks the child for a sentinel in both streams. The receiver is notified when both have been
+    /// read; `None` without a child.
     pub(crate) fn drain(&self) -> Option<oneshot::Receiver<()>> {
         let number = self.drain_number.fetch_add(1, Ordering::Relaxed);
         let (done, receiver) = oneshot::channel();
@@ -241,28 +260,28 @@ impl Supervisor {
         None
     }
 
-    /// evcxr has a new relay.
+    /// Takes a new relay of evcxr.
     pub(crate) fn attach(&self, attachment: Attachment) {
         lock(&self.state).attachment = Some(attachment);
     }
 
-    /// Ends the relay that evcxr has, whichever it is.
+    /// Ends the current relay.
     pub(crate) fn detach_all(&self) {
         let attachment = lock(&self.state).attachment.take();
         drop(attachment);
     }
 
-    /// Whether that relay still stands for the living child.
+    /// Whether relay `number` is the current one.
     pub(crate) fn is_attached(&self, number: u64) -> bool {
         lock(&self.state).attachment.as_ref().is_some_and(|attachment| attachment.number == number)
     }
 
-    /// How many children there have been.
+    /// The number of children so far.
     pub(crate) fn generation(&self) -> u64 {
         lock(&self.state).generation
     }
 
-    /// evcxr has closed that relay.
+    /// Drops relay `number`, which evcxr has closed.
     pub(crate) fn detach(&self, number: u64) {
         let mut state = lock(&self.state);
         if state.attachment.as_ref().is_some_and(|attachment| attachment.number == number) {
@@ -270,9 +289,10 @@ impl Supervisor {
         }
     }
 
-    /// Has the child run a compiled cell; waits for a new child if there is none. False when there comes none.
+    /// Sends a compiled cell to the child, or to the next one if there is none. Returns false if
+    /// none becomes ready.
     pub(crate) fn run_cell(&self, library: &str, function: &str) -> bool {
-        if !self.wait_ready(MOST_WAIT) {
+        if !self.wait_ready(NEW_CHILD_TIMEOUT) {
             return false;
         }
         self.cell().begin();
@@ -281,13 +301,13 @@ impl Supervisor {
             function: function.to_owned(),
         });
         if !is_sent {
-            // The child has died since it was ready: no cell runs.
+            // The child has died since it was ready, so no cell runs.
             self.cell().executing = false;
         }
         is_sent
     }
 
-    /// Says something to the child's main program; false when there is no child.
+    /// Sends a message over the control socket; returns false without a child.
     fn control(&self, message: &control::ToChild) -> bool {
         let state = lock(&self.state);
         state

@@ -1,4 +1,5 @@
-//! The few system calls that std does not offer: passing descriptors, inheriting them, waiting for a process without reaping it.
+//! System calls that std does not provide: passing and inheriting descriptors, waiting for a
+//! process without reaping it.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -7,17 +8,18 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-/// How many descriptors one message carries: a relay's stdin, stdout and stderr, and its lifeline.
-pub(crate) const PASSED: usize = 4;
+/// Number of descriptors in a message: a relay's stdin, stdout, stderr and lifeline.
+pub(crate) const DESCRIPTORS: usize = 4;
 
-/// Room for the control message of [`PASSED`] descriptors, aligned as `cmsghdr` wants.
+/// A buffer for the control message of [`DESCRIPTORS`] descriptors, with the alignment of
+/// `cmsghdr`.
 #[repr(C, align(8))]
 struct ControlBuffer([u8; 64]);
 
-/// Two ends of a socket that keeps messages apart; both close on exec.
+/// A connected pair of sockets that preserve message boundaries; both close on exec.
 pub(crate) fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
-    // SAFETY: `ends` has room for the two descriptors that the call writes.
+    // SAFETY: `ends` has space for the two descriptors that the call writes.
     check(unsafe {
         libc::socketpair(
             libc::AF_UNIX,
@@ -27,22 +29,23 @@ pub(crate) fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
         )
     })?;
     let [first, second] = ends;
-    // SAFETY: the call succeeded, so both descriptors are open and belong to nobody else.
+    // SAFETY: the call succeeded, so both descriptors are open and have no other owner.
     Ok(unsafe { (OwnedFd::from_raw_fd(first), OwnedFd::from_raw_fd(second)) })
 }
 
-/// Sends copies of the descriptors over a socket.
+/// Sends copies of descriptors over a socket.
 pub(crate) fn send_descriptors(
     socket: BorrowedFd<'_>,
-    descriptors: [BorrowedFd<'_>; PASSED],
+    descriptors: [BorrowedFd<'_>; DESCRIPTORS],
 ) -> io::Result<()> {
-    let raw: [RawFd; PASSED] = descriptors.map(|fd| fd.as_raw_fd());
+    let raw: [RawFd; DESCRIPTORS] = descriptors.map(|fd| fd.as_raw_fd());
     let bytes = size_of_val(&raw);
     let mut byte = [1u8];
     let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = ControlBuffer([0; 64]);
-    // SAFETY: an all-zero msghdr is valid; its pointers are set to buffers that outlive the call, the control buffer is aligned and
-    // larger than CMSG_SPACE of four descriptors, and exactly the descriptors' bytes are copied into it.
+    // SAFETY: an all-zero msghdr is valid; its pointers are set to buffers that outlive the call,
+    // the control buffer is aligned and larger than CMSG_SPACE of four descriptors, and exactly the
+    // descriptors' bytes are copied into it.
     let sent = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &raw mut part;
@@ -59,14 +62,17 @@ pub(crate) fn send_descriptors(
     if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Receives what [`send_descriptors`] sent; none when the socket has ended.
-pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> io::Result<Option<[OwnedFd; PASSED]>> {
+/// Receives the descriptors of [`send_descriptors`]; `None` at the end of the socket.
+pub(crate) fn receive_descriptors(
+    socket: BorrowedFd<'_>,
+) -> io::Result<Option<[OwnedFd; DESCRIPTORS]>> {
     let mut byte = [0u8];
     let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = ControlBuffer([0; 64]);
-    let mut raw = [-1 as RawFd; PASSED];
+    let mut raw = [-1 as RawFd; DESCRIPTORS];
     let bytes = size_of_val(&raw);
-    // SAFETY: as in `send_descriptors`; the descriptors are read only after the header says that all of them are there.
+    // SAFETY: as in `send_descriptors`; the descriptors are read only if the header shows that all
+    // of them have arrived.
     unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &raw mut part;
@@ -87,7 +93,7 @@ pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> io::Result<Option<[
         {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a message without its four descriptors",
+                "message without four descriptors",
             ));
         }
         std::ptr::copy_nonoverlapping(
@@ -99,16 +105,18 @@ pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> io::Result<Option<[
     }
 }
 
-/// Ends both directions of a socket, so that a thread blocked on it returns.
+/// Shuts both directions of a socket down, so that a thread blocked on it returns.
 pub(crate) fn end_socket(socket: BorrowedFd<'_>) {
     // SAFETY: plain call on an open descriptor.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
-/// Lets the processes that `command` starts inherit these descriptors under the same numbers. The caller keeps them open while it spawns.
+/// Makes the process of `command` inherit these descriptors under the same numbers. The caller
+/// keeps them open until it has spawned.
 pub(crate) fn inherit(command: &mut Command, descriptors: &[RawFd]) {
     let descriptors = descriptors.to_vec();
-    // SAFETY: between fork and exec only fcntl is called, which is async-signal-safe; the vector was allocated before the fork.
+    // SAFETY: between fork and exec only fcntl is called, which is async-signal-safe; the vector
+    // was allocated before the fork.
     unsafe {
         command.pre_exec(move || {
             for fd in &descriptors {
@@ -119,39 +127,39 @@ pub(crate) fn inherit(command: &mut Command, descriptors: &[RawFd]) {
     }
 }
 
-/// Ends this process at once, without destructors.
+/// Exits without running destructors.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: plain call.
     unsafe { libc::_exit(status) }
 }
 
-/// Makes this process's standard error a copy of another descriptor.
+/// Replaces this process's standard error by a copy of another descriptor.
 pub(crate) fn replace_stderr(with: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain call on an open descriptor; the number 2 stays open.
     check(unsafe { libc::dup2(with.as_raw_fd(), libc::STDERR_FILENO) })
 }
 
-/// Makes this process's standard input a copy of another descriptor.
+/// Replaces this process's standard input by a copy of another descriptor.
 pub(crate) fn replace_stdin(with: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain call on an open descriptor; the number 0 stays open.
     check(unsafe { libc::dup2(with.as_raw_fd(), libc::STDIN_FILENO) })
 }
 
-/// Makes a descriptor close on exec, so that what the child starts does not hold it open.
+/// Marks a descriptor as close-on-exec, so that programs started by the child do not hold it open.
 pub(crate) fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain call on an open descriptor.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })
 }
 
-/// Takes a descriptor that was inherited by number.
+/// Takes ownership of an inherited descriptor.
 pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain query; fails for a number that is not open.
     check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
-    // SAFETY: it is open, and the parent passed it to this process for this one purpose.
+    // SAFETY: it is open, and the parent passed it to this process for this purpose only.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Blocks until a child process has ended, but leaves it unreaped, so that its number cannot be taken by another process.
+/// Blocks until a child process has ended without reaping it, so that its pid is not reused.
 pub(crate) fn wait_for_end(pid: u32) {
     loop {
         // SAFETY: an all-zero siginfo_t is valid and the call only writes into it.
@@ -165,7 +173,7 @@ pub(crate) fn wait_for_end(pid: u32) {
     }
 }
 
-/// Waits until `fd` has something to read or has ended; false when `limit` passes first.
+/// Blocks until `fd` is readable or at its end; returns false after `limit`.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let limit = limit.map_or(-1, |limit| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
@@ -182,7 +190,7 @@ pub(crate) fn wait_readable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::
     }
 }
 
-/// Writes all bytes to a descriptor of this process by number, without std's buffers.
+/// Writes all bytes to a descriptor without std's buffers.
 pub(crate) fn write_raw(number: RawFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         // SAFETY: pointer and length are those of the slice.
@@ -195,10 +203,11 @@ pub(crate) fn write_raw(number: RawFd, mut bytes: &[u8]) {
     }
 }
 
-/// Sets a variable of this process's environment, or removes it without a value.
+/// Sets an environment variable of this process, or removes it if `value` is `None`.
 ///
 /// # Safety
-/// No other thread reads or writes the environment meanwhile, except through [`std::env`], which locks it.
+/// No other thread reads or writes the environment meanwhile, except through [`std::env`], which
+/// locks it.
 pub(crate) unsafe fn set_environment(name: &str, value: Option<&std::ffi::OsStr>) {
     // SAFETY: the caller promises it.
     unsafe {
@@ -222,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptors_arrive_and_work() {
+    fn descriptors_arrive_open() {
         let (left, right) = message_pair().unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
         let other = File::open("/dev/null").unwrap();
@@ -247,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_the_end_leaves_the_process_unreaped() {
+    fn waiting_for_the_end_does_not_reap_the_process() {
         let mut child = Command::new("true").spawn().unwrap();
         wait_for_end(child.id());
         assert!(child.wait().unwrap().success());

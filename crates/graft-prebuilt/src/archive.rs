@@ -1,4 +1,4 @@
-//! The facade's sources inside this program; `build.rs` packs them.
+//! The sources of the facade, which `build.rs` packs into this program.
 
 use std::path::Path;
 
@@ -6,22 +6,22 @@ use super::PrebuiltError;
 
 include!(concat!(env!("OUT_DIR"), "/archive.rs"));
 
-/// Writes every file under `folder`; one that is there with the same content is left alone, so that cargo does not compile it again.
-/// What lies there and is not in the archive is removed.
+/// Unpacks all files into `folder`. Files with the same content are not touched, so that cargo does
+/// not recompile them. Files that are not in the archive are removed.
 pub(crate) fn unpack(folder: &Path) -> Result<(), PrebuiltError> {
     for (name, content) in FILES {
         write_if_changed(&folder.join(name), content)?;
     }
-    remove_strangers(folder, folder)
+    remove_other_files(folder, folder)
 }
 
-/// The file of that name, as text.
+/// The text of a file.
 pub(crate) fn text(name: &str) -> Option<String> {
     let (_, content) = FILES.iter().find(|(path, _)| *path == name)?;
     Some(String::from_utf8_lossy(content).into_owned())
 }
 
-/// Names of the packed crates' manifests.
+/// The names of the manifests of the packed crates.
 pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
     FILES
         .iter()
@@ -29,7 +29,7 @@ pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
         .filter(|name| name.starts_with("crates/") && name.ends_with("/Cargo.toml"))
 }
 
-/// Writes a file and the folders above it, unless it already has that content.
+/// Writes a file and its parent folders, unless the file has this content already.
 pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), PrebuiltError> {
     if std::fs::read(path).is_ok_and(|old| old == content) {
         return Ok(());
@@ -40,11 +40,11 @@ pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Prebui
     std::fs::write(path, content).map_err(PrebuiltError::file(path))
 }
 
-fn remove_strangers(root: &Path, folder: &Path) -> Result<(), PrebuiltError> {
+fn remove_other_files(root: &Path, folder: &Path) -> Result<(), PrebuiltError> {
     for entry in std::fs::read_dir(folder).map_err(PrebuiltError::file(folder))?.flatten() {
         let path = entry.path();
         if path.is_dir() {
-            remove_strangers(root, &path)?;
+            remove_other_files(root, &path)?;
         } else if let Ok(name) = path.strip_prefix(root) {
             let name = name.to_string_lossy();
             if !FILES.iter().any(|(known, _)| *known == name) {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_holds_the_facade_and_the_lock() {
+    fn the_archive_contains_the_facade_and_the_lock_file() {
         assert!(text("Cargo.lock").unwrap().contains("name = \"candle-core\""));
         assert!(text("crates/graft/src/lib.rs").is_some());
         assert!(manifests().count() >= 7);
@@ -68,15 +68,15 @@ mod tests {
     }
 
     #[test]
-    fn unpacking_twice_changes_nothing_and_a_stranger_goes() {
+    fn unpacking_again_keeps_files_and_removes_others() {
         let folder = tempfile::tempdir().unwrap();
         unpack(folder.path()).unwrap();
         let file = folder.path().join("crates/graft/src/lib.rs");
         let first = std::fs::metadata(&file).unwrap().modified().unwrap();
-        let stranger = folder.path().join("crates/graft/src/old.rs");
-        std::fs::write(&stranger, "mod old;").unwrap();
+        let other = folder.path().join("crates/graft/src/old.rs");
+        std::fs::write(&other, "mod old;").unwrap();
         unpack(folder.path()).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), first);
-        assert!(!stranger.exists());
+        assert!(!other.exists());
     }
 }

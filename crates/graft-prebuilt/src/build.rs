@@ -1,4 +1,5 @@
-//! Builds a template: unpacks the sources, compiles the facade once as a shared library, prepares what sessions copy.
+//! Builds the prebuilt library: unpacks the sources, compiles the facade as a shared library, and
+//! prepares the skeleton of sessions.
 
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -12,24 +13,29 @@ use super::{
     fingerprint, manifests, open, process, reuse, toolchain,
 };
 
-/// Raised when what a template's folder looks like changes.
+/// The version of the folder layout, part of the fingerprint.
 pub(super) const LAYOUT_VERSION: &str = "6";
 
-/// Lines of cargo's that are kept for the error message.
-const KEPT_LINES: usize = 40;
+/// Number of cargo's last lines in the error message.
+const ERROR_LINES: usize = 40;
 
-/// The cargo that compiles just now, leader of its process group.
+/// The process id of the running cargo, which leads a process group.
 static COMPILING: Mutex<Option<u32>> = Mutex::new(None);
 
-/// Ends the compilation that runs, if one does, and all its compilers; the next build goes on from what they have finished.
+/// Stops the running compilation, if any, with all its compilers. The next build continues with the
+/// crates that are finished.
 pub fn stop() {
     if let Some(cargo) = *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) {
         process::signal_group(cargo, libc::SIGKILL);
     }
 }
 
-/// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
-/// interrupted build has compiled is used by the next; a second builder waits for the first.
+/// Builds the prebuilt library for this program and compiler, unless it exists. `progress` receives
+/// status lines. The crates of an interrupted build are reused. A second builder blocks until
+/// the first has finished.
+///
+/// # Errors
+/// Returns an error if the toolchain is missing, cargo fails, or a file cannot be written.
 pub fn build(
     dirs: &Dirs,
     variant: Variant,
@@ -65,12 +71,11 @@ pub fn build(
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
     BuildInfo { fingerprint, sources: archive::HASH.to_owned(), rustc }
         .write(&layout.build_info())?;
-    open(layout.root()).ok_or_else(|| PrebuiltError::Build {
-        message: "the library is missing after the build".to_owned(),
-    })
+    open(layout.root())
+        .ok_or_else(|| PrebuiltError::Build { message: "the build produced no library".to_owned() })
 }
 
-/// Waits until no other process builds; the lock ends with the file.
+/// Blocks until no other process builds. Closing the file releases the lock.
 fn wait_for_lock(
     layout: &Layout,
     progress: &mut dyn FnMut(&str),
@@ -82,10 +87,10 @@ fn wait_for_lock(
         .write(true)
         .open(&path)
         .map_err(PrebuiltError::file(&path))?;
-    let mut told = false;
+    let mut reported = false;
     while file.try_lock().is_err() {
-        if !std::mem::replace(&mut told, true) {
-            progress("another process is building the template; waiting for it");
+        if !std::mem::replace(&mut reported, true) {
+            progress("waiting for another process that builds the library");
         }
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -115,7 +120,8 @@ fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
     Ok(())
 }
 
-/// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
+/// Runs cargo on the copied workspace with evcxr's profile and flags, so that sessions can use the
+/// compiled crates.
 fn compile(
     layout: &Layout,
     variant: Variant,
@@ -157,12 +163,12 @@ fn compile(
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             report(&line, &mut compiled, progress);
             last.push(line);
-            if last.len() > KEPT_LINES {
+            if last.len() > ERROR_LINES {
                 last.remove(0);
             }
         }
     }
-    // Once it is waited for, the number may become another's.
+    // After `wait`, the process id may be reused.
     set_compiling(None);
     let status = process
         .wait()
@@ -174,7 +180,8 @@ fn compile(
     archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
 }
 
-/// A line `name=file` for each crate that cells can name, from cargo's messages about what it has compiled.
+/// A line `name=file` for each crate that cells can use without a `:dep`, from cargo's messages
+/// about compiled crates.
 fn crates(artifacts: &str, compiled: &Path) -> String {
     let names = manifests::SHOWN.map(|name| name.replace('-', "_"));
     let mut lines = String::new();
@@ -190,14 +197,14 @@ fn crates(artifacts: &str, compiled: &Path) -> String {
     lines
 }
 
-/// What cargo says of a crate that it has compiled.
+/// cargo's message about a compiled crate.
 #[derive(serde::Deserialize)]
 struct Artifact {
     target: ArtifactTarget,
     filenames: Vec<String>,
 }
 
-/// Which crate it is.
+/// The target of the crate.
 #[derive(serde::Deserialize)]
 struct ArtifactTarget {
     name: String,
@@ -207,7 +214,7 @@ fn set_compiling(cargo: Option<u32>) {
     *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) = cargo;
 }
 
-/// Cargo's own words, with a count.
+/// Reports a line of cargo, with the number of compiled crates.
 fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
     let line = line.trim();
     if line.starts_with("Compiling ") {
@@ -222,16 +229,16 @@ fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
     }
 }
 
-/// The facade and libstd side by side, so that the child needs no toolchain.
+/// Copies the facade and libstd into one folder, so that the child needs no toolchain.
 fn collect_libraries(layout: &Layout) -> Result<(), PrebuiltError> {
-    copy_beside(&layout.compiled().join("libgraft.so"), &layout.library())?;
+    copy_atomically(&layout.compiled().join("libgraft.so"), &layout.library())?;
     collect_members(layout)?;
     let std = toolchain::shared_std()?;
     let name = std.file_name().map(Path::new).unwrap_or(Path::new("libstd.so"));
-    copy_beside(&std, &layout.libraries().join(name))
+    copy_atomically(&std, &layout.libraries().join(name))
 }
 
-/// What cargo compiled of the copied workspace, kept from the next template's build.
+/// Copies the compiled members of the workspace, which the next build would overwrite.
 fn collect_members(layout: &Layout) -> Result<(), PrebuiltError> {
     let (from, to) = (layout.compiled(), layout.members());
     std::fs::create_dir_all(&to).map_err(PrebuiltError::file(&to))?;
@@ -240,13 +247,13 @@ fn collect_members(layout: &Layout) -> Result<(), PrebuiltError> {
         let is_compiled =
             name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
         if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
-            copy_beside(&entry.path(), &to.join(name))?;
+            copy_atomically(&entry.path(), &to.join(name))?;
         }
     }
     Ok(())
 }
 
-/// Archives without anything in them, for the linker of cells.
+/// Writes empty archives for the linker of cells.
 fn write_native(layout: &Layout, variant: Variant) -> Result<(), PrebuiltError> {
     for name in variant.native() {
         archive::write_if_changed(&layout.native().join(format!("lib{name}.a")), b"!<arch>\n")?;
@@ -254,14 +261,15 @@ fn write_native(layout: &Layout, variant: Variant) -> Result<(), PrebuiltError> 
     Ok(())
 }
 
-/// Copies to a new file and renames it: a child that runs keeps the old one.
-fn copy_beside(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
-    let beside = to.with_extension("new");
-    std::fs::copy(from, &beside).map_err(PrebuiltError::file(from))?;
-    std::fs::rename(&beside, to).map_err(PrebuiltError::file(to))
+/// Copies to a temporary file and renames it, so that a running child keeps the old file.
+fn copy_atomically(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
+    let temporary = to.with_extension("new");
+    std::fs::copy(from, &temporary).map_err(PrebuiltError::file(from))?;
+    std::fs::rename(&temporary, to).map_err(PrebuiltError::file(to))
 }
 
-/// Writes what each session's folder begins with, and lets cargo make its lock file from the workspace's.
+/// Writes the skeleton of a session's folder. cargo derives its lock file from that of the
+/// workspace.
 fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
     let skeleton = layout.skeleton();
     archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
@@ -271,7 +279,7 @@ fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
     )?;
     archive::write_if_changed(
         &skeleton.join("keep/src/lib.rs"),
-        b"//! Keeps the lock file whole.\n",
+        b"//! Keeps the lock file complete.\n",
     )?;
     archive::write_if_changed(
         &skeleton.join("cell/Cargo.toml"),
@@ -283,7 +291,7 @@ fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
     metadata(&skeleton).map(drop)
 }
 
-/// Describes the crates from elsewhere that rust-analyzer is shown.
+/// Writes the manifests of external crates for rust-analyzer.
 fn write_foreign(layout: &Layout) -> Result<(), PrebuiltError> {
     for (name, manifest) in manifests::foreign(&metadata(&layout.sources())?, layout)? {
         archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifest.as_bytes())?;
@@ -291,7 +299,7 @@ fn write_foreign(layout: &Layout) -> Result<(), PrebuiltError> {
     Ok(())
 }
 
-/// What `cargo metadata` says of a folder; it also completes the folder's lock file.
+/// The output of `cargo metadata` for a folder. It also completes the lock file of the folder.
 fn metadata(folder: &Path) -> Result<Vec<u8>, PrebuiltError> {
     let output = cargo(folder)?
         .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
@@ -305,7 +313,8 @@ fn metadata(folder: &Path) -> Result<Vec<u8>, PrebuiltError> {
     }
 }
 
-/// cargo in a folder, without what the caller's environment would change in the result.
+/// A command of cargo in a folder, without variables of the caller's environment that would change
+/// the result.
 fn cargo(folder: &Path) -> Result<Command, PrebuiltError> {
     let mut command = toolchain::tools()?.cargo(folder);
     command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
@@ -317,7 +326,8 @@ fn cargo(folder: &Path) -> Result<Command, PrebuiltError> {
     ] {
         command.env_remove(variable);
     }
-    // Set by cargo for a program that it runs; they would tell the inner cargo about the outer one's package.
+    // If cargo has started this program, it has set these variables for the package of this
+    // program.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_")
             || name.to_string_lossy().starts_with("CARGO_MANIFEST")
@@ -333,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_of_the_crates_that_cells_name_are_those_compiled_for_the_target() {
+    fn the_listed_crate_files_are_those_compiled_for_the_target() {
         let message = |name: &str, files: &str| {
             format!(
                 "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n"

@@ -1,4 +1,5 @@
-//! The file that says what a template is; it is written last, so its presence says that the template is whole.
+//! The description of a build. It is written last, so its presence means that the prebuilt library
+//! is complete.
 
 use std::path::Path;
 
@@ -6,32 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, PrebuiltError};
 
-/// What a template was built from.
+/// The inputs of a build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildInfo {
-    /// Hash of everything below and more.
+    /// The fingerprint of all inputs.
     #[serde(rename = "identity")]
     pub fingerprint: Fingerprint,
-    /// Hash of the facade's sources and lock.
+    /// A hash of the facade's sources and lock file.
     pub sources: String,
-    /// First line of `rustc -vV`.
+    /// The first line of `rustc -vV`.
     pub rustc: String,
 }
 
 impl BuildInfo {
-    /// Reads a stamp; none when it is missing or damaged.
+    /// Reads the description; `None` if the file is missing or invalid.
     pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
-    /// Writes it beside and renames it.
+    /// Writes the description to a temporary file and renames it.
     pub fn write(&self, path: &Path) -> Result<(), PrebuiltError> {
-        let beside = path.with_extension("new");
+        let temporary = path.with_extension("new");
         let json = serde_json::to_vec_pretty(self).map_err(|error| PrebuiltError::Manifest {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        std::fs::write(&beside, json).map_err(PrebuiltError::file(&beside))?;
-        std::fs::rename(&beside, path).map_err(PrebuiltError::file(path))
+        std::fs::write(&temporary, json).map_err(PrebuiltError::file(&temporary))?;
+        std::fs::rename(&temporary, path).map_err(PrebuiltError::file(path))
     }
 }

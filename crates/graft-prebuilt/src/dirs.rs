@@ -1,27 +1,27 @@
-//! Where templates and sessions lie on this machine.
+//! The folders of prebuilt libraries and sessions on this machine.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::Fingerprint;
-use crate::process;
+use crate::{Fingerprint, process};
 
-/// Permission of everybody to write.
+/// The permission bit that lets all users write.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Folders of Graft outside the notebooks.
+/// Graft's folders outside the notebooks.
 #[derive(Clone, Debug)]
 pub struct Dirs {
     cache: PathBuf,
     shared: Vec<PathBuf>,
-    /// Where crates may be compiled already that a new template needs.
+    /// Folders of other prebuilt libraries, whose compiled crates may be reused.
     reusable: Vec<PathBuf>,
 }
 
 impl Dirs {
-    /// Those of this user: `$XDG_CACHE_HOME/graft` (else `~/.cache/graft`), and templates that an installation for the whole machine
-    /// put beside the program under `share/graft`. Without a home the cache is a folder of this user's among the temporary files.
+    /// The folders of this user: the cache `$XDG_CACHE_HOME/graft` or `~/.cache/graft`, and
+    /// `share/graft` of the program's installation prefix. Without a home directory, the cache is a
+    /// private folder in the temporary directory.
     pub fn user() -> Self {
         let cache = std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
@@ -36,20 +36,22 @@ impl Dirs {
         Self { cache, shared, reusable: Vec::new() }
     }
 
-    /// Claims the cache; where this user cannot write it (a home that is read-only), sessions go into a folder among the temporary files.
+    /// Creates the cache. If it is not writable, such as a read-only home directory, a private
+    /// folder in the temporary directory is used.
     ///
     /// # Errors
-    /// When neither can be made, or when somebody else could put libraries into them.
+    /// Returns an error if neither can be created or if another user could put libraries into it.
     pub fn claimed(mut self) -> io::Result<Self> {
         if let Err(error) = self.claim() {
             self.cache = temporary();
-            // What is wrong with the cache itself says more.
+            // The error of the cache itself is more helpful.
             self.claim().map_err(|_| error)?;
         }
         Ok(self)
     }
 
-    /// Those of an installation under a prefix: its templates lie beside its program, where everybody who starts it finds them.
+    /// The folders of an installation under a prefix, where all users of the program find the
+    /// prebuilt library.
     pub fn in_prefix(prefix: &Path) -> Self {
         let user = Self::user();
         let reusable = user.trusted().collect();
@@ -61,51 +63,53 @@ impl Dirs {
         Self { cache, shared: Vec::new(), reusable: Vec::new() }
     }
 
-    /// Makes the cache where there is none yet.
+    /// Creates the cache if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made, or when somebody else could put libraries into it.
+    /// Returns an error if it cannot be created or if another user could put libraries into it.
     pub fn claim(&self) -> io::Result<()> {
         make_private(&self.cache)
     }
 
-    /// The folder of it all, for `graft clean`.
+    /// The cache.
     pub fn cache(&self) -> &Path {
         &self.cache
     }
 
-    /// Folders of other templates, beside which compiled crates may lie.
+    /// Folders of other prebuilt libraries, whose compiled crates may be reused.
     pub fn reusable(&self) -> impl Iterator<Item = &Path> {
         self.reusable.iter().map(PathBuf::as_path)
     }
 
-    /// Where sessions lie.
+    /// The folder of the sessions.
     pub fn sessions(&self) -> PathBuf {
         self.cache.join("sessions")
     }
 
-    /// Where this user's templates lie.
+    /// The folder of this user's prebuilt libraries.
     pub fn prebuilt(&self) -> PathBuf {
         self.cache.join("templates")
     }
 
-    /// Where a template of that fingerprint is built.
+    /// The folder in which the prebuilt library of a fingerprint is built.
     pub fn prebuilt_folder(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.prebuilt().join(fingerprint.short())
     }
 
-    /// Where one of that fingerprint may be, best first.
+    /// The folders that may contain the prebuilt library of a fingerprint, in the order of
+    /// preference.
     pub fn prebuilt_folders(&self, fingerprint: &Fingerprint) -> Vec<PathBuf> {
         self.trusted().map(|folder| folder.join(fingerprint.short())).collect()
     }
 
-    /// The folders of templates: this user's, unless somebody else could have put libraries into it, and the machine's.
+    /// The folders of prebuilt libraries: this user's, unless another user could have put libraries
+    /// into it, and that of the installation.
     fn trusted(&self) -> impl Iterator<Item = PathBuf> {
         let own = check_private(&self.cache).is_ok().then(|| self.prebuilt());
         own.into_iter().chain(self.shared.iter().map(|folder| folder.join("templates")))
     }
 
-    /// Every template there is, whole or not, newest first.
+    /// All prebuilt libraries, complete or not, newest first.
     pub fn all_prebuilt(&self) -> Vec<PathBuf> {
         let mut found: Vec<_> = self
             .trusted()
@@ -121,21 +125,23 @@ impl Dirs {
     }
 }
 
-/// Where the cache is without a home.
+/// The cache without a home directory.
 fn temporary() -> PathBuf {
     std::env::temp_dir().join(format!("graft-{}", process::user()))
 }
 
-/// Makes a folder that only this user can enter; one that is there is checked.
+/// Creates a folder that only this user can enter, or checks an existing one.
 ///
 /// # Errors
-/// When it cannot be made, belongs to somebody else or can be written by everybody.
+/// Returns an error if the folder cannot be created, belongs to another user, or is writable by all
+/// users.
 pub fn make_private(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     check_private(folder)
 }
 
-/// Refuses a folder, or a link to one, that others have made or can write into: its libraries are run.
+/// Refuses a folder, or a link to one, that belongs to another user or is writable by all users:
+/// libraries in it are executed.
 fn check_private(folder: &Path) -> io::Result<()> {
     let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
     let user = process::user();
@@ -143,10 +149,10 @@ fn check_private(folder: &Path) -> io::Result<()> {
     let target = std::fs::metadata(folder)?;
     match [entry.uid(), target.uid()].into_iter().find(|owner| *owner != user) {
         Some(owner) => {
-            refuse(format!("{} belongs to user {owner}, not to user {user}", folder.display()))
+            refuse(format!("`{}` belongs to user {owner}, not to user {user}", folder.display()))
         }
         None if target.mode() & OTHERS_WRITE != 0 => {
-            refuse(format!("{} can be written by everybody", folder.display()))
+            refuse(format!("`{}` is writable by all users", folder.display()))
         }
         None => Ok(()),
     }
@@ -159,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_cache_is_this_user_s_alone() {
+    fn a_new_cache_is_private() {
         let root = tempfile::tempdir().unwrap();
         let dirs = Dirs::in_cache(root.path().join("deep/graft"));
         dirs.claim().unwrap();
@@ -167,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_everybody_can_write_is_neither_used_nor_read() {
+    fn a_cache_that_all_users_can_write_is_not_used() {
         let root = tempfile::tempdir().unwrap();
         let dirs = Dirs::in_cache(root.path().join("graft"));
         std::fs::create_dir_all(dirs.prebuilt().join("planted")).unwrap();
         std::fs::set_permissions(dirs.cache(), std::fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(dirs.all_prebuilt(), [dirs.prebuilt().join("planted")]);
         std::fs::set_permissions(dirs.cache(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(dirs.claim().unwrap_err().to_string().contains("written by everybody"));
+        assert!(dirs.claim().unwrap_err().to_string().contains("writable by all users"));
         assert!(dirs.all_prebuilt().is_empty());
     }
 }

@@ -1,32 +1,33 @@
-//! What makes two builds of the template interchangeable: a cell compiled for one may be loaded beside it only if this is equal.
+//! The fingerprint of a prebuilt library. A cell can be loaded only with a library of the
+//! fingerprint that it was compiled for.
 
 use serde::{Deserialize, Serialize};
 
 use super::hash::Hash;
 use super::{PrebuiltError, Variant, archive, manifests, toolchain};
 
-/// Hash of compiler, sources, lock, features, flags, profile and processor baseline.
+/// A hash of compiler, sources, lock file, features, flags, profile and target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Name of the template's folder.
+    /// The name of the library's folder: the first 16 digits.
     pub(crate) fn short(&self) -> &str {
         self.0.get(..16).unwrap_or(&self.0)
     }
 
-    /// All of it.
+    /// All 32 digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The fingerprint that a template of that variant must have for this program and this machine's compiler.
+/// The fingerprint of a variant for this program and the installed compiler.
 pub(crate) fn fingerprint(variant: Variant) -> Result<Fingerprint, PrebuiltError> {
     Ok(of(&toolchain::verbose_version()?, archive::HASH, variant))
 }
 
-/// Hashes what goes in; the sources' hash covers manifests, features and lock.
+/// Hashes all inputs; the hash of the sources covers manifests, features and lock file.
 fn of(rustc: &str, sources: &str, variant: Variant) -> Fingerprint {
     let mut hash = Hash::new();
     for piece in [
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_compiler_or_other_sources_give_another_identity() {
+    fn the_fingerprint_depends_on_compiler_sources_and_variant() {
         let first = of("rustc 1.95.0", "aa", Variant::Plain);
         assert_eq!(first, of("rustc 1.95.0", "aa", Variant::Plain));
         assert_ne!(first, of("rustc 1.96.0", "aa", Variant::Plain));
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_do_not_run_into_each_other() {
+    fn the_boundaries_of_pieces_matter() {
         assert_ne!(of("ab", "c", Variant::Plain), of("a", "bc", Variant::Plain));
     }
 }

@@ -1,100 +1,107 @@
-//! Where things lie in a template.
+//! The paths in the folder of a prebuilt library.
 
 use std::path::{Path, PathBuf};
 
-/// Name of the crate that cells use.
+/// The name of the crate that cells use.
 pub const FACADE: &str = "graft";
 
-/// The folder of one template.
+/// The folder of a prebuilt library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
-    /// The template at `root`.
+    /// The layout of the library in `root`.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
-    /// Its folder.
+    /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The copied workspace: its crates are compiled here, and rust-analyzer reads them here.
+    /// The copy of the workspace, which is compiled and which rust-analyzer reads.
     pub fn sources(&self) -> PathBuf {
         self.root.join("sources")
     }
 
-    /// A packed crate as rust-analyzer sees it.
+    /// The manifest folder of a crate for rust-analyzer.
     pub fn analysis(&self, name: &str) -> PathBuf {
         self.root.join("analysis").join(name)
     }
 
-    /// The facade as the sessions' manifests name it.
+    /// The facade as a dependency of sessions.
     pub fn facade(&self) -> PathBuf {
         self.analysis(FACADE)
     }
 
-    /// What a session's folder begins with: workspace manifest, lock file, the member that keeps the lock whole.
+    /// The skeleton of a session's folder: workspace manifest, lock file, and the member that keeps
+    /// the lock file complete.
     pub fn skeleton(&self) -> PathBuf {
         self.root.join("session")
     }
 
-    /// Libraries that the child opens: the facade and libstd.
+    /// The folder of the libraries that the child opens: the facade and libstd.
     pub fn libraries(&self) -> PathBuf {
         self.root.join("lib")
     }
 
-    /// The facade that the child opens and cells link.
+    /// The facade, which the child opens and cells link.
     pub fn library(&self) -> PathBuf {
         self.libraries().join("libgraft.so")
     }
 
-    /// Names of the crates that cells can use without a `:dep`, each with the file that the facade was linked from.
+    /// A list of the crates that cells can use without a `:dep`, with the file of each that the
+    /// facade was linked from.
     pub fn crates(&self) -> PathBuf {
         self.libraries().join("crates")
     }
 
-    /// The facade's metadata, uncompressed.
+    /// The uncompressed metadata of the facade.
     pub fn metadata(&self) -> PathBuf {
         self.libraries().join("libgraft.rmeta")
     }
 
-    /// The compiled crates of the copied workspace. Cargo names their files by the path within the workspace, the same for every
-    /// template, so the next one would overwrite what this one's facade refers to.
+    /// The compiled crates of the copied workspace. cargo derives their file names from the path
+    /// within the workspace, which is the same in all prebuilt libraries, so the next build would
+    /// overwrite files that this facade refers to.
     pub fn members(&self) -> PathBuf {
         self.libraries().join("members")
     }
 
-    /// Where cargo builds; shared by the templates beside this one, so that a new one compiles only what has changed. Names of crates
-    /// from elsewhere carry hashes of their versions and features, so what an older template needs of them stays.
+    /// The target folder of cargo. All prebuilt libraries in the same parent folder share it, so
+    /// that a new one compiles only what has changed. File names of external crates contain a hash
+    /// of version and features, so files of older libraries are not replaced.
     pub fn target(&self) -> PathBuf {
         self.root.with_file_name("target")
     }
 
-    /// Where the crates inside the facade are described: this template's own, those compiled for the target, and for the host (procedural macros).
+    /// The folders with the metadata of the crates in the facade: members, crates compiled for the
+    /// target, and crates for the host (procedural macros).
     pub fn dependency_folders(&self) -> [PathBuf; 3] {
         [self.members(), self.compiled(), self.target().join("debug/deps")]
     }
 
-    /// Where cargo leaves the crates compiled for the target.
+    /// The folder of the crates compiled for the target.
     pub fn compiled(&self) -> PathBuf {
         self.target().join(super::TARGET).join("debug/deps")
     }
 
-    /// Empty libraries under the names of those that are inside the facade already: the linker asks for them again for every cell.
+    /// Empty archives named as the native libraries inside the facade. The linker looks for these
+    /// libraries again for each cell.
     pub fn native(&self) -> PathBuf {
         self.libraries().join("native")
     }
 
-    /// Written last: what the template is, and that it is whole.
+    /// The description of the build. It is written last, so its presence means that the library is
+    /// complete.
     pub fn build_info(&self) -> PathBuf {
         self.root.join("template.json")
     }
 
-    /// Held while a template of this folder is being built.
+    /// The lock file of builds in the same parent folder.
     pub fn lock(&self) -> PathBuf {
         self.root.with_file_name("lock")
     }

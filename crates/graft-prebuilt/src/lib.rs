@@ -1,8 +1,12 @@
-//! The prebuilt library that cells use: built once per compiler and source, shared read-only by every session.
+//! The prebuilt library that cells link: built once per compiler and sources, and shared read-only
+//! by all sessions.
 //!
-//! A template holds the facade's sources, the crates compiled from them, `libgraft.so`, libstd, and the skeleton of a session's
-//! folder. Sessions link and open it where it lies and write nothing into it, so two kernels cannot disturb each other, any user can
-//! use a template installed for the whole machine, and no `:dep` can rebuild the library under a living child ([`rustc`] says how).
+//! Its folder contains the sources of the facade, the compiled crates, `libgraft.so`, libstd, and
+//! the skeleton of a session's folder. Sessions open and link these files in place and never write
+//! to them. Kernels therefore cannot disturb each other, all users can share a library that is
+//! installed for the whole machine, and no `:dep` can rebuild the library that a running child has
+//! open ([`rustc_wrapper`] describes how). On disk the library is called a *template*: the folder
+//! `templates` and the file `template.json` have kept this name.
 
 mod archive;
 mod build;
@@ -31,57 +35,57 @@ pub use layout::{FACADE, Layout};
 pub use manifests::{session_config, shared_version};
 pub use variant::Variant;
 
-/// The one platform.
+/// The supported platform.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// A template that is whole.
+/// A complete prebuilt library.
 #[derive(Clone, Debug)]
 pub struct PrebuiltLibrary {
-    /// Where things lie in it.
+    /// The paths of its files.
     pub layout: Layout,
-    /// What it was built from.
+    /// The compiler and the sources that it was built from.
     pub info: BuildInfo,
 }
 
-/// Why there is no template.
+/// An error of building the prebuilt library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrebuiltError {
     /// rustc or cargo is missing or does not run.
     #[error("cannot run {tool}")]
     Toolchain {
-        /// Which program.
+        /// The program.
         tool: String,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// cargo ran and failed.
-    #[error("building the template failed: {message}")]
+    /// cargo or rustc failed.
+    #[error("building the prebuilt library failed: {message}")]
     Build {
-        /// What cargo said last.
+        /// The last lines of output.
         message: String,
     },
-    /// A file could not be written or read.
-    #[error("{path}")]
+    /// A file could not be read or written.
+    #[error("cannot access `{path}`")]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// A manifest of the archive is not what it should be.
-    #[error("the manifest {path} cannot be used: {reason}")]
+    /// A manifest in the archive is invalid.
+    #[error("cannot use the manifest `{path}`: {reason}")]
     Manifest {
-        /// Which manifest.
+        /// The manifest.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
 }
 
 impl PrebuiltError {
-    /// For `map_err` of a file operation.
-    pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    /// Wraps the error of an operation on `path`, for `map_err`.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }
@@ -100,15 +104,16 @@ impl Hint for PrebuiltError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Toolchain { .. } => "install Rust from https://rustup.rs, then run `graft install` again".to_owned(),
-            Self::Build { .. } => "`graft doctor` checks compiler, linker and sources; then `graft install` goes on where it stopped".to_owned(),
-            Self::File { .. } => "make room or set XDG_CACHE_HOME to a folder you can write".to_owned(),
-            Self::Manifest { .. } => "build graft again from a clean checkout".to_owned(),
+            Self::Build { .. } => "`graft doctor` checks compiler, linker and sources; then `graft install` continues where it stopped".to_owned(),
+            Self::File { .. } => "free disk space, or set XDG_CACHE_HOME to a writable folder".to_owned(),
+            Self::Manifest { .. } => "rebuild graft from a clean checkout".to_owned(),
         })
     }
 }
 
-/// The template for this program and this machine's compiler, the most able there is; without a compiler, one of the same sources, which
-/// serves the magics.
+/// Finds the prebuilt library for this program and the installed compiler; a variant with GPU
+/// support is preferred. Without a compiler, any library of the same sources is returned, since
+/// magics need no compiler.
 pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
     match toolchain::verbose_version() {
         Ok(_) => Variant::BEST_FIRST.into_iter().find_map(|variant| find_variant(dirs, variant)),
@@ -116,19 +121,19 @@ pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
             .all_prebuilt()
             .into_iter()
             .filter_map(|folder| open(&folder))
-            .find(|template| template.info.sources == archive::HASH),
+            .find(|prebuilt| prebuilt.info.sources == archive::HASH),
     }
 }
 
-/// The template of that variant.
+/// Finds the prebuilt library of a variant.
 pub fn find_variant(dirs: &Dirs, variant: Variant) -> Option<PrebuiltLibrary> {
     let fingerprint = fingerprint(variant).ok()?;
     dirs.prebuilt_folders(&fingerprint).into_iter().find_map(|folder| {
-        open(&folder).filter(|template| template.info.fingerprint == fingerprint)
+        open(&folder).filter(|prebuilt| prebuilt.info.fingerprint == fingerprint)
     })
 }
 
-/// Opens the template in a folder, if it is whole.
+/// Opens the prebuilt library in `folder`; `None` if it is missing or incomplete.
 pub fn open(folder: &Path) -> Option<PrebuiltLibrary> {
     let layout = Layout::new(folder.to_owned());
     let info = BuildInfo::read(&layout.build_info())?;

@@ -1,4 +1,5 @@
-//! The manifests of a template: those of the copied workspace, of the facade as sessions see it, and of a session's folder.
+//! The manifests of a prebuilt library: of the copied workspace, of the crates as rust-analyzer
+//! sees them, and of a session's folder.
 
 mod foreign;
 
@@ -8,17 +9,18 @@ use toml::{Table, Value};
 
 use super::{FACADE, Layout, PrebuiltError, archive};
 
-/// What evcxr sets; the template's crates are compiled with the same, so that sessions find them by name.
+/// The flags that evcxr sets. The prebuilt crates are compiled with the same flags, so that cargo
+/// expects the same file names.
 pub(crate) const RUSTFLAGS: &str = "-Cprefer-dynamic";
 
-/// The `cfg` under which the facade's dependencies are visible: for rust-analyzer, never for cargo's builds.
+/// The `cfg` that enables the facade's dependencies for rust-analyzer. cargo's builds never set it.
 pub(crate) const ANALYSIS: &str = "graft_analysis";
 
-/// Profile of template and sessions: evcxr's own for cells, optimised without checks for everything
-/// under them. Both must be equal, since cargo's file names carry a hash of the profile. For
-/// dependencies the workspace's own profile is equal too, so that the template built for the tests
-/// takes those that the tests have compiled. Therefore evcxr's `rpath` is not among the settings: it
-/// would also apply to the program `graft`. Only cells are linked with it.
+/// The profile of the prebuilt library and of sessions: evcxr's profile for cells, and optimized
+/// without checks for dependencies. Both must be equal, since cargo's file names contain a hash of
+/// the profile. For dependencies it also equals the profile of the workspace, so that the library
+/// reuses what the tests have compiled. evcxr's `rpath` is not set here, because it would apply to
+/// the program `graft` too: only cells are linked with it.
 pub(crate) const PROFILE: &str = r#"
 [profile.dev]
 opt-level = 2
@@ -80,18 +82,18 @@ opt-level = 0
 opt-level = 0
 "#;
 
-/// Foreign crates that a cell can name without a `:dep`: the facade's own copies.
+/// External crates that a cell can use without a `:dep`: the facade's own copies.
 pub(crate) const SHOWN: [&str; 5] =
     ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
-/// The feature of the facade under which rust-analyzer sees the crates of [`SHOWN`] in the prelude.
+/// The feature of the facade that adds the crates of [`SHOWN`] to the prelude for rust-analyzer.
 const SEES_CRATES: &str = "analysis";
 
-/// Sections of a crate's manifest that only its own tests need, and that name what is not in the archive.
+/// Sections of a manifest that only tests need; they refer to files that are not in the archive.
 const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
 
-/// The copied workspace's root: the members that are packed, the workspace's own versions and lints, and the sessions' profile, with
-/// the facade's crates optimised like the others.
+/// The manifest of the copied workspace: the packed members, the versions and lints of the
+/// workspace, and the sessions' profile, with the facade's crates optimized like dependencies.
 pub(super) fn workspace_root() -> Result<String, PrebuiltError> {
     let mut root = parse("Cargo.toml")?;
     let members: Vec<Value> = members().map(|member| Value::String(member.to_owned())).collect();
@@ -113,7 +115,7 @@ pub(super) fn workspace_root() -> Result<String, PrebuiltError> {
     Ok(root.to_string())
 }
 
-/// The packed manifest of that name without its development sections.
+/// The manifest of a member without the sections that only tests need.
 pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
     let mut manifest = parse(name)?;
     for section in DEVELOPMENT {
@@ -122,9 +124,9 @@ pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
     Ok(manifest.to_string())
 }
 
-/// A packed crate as rust-analyzer sees it: the same sources, but of the crates under it only those whose types a cell can hold, since
-/// rust-analyzer reads every crate that it is shown before it infers the first type. The facade is a dylib, and to cargo's builds it
-/// has no dependencies at all.
+/// The manifest of a member for rust-analyzer: with the same sources, but only those dependencies
+/// whose types variables of cells can have, since rust-analyzer reads all crates before it infers
+/// the first type. The facade is a dylib, and for cargo's builds it has no dependencies.
 pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, PrebuiltError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member)
@@ -179,14 +181,15 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Prebuilt
     Ok(all.to_string())
 }
 
-/// Root of a session's folder. The member `keep` depends on the facade for ever, so that cargo never prunes the lock file, whatever
-/// evcxr writes into the manifest of `cell`.
+/// The workspace manifest of a session's folder. The member `keep` always depends on the facade, so
+/// that cargo never prunes the lock file, whatever evcxr writes into the manifest of `cell`.
 pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
-/// The member that keeps the lock. Its dependencies are in the lock file for ever, but no build and no rust-analyzer sees them: the
-/// facade, and the crates from elsewhere that it is made of, so that a cell's `:dep` takes the versions that are there already.
+/// The manifest of the member `keep`. Its dependencies stay in the lock file but are invisible to
+/// builds and rust-analyzer: the facade and its external crates, so that a cell's `:dep` resolves
+/// to the versions of the facade.
 pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
     let root = parse("Cargo.toml")?;
     let shared = root
@@ -216,7 +219,8 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
     Ok(all.to_string())
 }
 
-/// The version of a crate from elsewhere that the facade is built with, as the workspace pins it.
+/// The version of an external crate in the facade, as pinned by the workspace; `None` for a crate
+/// that the workspace does not use.
 pub fn shared_version(name: &str) -> Option<String> {
     let root = parse("Cargo.toml").ok()?;
     let entry = root.get("workspace")?.get("dependencies")?.get(name)?;
@@ -224,8 +228,8 @@ pub fn shared_version(name: &str) -> Option<String> {
     Some(version.trim_start_matches('=').to_owned())
 }
 
-/// Name and manifest of each crate from elsewhere as rust-analyzer sees it; `metadata` is what `cargo metadata` says of the copied
-/// workspace.
+/// The name and the manifest of each external crate for rust-analyzer. `metadata` is the output of
+/// `cargo metadata` for the copied workspace.
 pub(super) fn foreign(
     metadata: &[u8],
     layout: &Layout,
@@ -238,12 +242,13 @@ pub(super) fn foreign(
         .collect())
 }
 
-/// A first manifest of the member that evcxr writes, for the lock file.
+/// The initial manifest of the member `cell`, which evcxr overwrites.
 pub(super) fn session_cell() -> &'static str {
     "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"
 }
 
-/// What cargo is told in a session: who compiles, and what rust-analyzer may see. evcxr's own RUSTFLAGS hide the `cfg` from builds.
+/// The cargo configuration of a session: the rustc wrapper and the `cfg` for rust-analyzer. evcxr's
+/// RUSTFLAGS hide the `cfg` from builds.
 pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
     let text = |path: &Path| Value::String(path.display().to_string()).to_string();
     format!(
@@ -264,7 +269,7 @@ fn is_shown(key: &str) -> bool {
     SHOWN.contains(&key) || key == FACADE || key.starts_with("graft-")
 }
 
-/// Adds an override like that of `*` (which means dependencies only) for each member.
+/// Adds the settings of `*`, which applies to dependencies only, for each member.
 fn optimise_members(profile: &mut Table) -> Result<(), PrebuiltError> {
     let packages = profile
         .get_mut("profile")
@@ -284,7 +289,7 @@ fn optimise_members(profile: &mut Table) -> Result<(), PrebuiltError> {
 }
 
 fn parse(name: &str) -> Result<Table, PrebuiltError> {
-    parse_text(name, &archive::text(name).ok_or_else(|| bad(name, "it is not in the archive"))?)
+    parse_text(name, &archive::text(name).ok_or_else(|| bad(name, "not in the archive"))?)
 }
 
 fn parse_text(name: &str, text: &str) -> Result<Table, PrebuiltError> {

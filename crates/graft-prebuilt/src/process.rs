@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Sends SIGTERM to the process of `command` when the thread that starts it ends. A process in a group of its own does not receive the
-/// Ctrl-C that ends this program.
+/// Sends SIGTERM to the process of `command` when the thread that starts it ends. A process in a
+/// group of its own does not receive the Ctrl-C that ends this program.
 pub fn end_with_starter(command: &mut Command) {
     // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
     unsafe {
@@ -23,7 +23,8 @@ pub fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Sends a signal to a process. The caller has started it and not yet waited for it, so its number belongs to no other process.
+/// Sends a signal to a process. The caller has started it and not yet waited for it, so its number
+/// belongs to no other process.
 pub fn signal(pid: u32, signal: i32) {
     if let Ok(pid) = i32::try_from(pid) {
         // SAFETY: kill takes two integers and accesses no memory.

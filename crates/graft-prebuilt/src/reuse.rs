@@ -1,11 +1,12 @@
-//! Compiled crates of another place, so that a template for a whole machine need not compile what this user's has already.
+//! Reuses compiled crates of another prebuilt library, so that a library for the whole machine does
+//! not recompile the crates of the user's own library.
 
 use std::fs::{File, FileTimes};
 use std::io;
 use std::path::Path;
 
-/// Copies a folder of cargo's with its times, by which cargo knows what is fresh. What was copied of a folder that could not be copied
-/// whole is removed again.
+/// Copies a target folder of cargo with its modification times, by which cargo detects changes. On
+/// failure the partial copy is removed.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copy_tree(from, to).inspect_err(|_| drop(std::fs::remove_dir_all(to)))
 }
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_keep_their_times() {
+    fn copied_files_have_the_same_modification_time() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("a/b"), root.path().join("c"));
         std::fs::create_dir_all(&from).unwrap();

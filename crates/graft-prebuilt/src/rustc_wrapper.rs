@@ -1,10 +1,13 @@
-//! What stands between cargo and rustc in a session: cells link the library that the child runs, and nothing is compiled twice.
+//! The rustc wrapper of sessions: links cells with the library that the child has open, and reuses
+//! compiled crates.
 //!
-//! To cargo the facade is a crate without dependencies (they are there for rust-analyzer only, behind a `cfg`). So no `:dep` of the
-//! user can change the features of a crate inside it, and cargo never rebuilds it. When cargo "compiles" it, empty files are put
-//! where cargo looks; when a cell is compiled, its `--extern graft` is turned to the template's library. A crate that the template
-//! holds in exactly the form that cargo asks for (its file name carries cargo's hash of version, features, profile and flags) is
-//! copied instead of compiled, so that its types are those of the facade's.
+//! To cargo the facade is a crate without dependencies; they exist only under a `cfg` for
+//! rust-analyzer. So no `:dep` of the user can change the features of a crate in the facade, and
+//! cargo never rebuilds it. When cargo compiles the facade, the wrapper creates empty output files.
+//! When cargo compiles a cell, the wrapper points its `--extern graft` to the prebuilt library. A
+//! crate that the prebuilt library contains with the same file name, which includes cargo's hash of
+//! version, features, profile and flags, is copied instead of compiled, so that its types are those
+//! of the facade.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -12,42 +15,44 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::layout::{FACADE, Layout};
+use crate::layout::{FACADE, Layout};
 
 mod question_mark;
 mod signals;
 
 use question_mark::Cell;
 
-/// Name under which a session calls this program as cargo's rustc wrapper.
+/// The name of the link by which sessions start this program as cargo's rustc wrapper.
 pub const WRAPPER: &str = "graft-rustc";
-/// Variable with the template's folder, set by the session's cargo configuration.
+/// The variable with the folder of the prebuilt library, set in the session's cargo configuration.
 pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
-/// Variable with the file that takes the names of crates that are being compiled.
+/// The variable with the file that receives the names of crates that are being compiled.
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
-/// Name of the crate that evcxr makes of a cell.
+/// The name of evcxr's crate for a cell.
 const CELL: &str = "ctx";
-/// The `metadata` of every cell. Cargo's own changes with each `:dep`, and with it the fingerprint of every type that a cell has defined, so
-/// that evcxr would drop the variables of such types.
+/// The `metadata` argument of all cells. cargo's own value changes with each `:dep`, which would
+/// change the identity of the types that cells have defined, and evcxr would drop the variables of
+/// these types.
 const CELL_METADATA: &str = "metadata=graft-cell";
 
-/// Whether this process was started as the wrapper.
+/// Whether this process was started as the wrapper; `program` is the first argument of the process.
 pub fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
     program
         .and_then(|program| Path::new(program).file_name())
         .is_some_and(|name| name == OsStr::new(WRAPPER))
 }
 
-/// Runs the wrapper: `arguments` are rustc's path and its arguments. Returns only when rustc was not needed or cannot be run.
+/// Runs the wrapper; `arguments` are the path and the arguments of rustc. Returns the exit status
+/// if rustc is not needed or cannot be run; otherwise rustc replaces this process.
 pub fn run(arguments: &[String]) -> i32 {
     let Some((rustc, arguments)) = arguments.split_first() else {
-        eprintln!("{WRAPPER} is called by cargo with rustc and its arguments");
+        eprintln!("{WRAPPER} must be called by cargo with rustc and its arguments");
         return 1;
     };
     let mut rewritten = None;
-    let mut told = None;
-    if let Some(template) = std::env::var_os(PREBUILT_VARIABLE) {
-        let layout = Layout::new(PathBuf::from(template));
+    let mut cell = None;
+    if let Some(folder) = std::env::var_os(PREBUILT_VARIABLE) {
+        let layout = Layout::new(PathBuf::from(folder));
         let call = Call::read(arguments);
         match act(&call, &layout, arguments) {
             Ok(Action::Done) => return 0,
@@ -59,12 +64,12 @@ pub fn run(arguments: &[String]) -> i32 {
                 eprintln!("{WRAPPER}: {}: {error}", call.source);
                 return 1;
             }
-            told = Cell::read(Path::new(&call.source));
+            cell = Cell::read(Path::new(&call.source));
         }
     }
     let arguments = rewritten.as_deref().unwrap_or(arguments);
-    // Without it a `?` tells the message alone; what is wrong with the file rustc says.
-    if told.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
+    // If this fails, `?` shows the message without its sources; rustc reports problems of the file.
+    if cell.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
         return 0;
     }
     let error = Command::new(rustc).args(arguments).exec();
@@ -72,16 +77,16 @@ pub fn run(arguments: &[String]) -> i32 {
     1
 }
 
-/// What is to be done with a call.
+/// The action for a call of rustc.
 #[derive(Debug, PartialEq, Eq)]
 enum Action {
-    /// The files are there.
+    /// Nothing: the output files exist.
     Done,
-    /// Compile, with these arguments in place of the call's own.
+    /// Compile, with these arguments instead of the original ones.
     Compile(Option<Vec<String>>),
 }
 
-/// The parts of rustc's arguments that matter here.
+/// The relevant arguments of rustc.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Call {
     crate_name: String,
@@ -122,7 +127,7 @@ impl Call {
         call
     }
 
-    /// What cargo will look for, without folder: rmeta, rlib, or a shared library.
+    /// The names of the output files that cargo expects: rmeta, rlib or a shared library.
     fn outputs(&self) -> Vec<String> {
         let stem = format!("lib{}{}", self.crate_name, self.extra);
         let links = self.emit.split(',').any(|kind| kind == "link");
@@ -157,11 +162,12 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
     {
         return Ok(Action::Done);
     }
-    tell_progress(call);
+    report_progress(call);
     Ok(Action::Compile(None))
 }
 
-/// Has a cell report to the host by calls into the facade. A cell that is compiled before evcxr knows the facade does nothing to report.
+/// Replaces the reporting code of a cell by calls into the facade. evcxr's first cell, compiled
+/// before it depends on the facade, is unchanged.
 fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
     let has_facade = arguments
         .iter()
@@ -174,7 +180,7 @@ fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
     if changed == source { Ok(()) } else { std::fs::write(&call.source, changed) }
 }
 
-/// Empty files in place of the facade's; nothing ever reads them.
+/// Creates empty output files of the facade. They are never read.
 fn put_placeholders(call: &Call) -> std::io::Result<()> {
     let outputs = call.outputs();
     for file in &outputs {
@@ -187,8 +193,8 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
     )
 }
 
-/// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, names those that cells can use
-/// without a `:dep`, and keeps the fingerprint of the cells' own types.
+/// Points `--extern graft=...` to the prebuilt library, adds the folders of the crates inside it
+/// and the crates that cells can use without a `:dep`, and sets a constant `metadata` argument.
 fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     let mut changed = Vec::with_capacity(arguments.len() + 24);
     let mut named = Vec::new();
@@ -209,7 +215,8 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
             changed.push(format!("{FACADE}={}", layout.library().display()));
             let metadata = layout.metadata();
             if metadata.exists() {
-                // Read by memory map; the copy inside the library would have to be unpacked for every cell.
+                // rustc maps this file into memory; the metadata inside the library would have to
+                // be decompressed for each cell.
                 changed.push("--extern".to_owned());
                 changed.push(format!("{FACADE}={}", metadata.display()));
             }
@@ -217,7 +224,7 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
             changed.push(given.clone());
         }
     }
-    // What the user has added takes the place of the facade's copy.
+    // A crate that the user has added replaces the facade's copy.
     let crates = std::fs::read_to_string(layout.crates()).unwrap_or_default();
     for line in crates
         .lines()
@@ -235,7 +242,8 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     changed
 }
 
-/// Copies the crate if the template has every file of it; the copies are new files with a fresh time, as cargo wants.
+/// Copies a crate if the prebuilt library has all its files. The copies get a new modification
+/// time, which cargo requires.
 fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
     let outputs = call.outputs();
     if call.extra.is_empty() || outputs.is_empty() {
@@ -255,8 +263,8 @@ fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// Appends the crate's name to the session's progress file; nobody fails for want of progress.
-fn tell_progress(call: &Call) {
+/// Appends the name of the crate to the session's progress file. Errors are ignored.
+fn report_progress(call: &Call) {
     let Some(file) = std::env::var_os(PROGRESS_VARIABLE)
         .filter(|_| !call.source.is_empty() && call.crate_name != "build_script_build")
     else {

@@ -1,21 +1,24 @@
-//! The machine's Rust: compiler, cargo, libstd and the sources that rust-analyzer reads.
+//! The installed Rust toolchain: compiler, cargo, libstd and the sources for rust-analyzer.
 
 mod resolve;
 
 use std::path::{Path, PathBuf};
 
-use super::PrebuiltError;
+use crate::PrebuiltError;
 pub use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, tools};
 
-/// How to get the sources of the standard library.
-pub const SOURCES_HINT: &str = "`rustup component add rust-src`; only beside Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`), which are those of its version";
+/// How to install the sources of the standard library.
+pub const SOURCES_HINT: &str = "`rustup component add rust-src`, or for Debian's rustc `sudo apt install rust-src` (`rust-web-src` for `rustc-web`), which installs the same version";
 
-/// `rustc -vV`.
+/// The output of `rustc -vV`.
+///
+/// # Errors
+/// Returns an error if rustc is missing or fails.
 pub fn verbose_version() -> Result<String, PrebuiltError> {
     rustc(&["-vV"])
 }
 
-/// `cargo --version`; none where it does not run.
+/// The output of `cargo --version`; `None` if cargo does not run.
 pub fn cargo_version() -> Option<String> {
     let output = tools()
         .ok()?
@@ -27,13 +30,16 @@ pub fn cargo_version() -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Where rustc keeps the libraries of the target.
+/// The folder with the libraries of the target.
+///
+/// # Errors
+/// Returns an error if rustc is missing or fails.
 pub fn library_folder() -> Result<PathBuf, PrebuiltError> {
     Ok(PathBuf::from(rustc(&["--print", "target-libdir"])?.trim()))
 }
 
 /// The shared libstd of the compiler.
-pub fn shared_std() -> Result<PathBuf, PrebuiltError> {
+pub(crate) fn shared_std() -> Result<PathBuf, PrebuiltError> {
     let folder = library_folder()?;
     let entries = std::fs::read_dir(&folder).map_err(PrebuiltError::file(&folder))?;
     entries
@@ -46,25 +52,26 @@ pub fn shared_std() -> Result<PathBuf, PrebuiltError> {
             name.starts_with("libstd-") && name.ends_with(".so")
         })
         .ok_or_else(|| PrebuiltError::Build {
-            message: format!("there is no libstd-*.so in {}", folder.display()),
+            message: format!("no libstd-*.so in {}", folder.display()),
         })
 }
 
-/// Sources of the standard library, which rust-analyzer needs to infer types: the toolchain's own, `RUST_SRC_PATH`, or those of
-/// Debian's `rust-src` and `rust-web-src`.
+/// The sources of the standard library, which rust-analyzer needs to infer types: those of the
+/// toolchain, `RUST_SRC_PATH`, or those of Debian's packages `rust-src` and `rust-web-src`.
 pub fn standard_sources() -> Option<PathBuf> {
     let own = rustc(&["--print", "sysroot"])
         .ok()
         .map(|text| Path::new(text.trim()).join("lib/rustlib/src/rust/library"));
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
-    let mut dirs: Vec<PathBuf> = own.into_iter().chain(named).collect();
-    dirs.extend(debian_sources(Path::new("/usr/src")));
-    dirs.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
-    dirs.into_iter().find(|place| place.join("core/src/lib.rs").exists())
+    let mut folders: Vec<PathBuf> = own.into_iter().chain(named).collect();
+    folders.extend(debian_sources(Path::new("/usr/src")));
+    folders.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
+    folders.into_iter().find(|folder| folder.join("core/src/lib.rs").exists())
 }
 
-/// The version of sources that are not those of the compiler, `1.85`, with the compiler's: types are then inferred from another standard library, and
-/// some of `let v = vec![1];` and `format!` cannot be kept.
+/// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Types are then
+/// inferred from another standard library, and some variables without a type annotation, such as
+/// `let v = vec![1];`, cannot be kept for later cells.
 pub fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     let version = rustc(&["--version"]).ok()?;
     let compiler = version.split_whitespace().nth(1).map(series)?;
@@ -74,15 +81,16 @@ pub fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     (named != compiler).then_some((named, compiler))
 }
 
-/// `1.85` of `1.85.0`.
+/// Major and minor version: `1.85` for `1.85.0`.
 fn series(version: &str) -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// The oldest standard library that evcxr's rust-analyzer understands (edition 2024); on one of 1.63 it panics.
-const OLDEST_SOURCES: u32 = 85;
+/// The oldest minor version of the standard library that evcxr's rust-analyzer supports (edition
+/// 2024). It panics on version 1.63.
+const MIN_SOURCES_VERSION: u32 = 85;
 
-/// `/usr/src/rustc-1.*/library`, newest version first.
+/// The folders `/usr/src/rustc-1.*/library`, newest version first.
 fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let minor = |path: &Path| {
@@ -91,7 +99,7 @@ fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            Some((minor(&path).filter(|minor| *minor >= OLDEST_SOURCES)?, path))
+            Some((minor(&path).filter(|minor| *minor >= MIN_SOURCES_VERSION)?, path))
         })
         .collect();
     found.sort();

@@ -1,19 +1,20 @@
-//! What a template's library can compute on.
+//! The variants of the prebuilt library: which devices it supports.
 
-/// Best last: what can do more is taken where there are both.
+/// A variant of the prebuilt library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// The processor.
+    /// CPU only.
     Plain,
-    /// NVIDIA cards too; it opens their libraries when a card is first asked for, so that it starts everywhere.
+    /// CPU and NVIDIA GPUs. The CUDA libraries are opened when a GPU is first used, so this variant
+    /// runs on machines without a GPU too.
     Cuda,
 }
 
 impl Variant {
-    /// In the order in which they are looked for.
+    /// All variants in the order of preference.
     pub(super) const BEST_FIRST: [Self; 2] = [Self::Cuda, Self::Plain];
 
-    /// The facade's features, as cargo takes them.
+    /// The features of the facade, as cargo's argument.
     pub(super) fn features(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -21,7 +22,8 @@ impl Variant {
         }
     }
 
-    /// Native libraries that the facade's crates name and that are linked into the facade.
+    /// Native libraries that are linked into the facade and that its crates mention in their
+    /// metadata.
     pub(super) fn native(self) -> &'static [&'static str] {
         match self {
             Self::Plain => &[],

@@ -1,6 +1,7 @@
-//! Runs the cells that evcxr has compiled, one after the other.
+//! Runs the compiled cells one after another.
 //!
-//! A compiled cell is a shared library with one function, which takes the variables of the cells before it and gives back its own.
+//! A compiled cell is a shared library with one function, which takes the variables of the earlier
+//! cells and returns its own.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -10,7 +11,8 @@ use super::input::Input;
 use super::{Facade, Host};
 use crate::control::FromChild;
 
-/// The function of a compiled cell: variables in, variables out. It catches the panics of the user's code.
+/// The function of a compiled cell. It takes and returns the variables, and catches panics of the
+/// user's code.
 type Function = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 
 /// A compiled cell.
@@ -21,28 +23,30 @@ pub(super) struct Cell {
     pub(super) function: String,
 }
 
-/// Runs cells until there are no more; the exit status.
+/// Runs cells until the host has ended; returns the exit status.
 pub(super) fn run(cells: &Receiver<Cell>, facade: Facade, input: &Input, host: &Host) -> i32 {
     let mut variables = std::ptr::null_mut();
     while let Ok(cell) = cells.recv() {
         match load(&cell) {
             Ok(function) => {
                 input.begin();
-                // SAFETY: evcxr generated the function with this signature, and the variables are null or what the cell before has returned.
+                // SAFETY: evcxr generated the function with this signature; the variables are null
+                // or those that the previous cell returned.
                 variables = unsafe { function(variables) };
                 input.end();
-                // SAFETY: the facade's function takes nothing.
+                // SAFETY: the facade's function takes no arguments.
                 unsafe { (facade.cell_ended)() };
             }
-            Err(error) => host.tell(&FromChild::NotLoaded { reason: error.to_string() }),
+            Err(error) => host.send(&FromChild::NotLoaded { reason: error.to_string() }),
         }
     }
     0
 }
 
-/// Opens a cell. It is never closed: its code and types are those of the variables that it leaves.
+/// Opens a cell. It is never closed, because its variables refer to its code and types.
 fn load(cell: &Cell) -> Result<Function, libloading::Error> {
-    // SAFETY: evcxr has just compiled it; its initialisers are those of the crates that the user asked for.
+    // SAFETY: evcxr has just compiled the library; its initializers are those of the crates that
+    // the user has added.
     let library = unsafe { libloading::Library::new(&cell.library) }?;
     // SAFETY: evcxr generated the function with this signature.
     let function = *unsafe { library.get::<Function>(cell.function.as_bytes()) }?;

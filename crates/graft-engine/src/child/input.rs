@@ -1,4 +1,5 @@
-//! Standard input of the cells: a pipe whose other end this process holds, filled when somebody waits for a line.
+//! The standard input of the cells: a pipe whose writing end this process holds. A line is
+//! requested when a reader is blocked.
 
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsFd;
@@ -8,39 +9,41 @@ use std::time::{Duration, Instant};
 use super::stdin_wait;
 use crate::unix;
 
-/// How often a cell that may read is looked at: soon after it has begun or got a line, then less and less often.
-const SOONEST: Duration = Duration::from_millis(2);
-const LATEST: Duration = Duration::from_millis(100);
-/// For how long a program or a thread must be blocked, so that one that is about to go on with what it has read is not taken for one that waits.
-const CONFIRM: Duration = Duration::from_millis(2);
+/// The interval between two checks for a blocked reader grows from the minimum to the maximum while
+/// a cell runs without input.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(2);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// A reader must be blocked in two checks at this distance; a single check may catch a reader that
+/// is about to continue.
+const CONFIRM_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Bytes that an empty pipe always takes: a page, the least that Linux gives one.
-const FITS: usize = 4096;
+/// Number of bytes that always fit into an empty pipe: a page, the minimum size on Linux.
+const PIPE_CAPACITY: usize = 4096;
 
-/// The pipe, and who waits.
+/// The pipe and the state of its readers.
 pub(super) struct Input {
     state: Mutex<State>,
     changed: Condvar,
-    /// Whether the system tells who waits; if not, every cell is at the end of input.
-    is_told: bool,
+    /// Whether blocked readers can be detected; if not, every cell is at the end of input.
+    is_supported: bool,
 }
 
 struct State {
-    /// None when the cell is at the end of input.
+    /// `None` when the cell is at the end of input.
     writer: Option<PipeWriter>,
-    /// Whether a cell runs.
+    /// Whether a cell is running.
     running: bool,
-    /// Whether the host has been asked for a line and has not answered.
+    /// Whether a request to the host is pending.
     asked: bool,
-    /// When the cell began or got a line.
+    /// When the cell started or received a line.
     since: Instant,
 }
 
 impl Input {
-    /// Puts a pipe in place of this process's standard input.
+    /// Replaces this process's standard input by a pipe.
     pub(super) fn new() -> io::Result<Self> {
-        let is_told = stdin_wait::is_told();
-        let writer = Some(replace()?).filter(|_| is_told);
+        let is_supported = stdin_wait::is_supported();
+        let writer = Some(replace()?).filter(|_| is_supported);
         Ok(Self {
             state: Mutex::new(State {
                 writer,
@@ -49,14 +52,15 @@ impl Input {
                 since: Instant::now(),
             }),
             changed: Condvar::new(),
-            is_told,
+            is_supported,
         })
     }
 
-    /// A cell begins. One before it that was at the end of input has no say in this one's.
+    /// Records the start of a cell. If the previous cell reached the end of input, this one gets a
+    /// new pipe.
     pub(super) fn begin(&self) {
         let mut state = self.lock();
-        if state.writer.is_none() && self.is_told {
+        if state.writer.is_none() && self.is_supported {
             state.writer = replace().ok();
         }
         state.running = true;
@@ -64,24 +68,25 @@ impl Input {
         self.changed.notify_all();
     }
 
-    /// The cell is over.
+    /// Records the end of the cell.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.running = false;
         state.asked = false;
     }
 
-    /// A line for the cell, or the end of input.
+    /// Writes a line for the cell, or closes its input.
     pub(super) fn answer(&self, line: Option<String>) {
         let mut state = self.lock();
         state.asked = false;
         state.since = Instant::now();
         match (line, &state.writer) {
             (Some(line), Some(writer)) => {
-                // Who waits has found the pipe empty, so this much fits at once: were it written later, the cell would seem to wait for another line.
-                let (first, rest) = line.as_bytes().split_at(line.len().min(FITS));
+                // The reader has found the pipe empty, so these bytes fit at once. If they were
+                // written later, the cell would seem to wait for another line.
+                let (first, rest) = line.as_bytes().split_at(line.len().min(PIPE_CAPACITY));
                 let written = (&*writer).write_all(first);
-                // More waits until the cell reads it, and this thread has other things to do.
+                // The rest blocks until the cell reads it, so another thread writes it.
                 if let (false, Ok(()), Ok(mut writer)) =
                     (rest.is_empty(), written, writer.try_clone())
                 {
@@ -95,18 +100,18 @@ impl Input {
         self.changed.notify_all();
     }
 
-    /// Calls `ask` whenever the running cell waits for a line. Never returns.
+    /// Calls `ask` whenever the running cell is blocked in a read of standard input. Never returns.
     pub(super) fn watch(&self, ask: &dyn Fn()) {
         loop {
             let state = self.lock();
             let wait = |state: &mut State| !state.running || state.asked || state.writer.is_none();
             let state =
                 self.changed.wait_while(state, wait).unwrap_or_else(PoisonError::into_inner);
-            let pause = (state.since.elapsed() / 8).clamp(SOONEST, LATEST);
+            let pause = (state.since.elapsed() / 8).clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL);
             drop(state);
             std::thread::sleep(pause);
             if stdin_wait::is_waiting() && is_empty() {
-                std::thread::sleep(CONFIRM);
+                std::thread::sleep(CONFIRM_INTERVAL);
                 let mut state = self.lock();
                 if state.running
                     && state.writer.is_some()
@@ -127,14 +132,15 @@ impl Input {
     }
 }
 
-/// A new pipe at descriptor 0; its writing end, which no program that a cell starts inherits.
+/// Installs a new pipe at descriptor 0 and returns its writing end, which programs started by a
+/// cell do not inherit.
 fn replace() -> io::Result<PipeWriter> {
     let (reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
     unix::replace_stdin(reader.as_fd())?;
     Ok(writer)
 }
 
-/// Whether nothing is left to read in standard input.
+/// Whether standard input contains no unread bytes.
 fn is_empty() -> bool {
     let stdin = io::stdin();
     unix::wait_readable(stdin.as_fd(), Some(Duration::ZERO)).is_ok_and(|readable| !readable)

@@ -1,15 +1,17 @@
-//! Tells whether somebody waits for standard input.
+//! Detects threads that are blocked in a read of standard input.
 //!
-//! The system says of each thread which call it is blocked in: `/proc/self/task/*/syscall` begins with the number of the call and its
-//! first argument. A thread that is blocked in `read` of descriptor 0 waits for a line, whichever library it reads with. So does a
-//! program that the cell has started, if its descriptor 0 is the same pipe.
+//! `/proc/self/task/*/syscall` contains the number and the arguments of the system call that a
+//! thread is blocked in. A thread blocked in `read` of descriptor 0 reads input, whichever
+//! library it uses. The same holds for a program started by the cell if its descriptor 0 is the
+//! same pipe. Readers that wait with `poll` or `select` are not detected.
 
 use std::path::{Path, PathBuf};
 
-/// Most programs that are looked at.
-const MOST_PROGRAMS: usize = 64;
+/// Maximum number of programs to check.
+const MAX_PROGRAMS: usize = 64;
 
-/// Whether this process, or a program that it has started, is blocked in reading standard input.
+/// Whether a thread of this process or of a program it has started is blocked in a read of standard
+/// input.
 pub(super) fn is_waiting() -> bool {
     if any_thread_reads(Path::new("/proc/self")) {
         return true;
@@ -21,16 +23,16 @@ pub(super) fn is_waiting() -> bool {
         })
 }
 
-/// Whether this system tells what threads are blocked in.
-pub(super) fn is_told() -> bool {
+/// Whether the system reports the system calls of threads.
+pub(super) fn is_supported() -> bool {
     std::fs::read_to_string("/proc/thread-self/syscall").is_ok_and(|text| !text.trim().is_empty())
 }
 
-/// Programs that this one has started, and those that they have started.
+/// All descendants of this process.
 fn programs() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = children(Path::new("/proc/self"));
     let mut next = 0;
-    while let Some(program) = found.get(next).filter(|_| found.len() < MOST_PROGRAMS) {
+    while let Some(program) = found.get(next).filter(|_| found.len() < MAX_PROGRAMS) {
         let more = children(program);
         found.extend(more);
         next += 1;
@@ -61,7 +63,7 @@ fn tasks(process: &Path) -> impl Iterator<Item = PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
 }
 
-/// Whether a thread with that line is blocked in `read` or `readv` of descriptor 0.
+/// Whether the line describes a thread blocked in `read` or `readv` of descriptor 0.
 fn reads_input(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let call = words.next().and_then(|word| word.parse::<i64>().ok());
@@ -92,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_waits_for_a_line_is_seen_and_one_that_does_not_is_not() {
+    fn a_program_that_reads_input_is_detected_and_a_sleeping_one_is_not() {
         let mut reading =
             Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut sleeping = Command::new("sleep").arg("60").stdin(Stdio::piped()).spawn().unwrap();
         let process = |child: &std::process::Child| Path::new("/proc").join(child.id().to_string());
         let begin = std::time::Instant::now();
         while !any_thread_reads(&process(&reading)) {
-            assert!(begin.elapsed().as_secs() < 20, "`cat` is not seen to read");
+            assert!(begin.elapsed().as_secs() < 20, "the read of `cat` is not detected");
             std::thread::yield_now();
         }
         assert!(!any_thread_reads(&process(&sleeping)));

@@ -1,11 +1,12 @@
-//! Brackets of a cell that do not match: rustc sees them together with those of evcxr's code and blames the wrong ones.
+//! Finds unbalanced brackets of a cell. rustc parses them together with those of evcxr's code and
+//! reports the wrong ones.
 
 use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind};
 
 use super::diagnostic::{Diagnostic, Mark};
 use super::source_map::{Place, place_of};
 
-/// What is wrong with the brackets of a cell.
+/// The first error in the brackets of a cell.
 pub(super) fn unbalanced(cell: &str) -> Option<Diagnostic> {
     let parsed = SourceFile::parse(cell, Edition::Edition2024).tree();
     let mut open: Vec<(SyntaxKind, usize)> = Vec::new();
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bracket_without_its_other_half_is_found() {
+    fn the_first_unbalanced_bracket_is_found() {
         let found = |cell: &str| {
             unbalanced(cell).map(|found| {
                 (

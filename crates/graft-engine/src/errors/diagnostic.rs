@@ -1,13 +1,13 @@
-//! One message of rustc about a cell, with its places in the cell.
+//! A message of rustc, with its places in the cell.
 
 use serde::Deserialize;
 
 use super::source_map::{Place, SourceMap};
 
-/// Where evcxr writes the source of a cell, within the session's workspace.
+/// The file of the generated source, relative to the session's workspace.
 pub(super) const GENERATED: &str = "cell/src/lib.rs";
-/// Names of evcxr's own code: what speaks of them says nothing to the reader of the cell.
-const NAMES: [&str; 5] = ["evcxr_", "Evcxr", "run_user_code_", "catch_unwind", GENERATED];
+/// Names in evcxr's own code. Notes that mention them do not help the user.
+const EVCXR_NAMES: [&str; 5] = ["evcxr_", "Evcxr", "run_user_code_", "catch_unwind", GENERATED];
 
 /// A message of rustc.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,44 +16,44 @@ pub(super) struct Diagnostic {
     pub(super) level: String,
     /// `E0308`.
     pub(super) code: Option<String>,
-    /// What is wrong.
+    /// The text.
     pub(super) message: String,
-    /// The places that it is about.
+    /// The places that it concerns.
     pub(super) marks: Vec<Mark>,
-    /// Notes, helps and suggestions.
+    /// Notes, help and suggestions.
     pub(super) notes: Vec<Note>,
 }
 
-/// A marked range of the cell.
+/// A marked range in the cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) start: Place,
-    /// One past its last character.
+    /// End, exclusive.
     pub(super) end: Place,
     pub(super) label: String,
     pub(super) primary: bool,
 }
 
-/// What is said besides.
+/// A note or help attached to a message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Note {
     /// `note` or `help`.
     pub(super) level: String,
     pub(super) message: String,
     pub(super) marks: Vec<Mark>,
-    /// Changes that are suggested; each is one or several edits made together.
+    /// Suggested changes; each consists of one or more edits.
     pub(super) suggestions: Vec<Vec<Edit>>,
 }
 
-/// A text to be put in the place of another.
+/// A replacement of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Edit {
-    /// Where, and up to where; none for an item such as `use` that may go anywhere.
+    /// The range to replace; `None` for an item such as `use`, which may be added anywhere.
     pub(super) range: Option<(Place, Place)>,
     pub(super) text: String,
 }
 
-/// rustc's JSON, as far as it matters here.
+/// The fields of rustc's JSON that are used here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Json {
@@ -95,7 +95,7 @@ struct Line {
 }
 
 impl Diagnostic {
-    /// In one line.
+    /// The message in one line.
     pub(super) fn headline(&self) -> String {
         match &self.code {
             Some(code) => format!("{} [{code}]", self.message),
@@ -103,7 +103,7 @@ impl Diagnostic {
         }
     }
 
-    /// Reads rustc's JSON; none when it is about another source than that of `map`.
+    /// Reads rustc's JSON; `None` if it concerns another source than that of `map`.
     pub(super) fn read(json: &serde_json::Value, map: &SourceMap<'_>) -> Option<Self> {
         let json = Json::deserialize(json).ok().filter(|json| !json.message.is_empty())?;
         let is_same = |span: &Span| {
@@ -116,13 +116,13 @@ impl Diagnostic {
             return None;
         }
         let mut marks: Vec<Mark> = json.spans.iter().filter_map(|span| span.mark(map)).collect();
-        let mut message = in_words(&json.message);
+        let mut message = reword(&json.message);
         if message.starts_with("expected") && !message.contains("the end of the cell") {
             let beyond =
                 json.spans.iter().filter_map(Span::in_cell).find(|span| span.mark(map).is_none());
             if let Some(beyond) = beyond {
-                // The parser went on behind the statement and met evcxr's code.
-                message = without_found(&message);
+                // The parser continued after the statement and found evcxr's code.
+                message = replace_found(&message);
                 let end = map
                     .end_before(beyond.start())
                     .filter(|_| !marks.iter().any(|mark| mark.primary));
@@ -141,9 +141,8 @@ impl Diagnostic {
             );
         let unnamed = Note {
             level: "help".to_owned(),
-            message:
-                "give the variable of this type a type that can be named: `let name: TYPE = ...`"
-                    .to_owned(),
+            message: "declare the variable with a type that can be named: `let name: TYPE = ...`"
+                .to_owned(),
             ..Note::default()
         };
         let notes = json
@@ -164,8 +163,8 @@ impl Diagnostic {
 
 impl Note {
     fn read(json: Json, map: &SourceMap<'_>) -> Option<Self> {
-        // A path of this machine helps nobody.
-        if NAMES.iter().any(|name| json.message.contains(name))
+        // Names of evcxr and local paths do not help.
+        if EVCXR_NAMES.iter().any(|name| json.message.contains(name))
             || json.message.contains("has been written to")
             || json.message.contains("consider using `--verbose`")
         {
@@ -176,11 +175,11 @@ impl Note {
         let marks = places.iter().filter_map(|span| span.mark(map)).collect();
         let note = Self {
             level: json.level,
-            message: in_words(&json.message),
+            message: reword(&json.message),
             marks,
             suggestions: suggestions(&edits, map),
         };
-        // About code that the reader cannot see.
+        // The note concerns code that the user cannot see.
         let is_hidden = !places.is_empty()
             && note.marks.is_empty()
             && places.iter().all(|span| span.in_cell().is_some());
@@ -191,12 +190,13 @@ impl Note {
     }
 }
 
-/// The changes of one suggestion: several texts for one place are alternatives, for several places they belong together.
+/// The changes of a suggestion. Several texts for one place are alternatives; texts for several
+/// places form one change.
 fn suggestions(spans: &[Span], map: &SourceMap<'_>) -> Vec<Vec<Edit>> {
     let edit = |span: &Span| {
         let text = span.suggested_replacement.clone().unwrap_or_default();
-        // What earlier cells have imported is at the root of evcxr's crate.
-        if NAMES.iter().any(|name| text.contains(name)) || text.contains("crate::") {
+        // `crate::` paths lead to imports of earlier cells, at the root of evcxr's crate.
+        if EVCXR_NAMES.iter().any(|name| text.contains(name)) || text.contains("crate::") {
             return None;
         }
         let range = span.in_cell().and_then(|span| map.range(span.start(), span.end()));
@@ -231,7 +231,7 @@ impl Span {
         (&self.file_name, self.start(), self.end())
     }
 
-    /// The place in evcxr's source: its own, or that of the macro call that it comes from.
+    /// The span in the generated source: this one, or that of the macro call that it comes from.
     fn in_cell(&self) -> Option<&Self> {
         if self.file_name == GENERATED {
             Some(self)
@@ -242,7 +242,7 @@ impl Span {
 
     fn mark(&self, map: &SourceMap<'_>) -> Option<Mark> {
         let mut place = self.in_cell()?;
-        // Code of a macro that an earlier cell has defined is not in this cell, but its call is.
+        // The code of a macro from an earlier cell is not in this cell, but its call is.
         let (start, end) = loop {
             match map.range(place.start(), place.end()) {
                 Some(range) => break range,
@@ -252,15 +252,15 @@ impl Span {
         let label = self
             .label
             .as_deref()
-            .filter(|label| !NAMES.iter().any(|name| label.contains(name)))
-            .map(in_words)
+            .filter(|label| !EVCXR_NAMES.iter().any(|name| label.contains(name)))
+            .map(reword)
             .unwrap_or_default();
         Some(Mark { start, end: end.max(start), label, primary: self.is_primary })
     }
 }
 
-/// The words of rustc without those of evcxr.
-fn in_words(message: &str) -> String {
+/// Rewords a message of rustc that mentions evcxr's code, files or `Cargo.toml`.
+fn reword(message: &str) -> String {
     if let Some((_, name)) = message
         .strip_suffix("` to add it to your `Cargo.toml`")
         .and_then(|rest| rest.split_once("use `cargo add "))
@@ -282,8 +282,8 @@ fn in_words(message: &str) -> String {
     }
 }
 
-/// `expected ..., found ...` with what the parser should have found it at.
-fn without_found(message: &str) -> String {
+/// Replaces what the parser found, a token of evcxr's code, in `expected ..., found ...`.
+fn replace_found(message: &str) -> String {
     match message.rfind(", found ") {
         Some(place) => {
             format!("{}, found the end of the statement", message.get(..place).unwrap_or_default())

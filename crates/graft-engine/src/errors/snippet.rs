@@ -1,4 +1,5 @@
-//! Messages as rustc draws them: the lines of the cell once each, marks under the places, suggestions as the changed lines.
+//! Renders messages in the style of rustc: each line of the cell once, marks under the places,
+//! suggestions as changed lines.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::{BLUE, BOLD, PLAIN, RED};
 
 const GREEN: &str = "\x1b[32m";
 
-/// The lines of one message.
+/// Renders a message as lines.
 pub(super) fn draw(diagnostic: &Diagnostic, cell: &str) -> Vec<String> {
     let page = Page { lines: cell.lines().collect(), width: gutter(diagnostic) };
     let number = diagnostic.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
@@ -26,7 +27,7 @@ pub(super) fn draw(diagnostic: &Diagnostic, cell: &str) -> Vec<String> {
     out
 }
 
-/// A line of the cell with a mark under a place.
+/// Renders a line of the cell with a mark under a place.
 pub(super) fn point(cell: &str, place: Place) -> Vec<String> {
     let end = Place { column: place.column + 1, ..place };
     let mark = Mark { start: place, end, label: String::new(), primary: true };
@@ -36,7 +37,7 @@ pub(super) fn point(cell: &str, place: Place) -> Vec<String> {
     out
 }
 
-/// Digits of the highest line number.
+/// Number of digits of the highest line number.
 fn gutter(diagnostic: &Diagnostic) -> usize {
     let noted = diagnostic.notes.iter().flat_map(|note| &note.marks);
     let edited = diagnostic
@@ -57,13 +58,13 @@ fn gutter(diagnostic: &Diagnostic) -> usize {
         .len()
 }
 
-/// The cell to be drawn.
+/// The lines of the cell and the width of the line numbers.
 struct Page<'a> {
     lines: Vec<&'a str>,
     width: usize,
 }
 
-/// A mark on one line: columns from 0.
+/// A mark on one line, with columns from 0.
 struct OnLine<'a> {
     start: usize,
     end: usize,
@@ -72,7 +73,7 @@ struct OnLine<'a> {
 
 impl Page<'_> {
     fn numbered(&self, line: usize, text: &str) -> String {
-        // One character wide, so that the marks below stay in their columns.
+        // A tab becomes one space, so that the marks below stay aligned.
         format!("{BLUE}{line:>width$} |{PLAIN} {}", text.replace('\t', " "), width = self.width)
     }
 
@@ -111,7 +112,8 @@ impl Page<'_> {
         }
     }
 
-    /// The marks of one line, the label of the last beside them and the others below their places.
+    /// The marks of a line. The label of the last mark follows on the same row; the others are
+    /// below their marks.
     fn under(&self, marks: &[OnLine<'_>], out: &mut Vec<String>) {
         let end = marks.iter().map(|mark| mark.end).max().unwrap_or(0);
         let sign = |column: usize| {
@@ -128,8 +130,8 @@ impl Page<'_> {
         let row: Vec<char> = (0..end).map(sign).collect();
         let mut labelled: Vec<&OnLine<'_>> =
             marks.iter().filter(|mark| !mark.mark.label.is_empty()).collect();
-        let beside = labelled.pop_if(|mark| mark.end == end);
-        let label = beside
+        let inline = labelled.pop_if(|mark| mark.end == end);
+        let label = inline
             .map(|mark| paint(mark.mark.primary, &mark.mark.label.replace('\n', " ")))
             .unwrap_or_default();
         out.push(self.below(format!("{} {label}", painted(&row)).trim_end()));
@@ -177,7 +179,7 @@ impl Page<'_> {
         }
     }
 
-    /// The lines that change, as they would be.
+    /// The changed lines of a suggestion.
     fn suggestion(&self, edits: &[Edit], out: &mut Vec<String>) {
         for item in edits.iter().filter(|edit| edit.range.is_none()) {
             out.push(format!(
@@ -200,17 +202,17 @@ impl Page<'_> {
         }
     }
 
-    /// One changed line: with `+` under what is added, or the old line above the new one.
+    /// A changed line: with `+` under added text, or the old line above the new one.
     fn changed(&self, line: usize, edits: &[(usize, usize, &str)], out: &mut Vec<String>) {
         let old: Vec<char> = self.text(line).chars().collect();
         let (mut new, mut marks, mut from) = (String::new(), String::new(), 0);
         for (start, end, text) in edits {
             let text = text.trim_end_matches('\n').replace('\n', " ");
-            let kept: String = old.get(from..*start).unwrap_or_default().iter().collect();
-            marks.push_str(&" ".repeat(kept.chars().count()));
+            let unchanged: String = old.get(from..*start).unwrap_or_default().iter().collect();
+            marks.push_str(&" ".repeat(unchanged.chars().count()));
             marks.push_str(&"+".repeat(text.chars().count()));
-            new.push_str(&kept);
-            // Beyond the end of the line.
+            new.push_str(&unchanged);
+            // The edit begins after the end of the line.
             let missing = start.saturating_sub(old.len().max(from));
             new.push_str(&" ".repeat(missing));
             new.push_str(&text);
@@ -244,7 +246,7 @@ impl Page<'_> {
 }
 
 impl Page<'_> {
-    /// A change that adds lines: the new ones, beside the old one where it stays as it is.
+    /// A change that adds lines: the new lines, with the old line if it is unchanged.
     fn changed_lines(&self, line: usize, edits: &[(usize, usize, &str)], out: &mut Vec<String>) {
         let old = self.text(line);
         let mut new: Vec<char> = old.chars().collect();
@@ -274,7 +276,7 @@ impl Page<'_> {
     }
 }
 
-/// Vertical lines at the places of labels that are still to come.
+/// Vertical bars at the places of the remaining labels.
 fn pipes(marks: &[&OnLine<'_>]) -> String {
     let mut text = String::new();
     for mark in marks {
@@ -291,7 +293,7 @@ fn paint(primary: bool, text: &str) -> String {
     format!("{}{text}{PLAIN}", if primary { RED } else { BLUE })
 }
 
-/// The row of marks in its colours.
+/// The row of marks with colors.
 fn painted(row: &[char]) -> String {
     row.chunk_by(|one, other| one == other)
         .map(|run| {

@@ -1,25 +1,26 @@
-//! From the source that evcxr makes of a cell back to the cell.
+//! Maps places of the generated source back to the cell.
 //!
-//! evcxr cuts a cell into statements and puts each on lines of its own: items above, the others into a function, code of its own between
-//! them. The text of a statement is not changed, so each is found again by its text, the statements of the function in their order.
-//! `use` items are written anew; their names are found one by one.
+//! evcxr splits a cell into statements and puts each on lines of its own: items first, the others
+//! into a function, with its own code in between. The text of a statement is unchanged, so it can
+//! be found by its text, statements of the function in their order. `use` items are rewritten;
+//! their names are found one by one.
 
 use std::ops::Range;
 
 use ra_ap_syntax::ast::{self, AstNode};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
 
-/// What evcxr's function begins with, when it is compiled and when it is only checked.
+/// The beginning of evcxr's function, for compilation and for analysis.
 const FUNCTIONS: [&str; 2] = ["fn run_user_code_", "fn evcxr_analysis_wrapper("];
 
-/// A place in a text: line and column in code points, both from 1.
+/// A place in a text: line and column, both from 1. Columns count code points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) line: usize,
     pub(super) column: usize,
 }
 
-/// Finds places of the generated source in the cell.
+/// Maps places of the generated source to places in the cell.
 pub(super) struct SourceMap<'a> {
     cell: &'a str,
     generated: Vec<&'a str>,
@@ -27,21 +28,21 @@ pub(super) struct SourceMap<'a> {
     imports: Vec<Range<usize>>,
 }
 
-/// A statement of the cell, and where the generated source has it.
+/// A statement of the cell and its position in the generated source.
 #[derive(Debug)]
 struct Piece {
     /// First line in the generated source, from 1.
     line: usize,
-    /// How many lines it has there.
+    /// Number of lines.
     lines: usize,
-    /// Where it begins in the cell.
+    /// Start in the cell.
     start: Place,
-    /// Where it ends in the cell, without the blanks and comments behind it.
+    /// End in the cell, without trailing spaces and comments.
     end: Place,
 }
 
 impl<'a> SourceMap<'a> {
-    /// Aligns the two.
+    /// Aligns a cell with its generated source.
     pub(super) fn new(cell: &'a str, generated: &'a str) -> Self {
         let body = FUNCTIONS.iter().filter_map(|name| generated.rfind(name)).max().unwrap_or(0);
         let (mut pieces, mut imports) = (Vec::new(), Vec::new());
@@ -74,7 +75,7 @@ impl<'a> SourceMap<'a> {
         Self { cell, generated: generated.lines().collect(), pieces, imports }
     }
 
-    /// The place in the cell; none when the code there is not the cell's.
+    /// The place in the cell; `None` for code of evcxr.
     pub(super) fn place(&self, generated: Place) -> Option<Place> {
         let within =
             |piece: &&Piece| (piece.line..piece.line + piece.lines).contains(&generated.line);
@@ -88,17 +89,19 @@ impl<'a> SourceMap<'a> {
         Some(Place { line, column })
     }
 
-    /// The range in the cell, also of a name in a `use`.
+    /// The range in the cell, including names in a `use`.
     pub(super) fn range(&self, start: Place, end: Place) -> Option<(Place, Place)> {
         match (self.place(start), self.place(end)) {
             (Some(start), Some(end)) => Some((start, end)),
-            // What runs on into other code, such as a text without an end, is the cell's as far as the line goes.
+            // An unterminated string, for example, extends into other code; the range ends with the
+            // line.
             (Some(start), None) => Some((start, self.line_end(start.line))),
             (None, _) => self.imported(start, end).or_else(|| self.enclosed(start, end)),
         }
     }
 
-    /// The one statement that evcxr has put code of its own around, as around the last expression of a cell.
+    /// The single statement inside the range, which evcxr has wrapped in code of its own, such as
+    /// the last expression of a cell.
     fn enclosed(&self, start: Place, end: Place) -> Option<(Place, Place)> {
         let mut inside = self
             .pieces
@@ -108,7 +111,8 @@ impl<'a> SourceMap<'a> {
         Some((piece.start, piece.end))
     }
 
-    /// The end of the last statement of the cell that the generated source has before that line: what is missing is missing there.
+    /// The end of the last statement before a line of the generated source. A missing token is
+    /// missing there.
     pub(super) fn end_before(&self, generated: Place) -> Option<Place> {
         let before = self.pieces.iter().filter(|piece| piece.line < generated.line);
         before.max_by_key(|piece| piece.line + piece.lines).map(|piece| piece.end)
@@ -154,13 +158,14 @@ impl<'a> SourceMap<'a> {
 /// A statement of a cell.
 struct Statement {
     range: Range<usize>,
-    /// Where it ends, without what is behind it.
+    /// End without trailing spaces and comments.
     end: usize,
     is_item: bool,
     is_import: bool,
 }
 
-/// The statements as evcxr cuts them: each with the blanks and comments behind it, the first also with those before it.
+/// Splits a cell into statements as evcxr does: each with the spaces and comments after it, the
+/// first also with those before it.
 fn statements(cell: &str) -> Vec<Statement> {
     let before = commands_end(cell);
     let code = cell.get(before..).unwrap_or_default();
@@ -198,7 +203,7 @@ fn statements(cell: &str) -> Vec<Statement> {
     found
 }
 
-/// Where the `:commands`, comments and blank lines end that a cell begins with.
+/// The end of the `:commands`, comments and blank lines at the beginning of a cell.
 fn commands_end(cell: &str) -> usize {
     let is_before = |line: &&str| {
         line.trim().is_empty()
@@ -208,14 +213,14 @@ fn commands_end(cell: &str) -> usize {
     cell.split_inclusive('\n').take_while(is_before).map(str::len).sum()
 }
 
-/// Where whole lines of `text` are `lines`, within a range.
+/// The position of `lines` as whole lines of `text`, within a range.
 fn find_lines(text: &str, lines: &str, within: Range<usize>) -> Option<usize> {
     let wanted = lines.trim_end();
     let mut from = within.start;
     while !wanted.is_empty() {
         let found = from + text.get(from..within.end)?.find(wanted)?;
         let is_line = found == 0 || text.as_bytes().get(found - 1) == Some(&b'\n');
-        // Blanks and a comment may follow, as in the cell.
+        // Spaces and a comment may follow, as in the cell.
         let rest = text.get(found..)?;
         if is_line
             && (rest.starts_with(lines)
@@ -234,7 +239,7 @@ fn is_word(next: char) -> bool {
     next.is_alphanumeric() || next == '_'
 }
 
-/// First byte of a whole word within a range.
+/// The position of a whole word within a range.
 fn word_in(text: &str, within: Range<usize>, word: &str) -> Option<usize> {
     if word.is_empty() {
         return None;
@@ -251,7 +256,7 @@ fn word_in(text: &str, within: Range<usize>, word: &str) -> Option<usize> {
         .map(|place| within.start + place)
 }
 
-/// The place of a byte.
+/// The place of a byte offset.
 pub(super) fn place_of(text: &str, byte: usize) -> Place {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
@@ -275,7 +280,7 @@ mod tests {
         assert_eq!(
             at(cell, generated, 3, 5),
             Some((2, 5)),
-            "evcxr leaves the blank lines out that a cell begins with"
+            "evcxr drops blank lines at the beginning of a cell"
         );
         let generated = "mod x {}\npub fn run_user_code_1() {\n\nlet a = 1; \nlet b = a;\n    \n(\npanic!(\"x\")\n).evcxr_display();\n}";
         assert_eq!(at(cell, generated, 4, 5), Some((2, 5)));
@@ -309,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_missing_at_the_end_of_the_statement_before() {
+    fn a_missing_token_is_missing_at_the_end_of_the_previous_statement() {
         let map = SourceMap::new(
             "let x = 5  // five\n",
             "fn evcxr_analysis_wrapper(\n) {\nlet x = 5  // five\nevcxr_variable_store(x);\n}",

@@ -1,4 +1,5 @@
-//! The commonest compile errors, as evcxr and rustc gave them in a session (`recorded.json`): what a reader is shown.
+//! How the most common compile errors are shown, with messages of evcxr and rustc recorded in a
+//! session (`recorded.json`).
 
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use super::*;
 /// A cell that did not compile.
 struct Recorded {
     cell: String,
-    /// What is shown, without colours.
+    /// The rendered error without colors.
     shown: String,
 }
 
@@ -27,7 +28,7 @@ fn recorded() -> Vec<Recorded> {
             true => delimiters::unbalanced(&cell).into_iter().collect(),
             false => found,
         };
-        let error = shown(found, &cell);
+        let error = render(found, &cell);
         assert!(!error.evalue.is_empty());
         Recorded { cell, shown: plain_text(&error.traceback.join("\n")) }
     };
@@ -44,7 +45,7 @@ fn plain_text(text: &str) -> String {
     out + rest
 }
 
-/// What is shown of the one cell that begins so.
+/// The rendered error of the cell that begins with `cell`.
 fn of(cell: &str) -> String {
     let mut all = recorded();
     let place = all
@@ -55,7 +56,7 @@ fn of(cell: &str) -> String {
 }
 
 #[test]
-fn no_message_speaks_of_code_that_the_reader_has_not_written() {
+fn no_message_mentions_code_that_the_user_has_not_written() {
     let all = recorded();
     assert!(all.len() >= 40, "{}", all.len());
     for Recorded { cell, shown } in all {
@@ -74,16 +75,16 @@ fn no_message_speaks_of_code_that_the_reader_has_not_written() {
             assert!(!shown.contains(word), "{word} in\n{shown}");
         }
         assert!(shown.starts_with("error"), "{shown}");
-        assert!(shown.contains(" | "), "no line is shown of\n{cell}\n{shown}");
+        assert!(shown.contains(" | "), "no line is shown for\n{cell}\n{shown}");
     }
 }
 
 #[test]
-fn a_line_is_shown_once_for_each_message_and_is_that_of_the_cell() {
+fn each_message_shows_a_line_of_the_cell_once() {
     for Recorded { cell, shown } in recorded() {
         let lines: Vec<&str> = cell.lines().collect();
         for message in shown.split("\n\n") {
-            // Notes and suggestions may show a line again.
+            // Notes and suggestions may repeat a line.
             let head: Vec<&str> = message
                 .lines()
                 .take_while(|line| !line.starts_with("help:") && !line.starts_with("note:"))
@@ -121,7 +122,7 @@ fn marks_and_labels_are_under_their_places() {
 }
 
 #[test]
-fn what_is_missing_is_missing_in_the_cell() {
+fn a_missing_token_is_reported_in_the_cell() {
     assert_eq!(
         of("let x = 5\nlet y"),
         "error: expected `;`, found keyword `let`\n1 | let x = 5\n  |          ^\n2 | let y = 6;\n  | --- unexpected token\nhelp: add `;` here\n1 | let x = 5;\n  |          +"
@@ -148,7 +149,7 @@ fn what_is_missing_is_missing_in_the_cell() {
     );
 }
 
-/// The part of the cell that its suggestion changes, as it is shown.
+/// The rendered suggestion of each cell.
 #[test]
 fn suggestions_are_shown_as_the_changed_lines() {
     for (cell, wanted) in [
@@ -246,7 +247,7 @@ fn each_error_has_its_code_and_its_line() {
 }
 
 #[test]
-fn a_panic_is_its_message_and_the_line_of_the_cell() {
+fn a_panic_shows_its_message_and_the_line_of_the_cell() {
     let stderr = "\nthread 'main' (7) panicked at cell/src/lib.rs:2:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
     let error = panic(
         stderr,
@@ -275,7 +276,7 @@ fn a_question_mark_shows_the_message_with_its_hint() {
 }
 
 #[test]
-fn a_message_that_was_reported_is_taken_whole() {
+fn a_reported_message_is_shown_completely() {
     let error = question_mark("outer\n\ncaused by: inner", "mine\n");
     assert_eq!((error.evalue.as_str(), error.traceback.len()), ("outer", 3));
 }

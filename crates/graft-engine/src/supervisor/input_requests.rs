@@ -1,47 +1,47 @@
-//! Questions of a cell that reads standard input: asked of the user, and the answer given to the child.
+//! Input requests: a cell reads standard input, the user is asked, and the answer goes to the
+//! child.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::super::EngineEvent;
 use super::Supervisor;
 use crate::control::ToChild;
+use crate::event::EngineEvent;
 
-/// Longest wait for what the cell has printed before its question; it may hold the lock of what it prints to.
-const DRAIN: Duration = Duration::from_millis(500);
+/// Longest wait for the text that the cell printed before its question; the cell may hold the lock
+/// of the stream.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A prompt that nobody can answer: name and text of the error.
-const IMPOSSIBLE: (&str, &str) =
-    ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
-/// A question that was open when stop was pressed.
-const INTERRUPTED: (&str, &str) = (
-    "Interrupted",
-    "stopped by you while the cell waited for a line; variables and session are kept",
-);
+/// The error when no user can answer a prompt: name and text.
+const NOT_AVAILABLE: (&str, &str) =
+    ("StdinNotAvailable", "the cell reads standard input, which is not available here");
+/// The error when the user interrupts a cell that reads standard input: name and text.
+const INTERRUPTED: (&str, &str) =
+    ("Interrupted", "interrupted while the cell waited for input; variables and session are kept");
 
 impl Supervisor {
-    /// The running cell waits for a line: asks the user, on a thread of its own, since the answer may take long.
+    /// Asks the user for a line, on a thread of its own because the answer may take long.
     pub(super) fn ask_for_input(self: &Arc<Self>) {
         let supervisor = Arc::clone(self);
         let generation = self.generation();
         std::thread::spawn(move || {
             let line = supervisor.ask();
-            // A child that has been replaced meanwhile asked for nothing.
+            // A child that has been started meanwhile has asked for nothing.
             if supervisor.generation() == generation {
                 supervisor.control(&ToChild::Input { line });
             }
         });
     }
 
-    /// The line that the user types; none is the end of input.
+    /// The line that the user types; `None` is the end of input.
     fn ask(&self) -> Option<String> {
-        // The prompt is shown after everything that was printed before it.
+        // The prompt appears after all text that was printed before it.
         if let Some(done) = self.drain() {
             let (sender, receiver) = std::sync::mpsc::channel();
             std::thread::spawn(move || drop(sender.send(done.blocking_recv())));
-            let _ = receiver.recv_timeout(DRAIN);
+            let _ = receiver.recv_timeout(DRAIN_TIMEOUT);
         }
         let (prompt, was_interrupted) = {
             let mut cell = self.cell();
@@ -59,9 +59,10 @@ impl Supervisor {
             // As in ipykernel, the character of Ctrl-D is the end of input.
             Ok(Some(line)) if line == "\u{4}" => None,
             Ok(Some(line)) => Some(line + "\n"),
-            // A program that reads what there is goes on; one that has asked a question would take silence for an answer.
+            // A program that only reads what is there continues at the end of input; one that has
+            // asked a question would take it for an answer, so the cell fails.
             Ok(None) => {
-                self.cell().unanswered = is_announced.then_some(IMPOSSIBLE);
+                self.cell().unanswered = is_announced.then_some(NOT_AVAILABLE);
                 None
             }
             Err(_) => {

@@ -1,14 +1,15 @@
-//! Where a child's standard output and its link wait for each other, so that what a cell prints and what it shows stay in order.
+//! Synchronizes a child's standard output with its link, so that the text and the displays of a
+//! cell stay in order.
 
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use super::lock;
+use crate::shared_state::lock;
 
-/// Longest wait for the other: it may have been closed by the cell.
+/// Longest wait for the other channel; the cell may have closed it.
 const BARRIER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One of the two ways.
+/// One of the two channels of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
     /// Standard output.
@@ -17,23 +18,24 @@ pub(super) enum Channel {
     Link,
 }
 
-/// How far both ways have come.
+/// The progress of both channels.
 #[derive(Debug, Default)]
 pub(super) struct StreamBarrier {
-    /// Number of the last meeting that each has come to: stream, link.
+    /// Number of the last barrier that each channel has reached: stream, link.
     reached: Mutex<[u64; 2]>,
     arrived: Condvar,
 }
 
 impl StreamBarrier {
-    /// A new child counts from the beginning.
+    /// Starts over for a new child, whose numbers start at the beginning.
     pub(super) fn reset(&self) {
         *lock(&self.reached) = [0; 2];
     }
 
-    /// One way has come to that meeting; returns when the other has too. Numbers only grow.
-    pub(super) fn wait(&self, way: Channel, number: u64) {
-        let (own, other) = match way {
+    /// Reports that `channel` has reached barrier `number` and blocks until the other channel has
+    /// reached it too. Numbers increase.
+    pub(super) fn wait(&self, channel: Channel, number: u64) {
+        let (own, other) = match channel {
             Channel::Stream => (0, 1),
             Channel::Link => (1, 0),
         };
@@ -54,29 +56,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_comes_first_waits_for_the_other() {
+    fn the_first_channel_waits_for_the_other() {
         for (first, second) in [(Channel::Stream, Channel::Link), (Channel::Link, Channel::Stream)]
         {
-            let (meetings, met) =
-                (Arc::new(StreamBarrier::default()), Arc::new(AtomicBool::new(false)));
-            let (there, told) = (meetings.clone(), met.clone());
+            let barrier = Arc::new(StreamBarrier::default());
+            let other_arrived = Arc::new(AtomicBool::new(false));
+            let (shared_barrier, arrived) = (barrier.clone(), other_arrived.clone());
             let waiting = std::thread::spawn(move || {
-                there.wait(first, 7);
-                assert!(told.load(Ordering::Acquire), "went on before the other had come");
+                shared_barrier.wait(first, 7);
+                assert!(arrived.load(Ordering::Acquire), "returned before the other arrived");
             });
             std::thread::sleep(Duration::from_millis(20));
-            met.store(true, Ordering::Release);
-            meetings.wait(second, 7);
+            other_arrived.store(true, Ordering::Release);
+            barrier.wait(second, 7);
             waiting.join().unwrap();
         }
     }
 
     #[test]
-    fn one_that_is_behind_does_not_hold_up_what_was_met_already() {
-        let meetings = StreamBarrier::default();
-        *lock(&meetings.reached) = [0, 9];
-        meetings.wait(Channel::Stream, 8);
-        meetings.reset();
-        assert_eq!(*lock(&meetings.reached), [0, 0]);
+    fn a_late_channel_does_not_wait_for_a_barrier_that_the_other_has_passed() {
+        let barrier = StreamBarrier::default();
+        *lock(&barrier.reached) = [0, 9];
+        barrier.wait(Channel::Stream, 8);
+        barrier.reset();
+        assert_eq!(*lock(&barrier.reached), [0, 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The supervisor with shell scripts in place of the child.
+//! Tests of the supervisor with shell scripts as children.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,9 +8,9 @@ use super::*;
 use graft_frontend::OutputBudget;
 use graft_prebuilt::{BuildInfo, Layout, PrebuiltLibrary};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A supervisor whose children run that script; the folder holds it.
+/// A supervisor whose children run `script`, which is stored in the returned folder.
 fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
     let folder = tempfile::tempdir().unwrap();
     let executable = folder.path().join("child");
@@ -18,12 +18,12 @@ fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (output, _) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(SharedState::new(output, OutputBudget::default()));
-    let command = ChildCommand { prebuilt: template(folder.path()), executable };
+    let command = ChildCommand { prebuilt: prebuilt(folder.path()), executable };
     let supervisor = Supervisor::start(shared, command, ChildEnvironment::default());
     (folder, supervisor)
 }
 
-fn template(folder: &Path) -> PrebuiltLibrary {
+fn prebuilt(folder: &Path) -> PrebuiltLibrary {
     let info = serde_json::from_value::<BuildInfo>(
         serde_json::json!({ "identity": "test", "sources": "", "rustc": "" }),
     )
@@ -34,7 +34,7 @@ fn template(folder: &Path) -> PrebuiltLibrary {
 fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !done() {
-        assert!(begin.elapsed() < PATIENCE, "{what}");
+        assert!(begin.elapsed() < TIMEOUT, "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -44,7 +44,7 @@ fn is_alive(supervisor: &Supervisor) -> bool {
 }
 
 #[test]
-fn children_that_the_user_kills_while_they_start_do_not_end_the_session() {
+fn children_killed_while_they_start_do_not_end_the_session() {
     let (_folder, supervisor) = supervisor("exec sleep 1000");
     for number in 1..=10 {
         wait("no new child was started", || {
@@ -55,16 +55,16 @@ fn children_that_the_user_kills_while_they_start_do_not_end_the_session() {
     wait("no new child was started", || supervisor.generation() == 11 && is_alive(&supervisor));
     assert_eq!(lock(&supervisor.state).ended, None);
     supervisor.kill(Cause::Shutdown);
-    supervisor.wait_gone(PATIENCE);
+    supervisor.wait_gone(TIMEOUT);
 }
 
 #[test]
-fn children_that_end_of_themselves_as_soon_as_they_start_are_given_up_with_a_reason() {
+fn after_repeated_early_exits_the_session_fails_with_a_reason() {
     for (script, reason) in
         [("exit 3", "exit status 3"), ("echo no library >&2\nexit 98", "no library")]
     {
         let (_folder, supervisor) = supervisor(script);
-        wait("it goes on for ever", || lock(&supervisor.state).ended.is_some());
+        wait("no permanent failure", || lock(&supervisor.state).ended.is_some());
         let ended = lock(&supervisor.state).ended.clone().unwrap();
         assert!(ended.ends_with(reason), "{ended}");
         assert_eq!(supervisor.generation(), 3);
@@ -72,7 +72,7 @@ fn children_that_end_of_themselves_as_soon_as_they_start_are_given_up_with_a_rea
 }
 
 #[test]
-fn an_acknowledgement_of_an_earlier_interrupt_does_not_count_for_what_runs_now() {
+fn an_acknowledgement_of_an_earlier_interrupt_does_not_count_for_new_work() {
     let (_folder, supervisor) = supervisor("exec sleep 1000");
     let seen = |number| {
         supervisor.receive(graft_protocol::FromChild::InterruptSeen {
@@ -83,10 +83,10 @@ fn an_acknowledgement_of_an_earlier_interrupt_does_not_count_for_what_runs_now()
     supervisor.interrupt();
     supervisor.forget_interrupts();
     seen(1);
-    assert!(!supervisor.is_acknowledged(), "that was for the work before");
+    assert!(!supervisor.is_acknowledged(), "it concerns earlier work");
     supervisor.interrupt();
     seen(2);
     assert!(supervisor.is_acknowledged());
     supervisor.kill(Cause::Shutdown);
-    supervisor.wait_gone(PATIENCE);
+    supervisor.wait_gone(TIMEOUT);
 }

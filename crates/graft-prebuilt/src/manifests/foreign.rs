@@ -1,9 +1,11 @@
-//! Crates from elsewhere as rust-analyzer sees them.
+//! External crates as rust-analyzer sees them.
 //!
-//! rust-analyzer reads every crate that it is shown before it infers the first type, and what lies under candle and plotters
-//! (tokenizers, zip, rayon, image, bindings of the system: 149 crates, 63 MB) took twice as long as all the rest. A cell can hold
-//! only what their public signatures name, so each crate of [`VISIBLE`] is described anew: its own sources and enabled features, but of
-//! its dependencies only those in the list. Function bodies that use the others do not resolve, and nobody asks.
+//! rust-analyzer reads all crates before it infers the first type. The dependencies of candle and
+//! plotters (tokenizers, zip, rayon, image, system bindings: 149 crates, 63 MB) took twice as long
+//! as all other crates. Variables of cells can only have types that occur in public signatures, so
+//! each crate of [`VISIBLE`] gets a new manifest: with its own sources and enabled features, but
+//! only the dependencies in the list. Function bodies that use the other dependencies do not
+//! resolve, which has no effect here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::{Layout, PrebuiltError};
 
-/// Crates whose types a cell can hold, and those that the signatures of these name.
+/// Crates whose types variables of cells can have, and the crates in their signatures.
 pub(super) const VISIBLE: [&str; 13] = [
     "candle-core",
     "candle-nn",
@@ -30,7 +32,7 @@ pub(super) const VISIBLE: [&str; 13] = [
     "serde_core",
 ];
 
-/// What `cargo metadata` says, as far as it matters here.
+/// The fields of `cargo metadata` that are used here.
 #[derive(Deserialize)]
 pub(super) struct Metadata {
     packages: Vec<Package>,
@@ -75,11 +77,11 @@ impl Metadata {
     /// Reads the output of `cargo metadata --format-version 1`.
     pub(super) fn parse(json: &[u8]) -> Result<Self, PrebuiltError> {
         serde_json::from_slice(json).map_err(|error| PrebuiltError::Build {
-            message: format!("`cargo metadata` answered something else: {error}"),
+            message: format!("unexpected output of `cargo metadata`: {error}"),
         })
     }
 
-    /// Name and manifest of every crate of [`VISIBLE`] that is in use.
+    /// The name and the manifest of each crate of [`VISIBLE`] that is in use.
     pub(super) fn manifests(&self, layout: &Layout) -> Vec<(&str, String)> {
         let packages: BTreeMap<&str, &Package> =
             self.packages.iter().map(|package| (package.id.as_str(), package)).collect();
@@ -104,7 +106,7 @@ impl Metadata {
     }
 }
 
-/// The crate at `folder`, under whatever name the dependent gives it.
+/// A path dependency that may be renamed.
 fn renamed(package: &str, folder: &Path) -> Value {
     Table::from_iter([
         ("package".to_owned(), Value::from(package)),
@@ -113,7 +115,7 @@ fn renamed(package: &str, folder: &Path) -> Value {
     .into()
 }
 
-/// A manifest with the crate's own sources, in which all that is enabled is a default feature.
+/// A manifest with the sources of the crate, in which all enabled features are default features.
 fn manifest(package: &Package, enabled: &[String], dependencies: Table) -> Option<String> {
     let library = package
         .targets
@@ -166,7 +168,7 @@ mod tests {
     }"#;
 
     #[test]
-    fn only_what_signatures_name_is_left_under_a_crate() {
+    fn only_crates_in_signatures_remain_as_dependencies() {
         let metadata = Metadata::parse(METADATA.as_bytes()).unwrap();
         let manifests = metadata.manifests(&Layout::new("/t".into()));
         assert_eq!(
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_metadata_is_an_error() {
+    fn output_that_is_not_metadata_is_an_error() {
         assert!(Metadata::parse(b"error: no such command").is_err());
     }
 }

@@ -5,7 +5,7 @@ fn layout() -> Layout {
 }
 
 #[test]
-fn the_workspace_has_only_what_is_packed() {
+fn the_workspace_contains_only_packed_members() {
     let root: Table = workspace_root().unwrap().parse().unwrap();
     let members = root["workspace"]["members"].as_array().unwrap();
     assert!(members.contains(&Value::from("crates/graft")));
@@ -16,10 +16,10 @@ fn the_workspace_has_only_what_is_packed() {
 }
 
 #[test]
-fn template_and_session_compile_dependencies_alike() {
-    let template: Table = workspace_root().unwrap().parse().unwrap();
+fn library_and_session_compile_dependencies_alike() {
+    let library: Table = workspace_root().unwrap().parse().unwrap();
     let session: Table = session_root().parse().unwrap();
-    let mut base = template["profile"]["dev"].as_table().unwrap().clone();
+    let mut base = library["profile"]["dev"].as_table().unwrap().clone();
     let packages = base.remove("package").unwrap();
     let mut other = session["profile"]["dev"].as_table().unwrap().clone();
     let others = other.remove("package").unwrap();
@@ -41,7 +41,7 @@ fn template_and_tests_compile_dependencies_alike() {
 }
 
 #[test]
-fn a_member_loses_what_only_its_tests_need() {
+fn a_member_has_no_test_sections() {
     for name in archive::manifests() {
         let manifest: Table = member(name).unwrap().parse().unwrap();
         assert!(manifest.get("dev-dependencies").is_none(), "{name}");
@@ -65,14 +65,14 @@ fn the_facade_hides_its_dependencies_from_builds() {
 }
 
 #[test]
-fn rust_analyzer_sees_in_the_prelude_what_the_compiler_is_given_as_crates() {
+fn the_prelude_shows_rust_analyzer_the_crates_that_the_compiler_gets() {
     let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
     assert_eq!(manifest["features"]["default"][0].as_str(), Some(SEES_CRATES));
     let built: Table = member("crates/graft/Cargo.toml").unwrap().parse().unwrap();
     assert_eq!(built["features"][SEES_CRATES].as_array().map(Vec::len), Some(0));
     assert!(
         !built["features"]["default"].as_array().unwrap().contains(&Value::from(SEES_CRATES)),
-        "the library itself is built without it"
+        "the library itself is built without the feature"
     );
     let prelude = archive::text("crates/graft/src/prelude.rs").unwrap();
     for name in SHOWN {
@@ -82,7 +82,7 @@ fn rust_analyzer_sees_in_the_prelude_what_the_compiler_is_given_as_crates() {
 }
 
 #[test]
-fn rust_analyzer_is_not_shown_what_no_cell_can_hold() {
+fn rust_analyzer_sees_only_crates_whose_types_cells_can_have() {
     for member in members() {
         let manifest: Table = analysis(&layout(), member).unwrap().parse().unwrap();
         let seen =
@@ -96,7 +96,7 @@ fn rust_analyzer_is_not_shown_what_no_cell_can_hold() {
 }
 
 #[test]
-fn odd_folders_do_not_break_the_session_configuration() {
+fn special_characters_in_paths_are_escaped_in_the_configuration() {
     let layout = Layout::new(PathBuf::from("/cache/a \"b\" \\c/abc"));
     let text = session_config(&layout, Path::new("/x/graft-rustc"), Path::new("/x/progress"));
     let config: Table = text.parse().unwrap();

@@ -1,20 +1,22 @@
-//! A cell says how it ends by calls into the facade instead of printed lines, which anything that it runs could print as well.
+//! Makes a cell report its end by calls into the facade instead of printed lines, which the user's
+//! code could print too.
 //!
-//! evcxr has generated code print a line when the cell panics, when a `?` at its top meets an error, and when a variable's type was
-//! defined again. Each is replaced here by a call; no line moves.
+//! evcxr's generated code prints a line when the cell panics, when `?` at its top level returns an
+//! error, and when the type of a variable was redefined. Each line is replaced by a call. No line
+//! moves.
 
 use crate::layout::FACADE;
 
-/// What evcxr's module for variables begins with; its text follows the items of earlier cells.
+/// The beginning of evcxr's module for variables. It follows the items of earlier cells.
 const STORE: &str = "mod evcxr_internal_runtime {";
-/// The line in that module about a variable that is lost.
+/// The line in that module that reports a lost variable.
 const LOST: &str = "println!(\"{VARIABLE_CHANGED_TYPE}{name}\");";
-/// The line of evcxr's error type, which stands before that module.
+/// The line of evcxr's error type, before that module.
 const FAILED: &str = "println!(\"{}\", evcxr_internal_runtime::USER_ERROR_OCCURRED);";
-/// The line behind the user's code.
+/// The line after the user's code.
 const PANICKED: &str = "println!(\"EVCXR_PANIC_NOTIFICATION\");";
 
-/// The source of a cell with calls in place of the lines.
+/// The source of a cell with calls instead of the lines.
 pub(super) fn with_calls(source: &str) -> String {
     let source = match source.rsplit_once(PANICKED) {
         Some((before, after)) => format!("{before}::{FACADE}::cell_panicked();{after}"),
@@ -35,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_evcxr_generates_become_calls_and_those_of_the_user_stay() {
+    fn generated_lines_become_calls_and_lines_of_the_user_are_unchanged() {
         let mine = format!("{LOST}\n{PANICKED}\nprintln!(\"EVCXR_EXECUTION_COMPLETE\");");
         let cell = format!(
             "fn item() {{}}\nfrom {{ {FAILED} }}\n{STORE}\nfn check() {{ {LOST} }}\n}}\nfn run() {{\n{mine}\n}})) {{\n Err(_) => {{\n    {PANICKED}\n}}}}"
@@ -51,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_without_variables_has_only_the_line_about_panics() {
+    fn a_cell_without_variables_has_only_the_panic_line() {
         let cell =
             format!("if std::panic::catch_unwind(||{{\nf();\n}}).is_err() {{\n    {PANICKED}\n}}");
         assert!(with_calls(&cell).contains("::graft::cell_panicked();"));

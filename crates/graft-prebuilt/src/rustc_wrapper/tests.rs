@@ -4,7 +4,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-fn template() -> (tempfile::TempDir, Layout) {
+fn prebuilt() -> (tempfile::TempDir, Layout) {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::new(folder.path().join("abc"));
     for folder in layout.dependency_folders() {
@@ -16,7 +16,7 @@ fn template() -> (tempfile::TempDir, Layout) {
 
 #[test]
 fn the_facade_is_never_compiled() {
-    let (folder, layout) = template();
+    let (folder, layout) = prebuilt();
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     let source = layout.sources().join("crates/graft/src/lib.rs");
@@ -33,7 +33,7 @@ fn the_facade_is_never_compiled() {
 
 #[test]
 fn a_users_own_crate_called_graft_is_compiled() {
-    let (_folder, layout) = template();
+    let (_folder, layout) = prebuilt();
     let arguments = words(
         "--crate-name graft /home/me/graft/src/lib.rs --crate-type lib --emit=dep-info,metadata,link --out-dir /x -C extra-filename=-1",
     );
@@ -41,8 +41,8 @@ fn a_users_own_crate_called_graft_is_compiled() {
 }
 
 #[test]
-fn a_cell_links_the_library_that_the_child_runs() {
-    let (_folder, layout) = template();
+fn a_cell_links_the_prebuilt_library() {
+    let (_folder, layout) = prebuilt();
     std::fs::write(layout.metadata(), b"").unwrap();
     let arguments = words(
         "--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern rand=/s/librand-1.rlib --out-dir /s",
@@ -65,8 +65,8 @@ fn a_cell_links_the_library_that_the_child_runs() {
 }
 
 #[test]
-fn a_cell_can_name_the_crates_of_the_facade_and_the_users_own_take_their_place() {
-    let (_folder, layout) = template();
+fn a_cell_can_use_the_crates_of_the_facade_and_the_users_own_replace_them() {
+    let (_folder, layout) = prebuilt();
     std::fs::write(
         layout.crates(),
         "candle_core=/t/libcandle_core-1.rlib\nserde_json=/t/libserde_json-2.rlib\n",
@@ -92,8 +92,8 @@ fn a_cell_can_name_the_crates_of_the_facade_and_the_users_own_take_their_place()
 }
 
 #[test]
-fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
-    let (_folder, layout) = template();
+fn types_of_cells_keep_their_identity_when_crates_are_added() {
+    let (_folder, layout) = prebuilt();
     let compiled = |metadata: &str| {
         let arguments = words(&format!(
             "--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"
@@ -107,13 +107,13 @@ fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
     };
     let (one, other) = (compiled("1a"), compiled("2b"));
     assert!(one.contains(&CELL_METADATA.to_owned()) && other.contains(&CELL_METADATA.to_owned()));
-    assert!(one.contains(&"extra-filename=-1a".to_owned()), "cargo finds the file by its name");
+    assert!(one.contains(&"extra-filename=-1a".to_owned()), "cargo expects this file name");
     assert!(!one.contains(&"metadata=1a".to_owned()));
 }
 
 #[test]
-fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
-    let (folder, layout) = template();
+fn a_prebuilt_crate_is_copied_with_a_new_modification_time() {
+    let (folder, layout) = prebuilt();
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     let [_, target, _] = layout.dependency_folders();
@@ -137,8 +137,8 @@ fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
 }
 
 #[test]
-fn a_crate_in_another_form_is_compiled() {
-    let (_folder, layout) = template();
+fn a_crate_with_another_hash_is_compiled() {
+    let (_folder, layout) = prebuilt();
     let arguments = words(
         "--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-78 --out-dir /x",
     );

@@ -1,8 +1,8 @@
-//! Which compiler and cargo this process uses: found once, outside the notebook's folder.
+//! Finds the rustc and cargo that this process uses, once and outside the notebook's folder.
 //!
-//! The `rustc` and `cargo` of rustup look for a `rust-toolchain.toml` in the folder they are called in, and run whatever program it names.
-//! A notebook's folder comes from anywhere, so rustup is asked once, in the root folder, and the programs that it names are then called
-//! directly.
+//! The `rustc` and `cargo` proxies of rustup read the `rust-toolchain.toml` of the current folder
+//! and run any program that it names. A notebook's folder may be untrusted, so rustup is queried
+//! once, in the root folder, and the programs that it reports are then called directly.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::PrebuiltError;
 
-/// Where rustup and rustc are called: nobody but the administrator puts files there.
-const OUTSIDE: &str = "/";
-/// Variable with the toolchain's name, which rustup obeys before any file.
+/// The folder in which rustup and rustc are called; only the administrator can write to it.
+const TRUSTED_FOLDER: &str = "/";
+/// The variable with the name of the toolchain, which has precedence over toolchain files.
 pub const TOOLCHAIN_VARIABLE: &str = "RUSTUP_TOOLCHAIN";
-/// Variables by which cargo is told of another compiler, or of a program to call in front of it.
+/// Variables that make cargo use another compiler or a wrapper.
 pub const COMPILER_VARIABLES: [&str; 8] = [
     "RUSTC",
     "RUSTC_WRAPPER",
@@ -28,20 +28,24 @@ pub const COMPILER_VARIABLES: [&str; 8] = [
     "CARGO_BUILD_RUSTDOC",
 ];
 
-/// The programs.
+/// The programs of a toolchain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
-    /// The compiler itself, not rustup's stand-in.
+    /// The compiler itself, not rustup's proxy.
     pub rustc: PathBuf,
-    /// Its cargo.
+    /// The cargo of the toolchain.
     pub cargo: PathBuf,
-    /// The toolchain's name, where rustup has it.
+    /// The name of the toolchain in rustup, if it is installed by rustup.
     pub name: Option<String>,
-    /// Whether the user has named the toolchain in the environment.
+    /// Whether the user has selected the toolchain with `RUSTUP_TOOLCHAIN`.
     pub is_users_choice: bool,
 }
 
-/// The programs, found at the first call. A failure is not remembered: Rust may be installed while the kernel runs.
+/// The programs, found at the first call. A failure is not cached, since Rust may be installed
+/// while the kernel runs.
+///
+/// # Errors
+/// Returns an error if rustc or cargo is missing, or if rustup fails.
 pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
     static FOUND: Mutex<Option<Arc<Tools>>> = Mutex::new(None);
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,9 +60,10 @@ pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
     Ok(tools)
 }
 
-/// Takes back what this process has set for evcxr, so that a program of the user's chooses its toolchain itself.
+/// Calls `remove` with the toolchain variable if this process, not the user, has set it, so that
+/// programs started by the user select their toolchain themselves.
 pub fn leave_choice(remove: impl FnOnce(&str)) {
-    // Looked at first, because finding the tools may start rustup.
+    // Checked first, because `tools` may start rustup.
     if std::env::var_os(TOOLCHAIN_VARIABLE).is_some()
         && tools().is_ok_and(|tools| !tools.is_users_choice)
     {
@@ -67,15 +72,17 @@ pub fn leave_choice(remove: impl FnOnce(&str)) {
 }
 
 impl Tools {
-    /// rustc, called outside the notebook's folder.
+    /// A command of rustc that runs outside the notebook's folder.
     pub fn rustc(&self) -> Command {
-        self.prepared(&self.rustc, Path::new(OUTSIDE))
+        self.prepared(&self.rustc, Path::new(TRUSTED_FOLDER))
     }
 
-    /// cargo in a folder of Graft's own. No file in that folder or above names another compiler or a program in front of it.
+    /// A command of cargo in one of Graft's folders. Configuration files there and above cannot
+    /// select another compiler or a wrapper.
     pub fn cargo(&self, folder: &Path) -> Command {
         let mut command = self.prepared(&self.cargo, folder);
-        // The environment comes before any configuration file, and an empty wrapper is none.
+        // The environment has precedence over configuration files. An empty wrapper means no
+        // wrapper.
         command
             .env("RUSTC", &self.rustc)
             .env("RUSTC_WRAPPER", "")
@@ -111,7 +118,8 @@ fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, PrebuiltEr
     Ok(Tools { rustc, cargo, name, is_users_choice })
 }
 
-/// The first program of that name on the search path. A relative folder there would mean another one in each notebook's folder.
+/// The first program of this name on the search path. Relative folders are skipped, since they
+/// depend on the notebook's folder.
 fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, PrebuiltError> {
     let is_program = |file: &PathBuf| {
         std::fs::metadata(file)
@@ -130,18 +138,20 @@ fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, PrebuiltError> {
     candidates.find(is_program).ok_or_else(missing)
 }
 
-/// The rustup that a `rustc` stands in for, if it does: a link to it in the same folder, symbolic or hard.
+/// The rustup that a `rustc` is a proxy of: a symbolic or hard link to a program `rustup` in the
+/// same folder.
 fn rustup_of(rustc: &Path) -> Option<PathBuf> {
     let rustup = rustc.with_file_name("rustup");
     let (one, other) = (std::fs::metadata(rustc).ok()?, std::fs::metadata(&rustup).ok()?);
     ((one.dev(), one.ino()) == (other.dev(), other.ino())).then_some(rustup)
 }
 
-/// The program behind rustup's stand-in, by the user's choice or the default, whatever the notebook's folder says.
+/// The program that rustup's proxy runs for the selected or default toolchain, regardless of the
+/// notebook's folder.
 fn which(rustup: &Path, tool: &str) -> Result<PathBuf, PrebuiltError> {
     let output = Command::new(rustup)
         .args(["which", tool])
-        .current_dir(OUTSIDE)
+        .current_dir(TRUSTED_FOLDER)
         .output()
         .map_err(|source| PrebuiltError::Toolchain { tool: "rustup".to_owned(), source })?;
     if output.status.success() {
@@ -165,7 +175,7 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A stand-in that does what rustup does: it obeys a file in the folder in which it is called.
+    /// A fake rustup that, like the real one, reads the toolchain file of the current folder.
     fn rustup(folder: &Path) -> PathBuf {
         let bin = folder.join("cargo/bin");
         let script = format!(
@@ -184,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_toolchain_file_in_the_notebooks_folder_is_not_obeyed() {
+    fn a_toolchain_file_in_the_notebooks_folder_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let bin = rustup(folder.path());
         let notebook = folder.path().join("notebook");
         program(&notebook.join("rustc"), "touch hijacked");
         std::fs::write(notebook.join("rust-toolchain.toml"), "[toolchain]\npath = \"evil\"\n")
             .unwrap();
-        // What a shell in that folder would find first.
+        // A shell in that folder would find these first.
         let path = std::env::join_paths([Path::new(""), Path::new("."), bin.as_path()]).unwrap();
         let tools = in_folder(&notebook, || find(Some(&path), false).unwrap());
         let stable = folder.path().join("toolchains/stable/bin");
@@ -199,25 +209,26 @@ mod tests {
             (tools.rustc.clone(), tools.cargo.clone(), tools.name.as_deref()),
             (stable.join("rustc"), stable.join("cargo"), Some("stable"))
         );
-        let said = in_folder(&notebook, || tools.rustc().output().unwrap().stdout);
-        assert_eq!(String::from_utf8(said).unwrap(), "/\nstable []\n");
+        let output = in_folder(&notebook, || tools.rustc().output().unwrap().stdout);
+        assert_eq!(String::from_utf8(output).unwrap(), "/\nstable []\n");
         assert!(!folder.path().join("hijacked").exists() && !notebook.join("hijacked").exists());
     }
 
     #[test]
-    fn cargo_gets_the_compiler_and_no_program_in_front_of_it() {
+    fn cargo_gets_the_compiler_and_no_wrapper() {
         let folder = tempfile::tempdir().unwrap();
         let bin = rustup(folder.path());
         let tools = find(Some(bin.as_os_str()), true).unwrap();
-        let said = String::from_utf8(tools.cargo(folder.path()).output().unwrap().stdout).unwrap();
+        let output =
+            String::from_utf8(tools.cargo(folder.path()).output().unwrap().stdout).unwrap();
         assert_eq!(
-            said,
+            output,
             format!("{}\nstable {} []\n", folder.path().display(), tools.rustc.display())
         );
     }
 
     #[test]
-    fn a_compiler_without_rustup_is_called_by_its_full_path() {
+    fn a_compiler_without_rustup_is_used_by_its_full_path() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["rustc", "cargo"] {
             program(&folder.path().join(name), "");
@@ -231,7 +242,8 @@ mod tests {
         assert!(find(None, false).is_err());
     }
 
-    /// Tests of one process share its folder, so it is changed for those that a child process inherits it from.
+    /// Runs `work` in a folder. The tests of a process share the current folder, so they run one at
+    /// a time.
     fn in_folder<T>(folder: &Path, work: impl FnOnce() -> T) -> T {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
