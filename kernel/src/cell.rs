@@ -22,7 +22,7 @@ use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::launch::Launch;
+use crate::engine_handle::EngineHandle;
 use crate::live::{Live, Question};
 use graft_engine::Executor;
 use graft_engine::{EngineEvent, RustOutput};
@@ -40,8 +40,8 @@ const FAR: Duration = Duration::from_secs(3600);
 const COMPILE_ERROR: &str = "CompileError";
 
 /// Runs cells, one after the other.
-pub(crate) struct Cells {
-    launch: Launch,
+pub(crate) struct CellRunner {
+    engine_handle: EngineHandle,
     outputs: mpsc::UnboundedReceiver<EngineEvent>,
     interrupt: Interrupt,
     budget: OutputBudget,
@@ -60,7 +60,7 @@ pub(crate) struct Cells {
 }
 
 /// One cell that runs.
-struct Running<'a> {
+struct CellState<'a> {
     /// The text in which failures point at their token.
     text: &'a str,
     frontend: &'a dyn Frontend,
@@ -69,16 +69,16 @@ struct Running<'a> {
     depth: usize,
 }
 
-impl Cells {
-    /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
+impl CellRunner {
+    /// CellRunner run by the engine of `engine_handle`, which tells what it does through `outputs`.
     pub(crate) fn new(
-        launch: Launch,
+        engine_handle: EngineHandle,
         outputs: mpsc::UnboundedReceiver<EngineEvent>,
         interrupt: Interrupt,
         budget: OutputBudget,
     ) -> Self {
         Self {
-            launch,
+            engine_handle,
             outputs,
             interrupt,
             budget,
@@ -101,7 +101,7 @@ impl Cells {
         frontend: &dyn Frontend,
     ) -> Result<(), CellError> {
         let mut running =
-            Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
+            CellState { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
         if let Some(status) = self.status.take() {
             running.live.take(EngineEvent::Status(status), frontend);
         }
@@ -114,7 +114,7 @@ impl Cells {
     }
 
     /// Remembers a cell for `%history`.
-    pub(crate) fn remember(&mut self, text: &str) {
+    pub(crate) fn record(&mut self, text: &str) {
         if !text.trim().is_empty() {
             self.ran.push(text.to_owned());
         }
@@ -135,13 +135,17 @@ impl Cells {
     }
 
     /// Runs a text inside the running cell.
-    async fn text(&mut self, running: &mut Running<'_>, text: &str) -> Result<(), CellError> {
+    async fn text(&mut self, running: &mut CellState<'_>, text: &str) -> Result<(), CellError> {
         let parts = parse_cell(text, &self.snapshot())
             .map_err(|failure| CellError::from_failure(&failure, text))?;
         self.parts(running, &parts).await
     }
 
-    async fn parts(&mut self, running: &mut Running<'_>, parts: &[Part]) -> Result<(), CellError> {
+    async fn parts(
+        &mut self,
+        running: &mut CellState<'_>,
+        parts: &[Part],
+    ) -> Result<(), CellError> {
         for (index, part) in parts.iter().enumerate() {
             // Recursive: `%time`, `%%time` and `%run` hold parts of their own.
             Box::pin(self.part(running, part, index + 1 == parts.len())).await?;
@@ -154,7 +158,7 @@ impl Cells {
 
     async fn part(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         part: &Part,
         last: bool,
     ) -> Result<(), CellError> {
@@ -184,7 +188,7 @@ impl Cells {
     /// Has the session execute a command.
     async fn command(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         command: Command,
     ) -> Result<Reply, Failure> {
         if let Command::Generate { prompt, .. } | Command::Compare { prompt, .. } = &command {
@@ -196,14 +200,14 @@ impl Cells {
             engine.drain().await;
             result
         };
-        self.serve(running, work).await
+        self.run_with_output(running, work).await
     }
 
     /// Runs Rust, unless it can be none: then the answer needs no compiler. What is Rust only where the user has defined a name is left
     /// to the compiler once Rust has run, and answered when the compiler has not found the name.
     async fn rust_or_not(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         part: &Part,
         code: &str,
         last: bool,
@@ -232,7 +236,7 @@ impl Cells {
 
     async fn rust(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         code: &str,
     ) -> Result<RustOutput, CellError> {
         let engine = self
@@ -244,23 +248,23 @@ impl Cells {
             engine.drain().await;
             result
         };
-        Ok(self.serve(running, work).await?)
+        Ok(self.run_with_output(running, work).await?)
     }
 
     /// The engine; while it starts, what it does is shown.
-    async fn engine(&mut self, running: &mut Running<'_>) -> Result<Arc<dyn Executor>, Failure> {
-        if let Some(engine) = self.launch.peek() {
+    async fn engine(&mut self, running: &mut CellState<'_>) -> Result<Arc<dyn Executor>, Failure> {
+        if let Some(engine) = self.engine_handle.get() {
             self.tell_env(&engine);
             return Ok(engine);
         }
-        let (launch, interrupt) = (self.launch.clone(), self.interrupt.clone());
+        let (engine_handle, interrupt) = (self.engine_handle.clone(), self.interrupt.clone());
         let work = async {
             tokio::select! {
-                engine = launch.engine() => engine,
+                engine = engine_handle.engine() => engine,
                 () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it goes on in the background")),
             }
         };
-        let engine = self.serve(running, work).await?;
+        let engine = self.run_with_output(running, work).await?;
         self.tell_env(&engine);
         Ok(engine)
     }
@@ -272,18 +276,22 @@ impl Cells {
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        self.launch.peek().map(|engine| engine.snapshot()).unwrap_or_default()
+        self.engine_handle.get().map(|engine| engine.snapshot()).unwrap_or_default()
     }
 
     /// Waits for `work` and shows everything that the engine tells meanwhile, up to what it told before the work ended.
-    async fn serve<T>(&mut self, running: &mut Running<'_>, work: impl Future<Output = T>) -> T {
+    async fn run_with_output<T>(
+        &mut self,
+        running: &mut CellState<'_>,
+        work: impl Future<Output = T>,
+    ) -> T {
         tokio::pin!(work);
         let result = loop {
             let due = running.live.next_draw().unwrap_or_else(|| Instant::now() + FAR);
             tokio::select! {
                 biased;
                 Some(output) = self.outputs.recv() => {
-                    if let Some(result) = take(output, running, &self.interrupt, work.as_mut()).await {
+                    if let Some(result) = handle_output(output, running, &self.interrupt, work.as_mut()).await {
                         break result;
                     }
                 }
@@ -301,9 +309,9 @@ impl Cells {
 }
 
 /// Shows an output; a question waits for its answer, but not beyond the end of `work`, whose result then comes back.
-async fn take<T>(
+async fn handle_output<T>(
     output: EngineEvent,
-    running: &mut Running<'_>,
+    running: &mut CellState<'_>,
     interrupt: &Interrupt,
     work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
@@ -323,7 +331,7 @@ async fn take<T>(
 
 /// Shows an answer of the session: words and tables that follow each other as one display, each figure as one of its own.
 /// A text that grew on the page is replaced by its final form, a progress bar by what it led to.
-fn show(reply: &Reply, running: &mut Running<'_>) {
+fn show(reply: &Reply, running: &mut CellState<'_>) {
     for blocks in reply.blocks.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
         let (rich, text) = match blocks {
             [block] => (Rich::from_block(block), is_text(block)),

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use graft_jupyter::history_file;
 use graft_spec::Failure;
 
 use crate::cli::CleanArgs;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
-use crate::jupyter::history;
 use graft_engine::sweep_sessions;
 use graft_prebuilt::{Dirs, Layout};
 
@@ -57,7 +57,7 @@ fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
 
 /// The history and the files that SQLite keeps beside it.
 fn remove_history() -> Result<u64, InstallError> {
-    let Some(file) = history::user_file() else { return Ok(0) };
+    let Some(file) = data_home().map(|home| history_file(&home)) else { return Ok(0) };
     let mut freed = 0;
     for end in ["", "-wal", "-shm", ".damaged"] {
         let path = file.with_extension(format!("sqlite{end}"));

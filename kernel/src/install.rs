@@ -120,12 +120,12 @@ fn places(place: &Place) -> Result<Dirs, InstallError> {
 }
 
 /// The template that is there, or a new one.
-pub(crate) fn template(places: &Dirs, flavour: Variant) -> Result<PrebuiltLibrary, Failure> {
-    if let Some(found) = graft_prebuilt::find_variant(places, flavour) {
+pub(crate) fn template(places: &Dirs, variant: Variant) -> Result<PrebuiltLibrary, Failure> {
+    if let Some(found) = graft_prebuilt::find_variant(places, variant) {
         return Ok(found);
     }
     say("building the library that cells use (once for each compiler; minutes)");
-    Ok(graft_prebuilt::build(places, flavour, &mut |line| say(&format!("  {line}")))?)
+    Ok(graft_prebuilt::build(places, variant, &mut |line| say(&format!("  {line}")))?)
 }
 
 /// A line on standard output; a closed one ends nothing.

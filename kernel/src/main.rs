@@ -3,19 +3,16 @@
 //! The host answers Jupyter's sockets, parses and draws; its child holds the session and runs the cells. No tensor code is linked here.
 
 mod cell;
-mod channels;
 mod clean;
 mod cli;
 mod doctor;
+mod engine_handle;
 mod install;
-mod jupyter;
-mod launch;
+mod interpreter;
 mod live;
-mod log;
 mod probe;
 #[cfg(test)]
 mod scripted_engine;
-mod start;
 mod terminal;
 mod uninstall;
 
@@ -23,8 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use cli::{Cli, Verb};
+use cli::{Cli, KernelArgs, Verb};
+use engine_handle::engine_factory;
+use graft_frontend::OutputBudget;
+use graft_jupyter::{ConnectionError, History, Server};
 use graft_spec::Failure;
+use install::spec_dir::data_home;
 
 /// How long the tasks of a process that ends may take to end what they have started.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
@@ -72,31 +73,47 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Clean(args) => clean::run(&args)?,
         Verb::Doctor(args) => return Ok(doctor::run(args.gpu)),
         Verb::Kernel(args) => {
-            let runtime = start::runtime()?;
-            let result = runtime.block_on(jupyter::serve(
-                &args.file,
-                jupyter::Surroundings::of_user(args.warm, args.grace),
-            ));
+            let runtime = runtime()?;
+            let result = runtime.block_on(serve(&args));
             end(runtime);
             result?;
         }
         Verb::Run(args) => {
-            let runtime = start::runtime()?;
+            let runtime = runtime()?;
             let status = runtime.block_on(terminal::run(
                 &args,
-                start::starter(false, args.grace, graft_frontend::OutputBudget::default()),
+                engine_factory(false, args.grace, OutputBudget::default()),
             ));
             end(runtime);
             return Ok(status);
         }
         Verb::Probe(args) => {
-            let runtime = start::runtime()?;
+            let runtime = runtime()?;
             let status = runtime.block_on(probe::run(&args));
             end(runtime);
             return status;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves one Jupyter client until it shuts the kernel down.
+async fn serve(args: &KernelArgs) -> Result<(), ConnectionError> {
+    let server = Server::bind(&args.file).await?;
+    let budget = OutputBudget::default();
+    let factory = engine_factory(args.warm, args.grace, budget.clone());
+    let history = History::for_user(data_home().as_deref());
+    server.run(interpreter::kernel_config(factory, budget, history)).await;
+    Ok(())
+}
+
+/// The runtime of the sockets and cells.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("kernel::runtime", format!("cannot start threads: {error}")))
 }
 
 /// A question nobody answers, or a template still being built, must not keep the caller waiting; tasks have a moment to clean up.

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use graft_spec::Failure;
 use tokio::sync::{Notify, mpsc};
 
-use crate::cell::Cells;
+use crate::cell::CellRunner;
 use crate::cli::RunArgs;
-use crate::launch::{Launch, Start};
+use crate::engine_handle::{EngineFactory, EngineHandle};
 use graft_frontend::Interrupt;
 use graft_frontend::OutputBudget;
 use graft_frontend::{CellError, Frontend};
@@ -26,7 +26,7 @@ use script::Script;
 const STOPPED: u8 = 130;
 
 /// Runs the file; its output is on the screen when this returns.
-pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
+pub(crate) async fn run(args: &RunArgs, start: Arc<EngineFactory>) -> ExitCode {
     let screen = Screen::standard();
     match Script::read(&args.file) {
         Ok(script) => ExitCode::from(run_cells(&script, &screen, args.keep_going, start).await),
@@ -38,22 +38,28 @@ pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
 }
 
 /// Runs the cells one after the other; the exit status.
-async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Arc<Start>) -> u8 {
+async fn run_cells(
+    script: &Script,
+    screen: &Screen,
+    keep_going: bool,
+    start: Arc<EngineFactory>,
+) -> u8 {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(start, output);
+    let engine_handle = EngineHandle::start(start, output);
     let interrupt = Interrupt::default();
-    let keys = tokio::spawn(watch(launch.clone(), interrupt.clone(), screen.left()));
-    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone(), OutputBudget::default());
+    let keys = tokio::spawn(watch(engine_handle.clone(), interrupt.clone(), screen.left()));
+    let mut cells =
+        CellRunner::new(engine_handle.clone(), outputs, interrupt.clone(), OutputBudget::default());
     let mut failed = false;
     for cell in &script.cells {
         failed |= cells.run(cell, screen).await.is_err();
-        cells.remember(cell);
+        cells.record(cell);
         if interrupt.is_pressed() || screen.is_closed() || (failed && !keep_going) {
             break;
         }
     }
     keys.abort();
-    if let Some(engine) = launch.peek() {
+    if let Some(engine) = engine_handle.get() {
         engine.shutdown().await;
     }
     match (screen.is_closed(), interrupt.is_pressed()) {
@@ -64,14 +70,14 @@ async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Ar
 }
 
 /// Ctrl-C is the stop button: the first asks, the second kills what does not listen. A reader who left (`| head`) is one press.
-async fn watch(launch: Launch, interrupt: Interrupt, left: Arc<Notify>) {
+async fn watch(engine_handle: EngineHandle, interrupt: Interrupt, left: Arc<Notify>) {
     loop {
         tokio::select! {
             key = tokio::signal::ctrl_c() => if key.is_err() { return },
             () = left.notified() => {}
         }
         interrupt.press();
-        if let Some(engine) = launch.peek() {
+        if let Some(engine) = engine_handle.get() {
             engine.interrupt().await;
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graft_protocol::{Block, Chart, Reply};
+use graft_protocol::{Block, Chart, Level, Reply};
 use graft_render::{Bundle, Progress};
 use graft_spec::Failure;
 
@@ -78,6 +78,12 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
+    /// Renders a short note.
+    #[must_use]
+    pub fn note(text: &str) -> Self {
+        Self::from_block(&Block::Note(Level::Info, text.to_owned()))
+    }
+
     /// Renders Rust source as a highlighted block.
     #[must_use]
     pub fn rust_code(source: &str) -> Self {
@@ -91,6 +97,13 @@ impl Rich {
 }
 
 impl CellError {
+    /// An error without a source location; control characters are shown as symbols.
+    #[must_use]
+    pub fn new(ename: &str, evalue: &str) -> Self {
+        let evalue = graft_render::visible(evalue).into_owned();
+        Self { ename: ename.to_owned(), traceback: vec![format!("{ename}: {evalue}")], evalue }
+    }
+
     /// Renders a failure, with a caret under the offending token of `cell`.
     #[must_use]
     pub fn from_failure(failure: &Failure, cell: &str) -> Self {

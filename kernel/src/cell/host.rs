@@ -9,17 +9,17 @@ use graft_spec::{Failure, user_file};
 
 use super::shell::{self, Ending, Surroundings};
 use super::write_file::write_file;
-use super::{Cells, RUN_DEPTH, Running};
+use super::{CellRunner, CellState, RUN_DEPTH};
 use graft_frontend::{CellError, Rich, Stream};
 
 /// Words in the name of a variable whose value is not shown in a list.
 const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
-impl Cells {
+impl CellRunner {
     /// Does a host command inside the running cell.
     pub(super) async fn host(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         command: &HostCommand,
         last: bool,
     ) -> Result<(), CellError> {
@@ -54,7 +54,7 @@ impl Cells {
     /// Runs a shell line; its exit status is told but is no error, as in IPython.
     pub(super) async fn shell(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         line: &str,
     ) -> Result<(), CellError> {
         let ending = shell::run(
@@ -80,7 +80,7 @@ impl Cells {
 
     async fn time(
         &mut self,
-        running: &mut Running<'_>,
+        running: &mut CellState<'_>,
         parts: &[Part],
         last: bool,
     ) -> Result<(), CellError> {
@@ -96,7 +96,7 @@ impl Cells {
         result
     }
 
-    async fn run_file(&mut self, running: &mut Running<'_>, file: &str) -> Result<(), CellError> {
+    async fn run_file(&mut self, running: &mut CellState<'_>, file: &str) -> Result<(), CellError> {
         let fail = |failure: Failure, text: &str| Err(CellError::from_failure(&failure, text));
         if running.depth >= RUN_DEPTH {
             return fail(
@@ -118,12 +118,12 @@ impl Cells {
         result
     }
 
-    async fn reset(&mut self, running: &mut Running<'_>) -> Result<(), CellError> {
+    async fn reset(&mut self, running: &mut CellState<'_>) -> Result<(), CellError> {
         let engine = self
             .engine(running)
             .await
             .map_err(|failure| CellError::from_failure(&failure, running.text))?;
-        self.serve(running, engine.restart()).await;
+        self.run_with_output(running, engine.restart()).await;
         self.rust_ran = false;
         running
             .frontend
@@ -140,7 +140,7 @@ impl Cells {
             }
             HostCommand::Env { name: Some(name), value: Some(value) } => {
                 self.env.insert(name.clone(), value.clone());
-                if let Some(engine) = self.launch.peek() {
+                if let Some(engine) = self.engine_handle.get() {
                     engine.set_env(name, value);
                 }
                 vec![Block::Text(format!("{name}={value}"))]
@@ -207,7 +207,7 @@ impl Cells {
         std::env::set_current_dir(&path).map_err(unusable)?;
         let real = here()?;
         self.folder_before = before.or(self.folder_before.take());
-        if let Some(engine) = self.launch.peek() {
+        if let Some(engine) = self.engine_handle.get() {
             engine.set_cwd(&real);
         }
         Ok(real.display().to_string())
@@ -220,7 +220,8 @@ impl Cells {
 
     fn who(&self) -> Table {
         let mut table = Table::new("Rust variables", &["name", "type"]);
-        for (name, kind) in self.launch.peek().map(|engine| engine.variables()).unwrap_or_default()
+        for (name, kind) in
+            self.engine_handle.get().map(|engine| engine.variables()).unwrap_or_default()
         {
             table.row(vec![Cell::Code(name), Cell::Code(kind)]);
         }

@@ -76,15 +76,16 @@ impl Frontend for Recorder {
 
 async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let mut results = Vec::new();
     for cell in cells {
         results.push(runner.run(cell, recorder).await);
-        runner.remember(cell);
+        runner.record(cell);
     }
     results
 }
@@ -198,12 +199,13 @@ async fn a_shell_line_that_leaves_something_in_the_background_ends() {
 #[tokio::test]
 async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
-    let mut runner = Cells::new(launch, outputs, interrupt.clone(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, interrupt.clone(), OutputBudget::default());
     let press = async {
         while recorder.lines().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -268,11 +270,12 @@ async fn timing_tells_after_the_work() {
 #[tokio::test]
 async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     assert!(runner.run("%pwd", &recorder).await.is_ok());
     let error = runner.run("%status", &recorder).await.unwrap_err();
@@ -282,11 +285,12 @@ async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
 #[tokio::test]
 async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     for (cell, hint) in [
         ("lora attach r=8", "%lora attach r=8"),
@@ -311,11 +315,12 @@ async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
 async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error() {
     let recorder = Recorder::default();
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     assert!(runner.run("help", &recorder).await.is_err(), "nothing can be defined yet");
     assert!(runner.run("value 1", &recorder).await.is_ok());
     assert!(runner.run("help", &recorder).await.is_ok(), "it may be a variable by now");

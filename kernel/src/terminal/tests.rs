@@ -5,7 +5,7 @@ use crate::scripted_engine::ScriptedEngine;
 /// Status, standard output and standard error of a file that is piped, or of one on a terminal.
 async fn run_text(text: &str, keep_going: bool, terminal: bool) -> (u8, String, String) {
     let (screen, out, err) = screen(terminal);
-    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
+    let start: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
     let status = run_cells(&Script::of_text(text), &screen, keep_going, start).await;
     (status, out.text(), err.text())
 }
@@ -76,7 +76,7 @@ async fn a_reader_who_leaves_ends_the_run_quietly() {
     let look = screen::Look { terminal: false, colours: false, width: 80 };
     let errors = screen::tests::Paper::default();
     let screen = Screen::new(look, Box::new(Leaves(false)), Box::new(errors.clone()));
-    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
+    let start: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
     let status =
         run_cells(&Script::of_text("print one\nprint two\nwait\n"), &screen, false, start).await;
     assert_eq!((status, errors.text().as_str()), (0, ""));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use zeromq::{RouterSendHalf, SocketSend, ZmqMessage};
 
-use crate::jupyter::reply::Reply;
-use crate::jupyter::wire::{Parent, Session};
+use crate::reply::Reply;
+use crate::wire::{Parent, Session};
 
 enum Item {
     Message(Box<ZmqMessage>),

@@ -8,18 +8,18 @@ use tokio::sync::oneshot;
 use zeromq::RouterRecvHalf;
 
 use super::outbox::Outbox;
-use crate::jupyter::reply::Reply;
-use crate::jupyter::request::Request;
-use crate::jupyter::wire::{Parent, Session};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::wire::{Parent, Session};
 
 /// Asks the user through the client whose cell runs; one question at a time.
 #[derive(Clone)]
-pub(crate) struct Questions {
+pub(crate) struct StdinRequests {
     outbox: Outbox,
     waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>,
 }
 
-impl Questions {
+impl StdinRequests {
     /// Starts the task that receives answers.
     pub(crate) fn start(socket: RouterRecvHalf, outbox: Outbox, session: Arc<Session>) -> Self {
         let waiting = Arc::new(Mutex::new(None));
@@ -56,7 +56,7 @@ async fn receive(
     waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>,
 ) {
     loop {
-        let Some((_, request)) = super::shell::next(&mut socket, &session, "stdin").await else {
+        let Some((_, request)) = super::shell::receive(&mut socket, &session, "stdin").await else {
             return;
         };
         let Request::InputReply(reply) = request else { continue };

@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::publisher::{self, Message, Publisher, Subscribers, Subscription, Weight};
-use crate::jupyter::reply::{ErrorContent, PictureSize};
-use crate::jupyter::text_stream::TextStreams;
-use crate::jupyter::wire::{Parent, Session};
+use crate::reply::{ErrorContent, PictureSize};
+use crate::text_stream::TextStreams;
+use crate::wire::{Parent, Session};
 use graft_frontend::OutputBudget;
 use graft_frontend::Stream;
 
@@ -118,7 +118,7 @@ enum Item {
 #[derive(Clone)]
 pub(crate) struct IoPub {
     queue: mpsc::UnboundedSender<Item>,
-    greeted: watch::Receiver<bool>,
+    welcomed: watch::Receiver<bool>,
     budget: OutputBudget,
     subscribers: Subscribers,
 }
@@ -127,19 +127,19 @@ impl IoPub {
     /// Starts the task that makes the messages.
     pub(crate) fn start(socket: Publisher, session: Arc<Session>, budget: OutputBudget) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
-        let (greeter, greeted) = watch::channel(false);
+        let (welcomed_sender, welcomed) = watch::channel(false);
         let (subscribers, subscriptions) = socket.into_parts();
         let owner = Owner {
             subscribers: subscribers.clone(),
             session,
             streams: TextStreams::default(),
             parent: Arc::new(Parent::default()),
-            greeter,
+            welcomed_sender,
             has_answered: false,
             budget: budget.clone(),
         };
         tokio::spawn(owner.run(items, subscriptions));
-        Self { queue, greeted, budget, subscribers }
+        Self { queue, welcomed, budget, subscribers }
     }
 
     /// Publishes under a request.
@@ -170,9 +170,9 @@ impl IoPub {
 
     /// Waits until the first subscriber got `starting`, at most `patience`: a client whose first request is faster
     /// than its subscription would miss the answer's `idle`.
-    pub(crate) async fn greeted(&self, patience: Duration) {
-        let mut greeted = self.greeted.clone();
-        let _ = tokio::time::timeout(patience, greeted.wait_for(|done| *done)).await;
+    pub(crate) async fn welcomed(&self, patience: Duration) {
+        let mut welcomed = self.welcomed.clone();
+        let _ = tokio::time::timeout(patience, welcomed.wait_for(|done| *done)).await;
     }
 }
 
@@ -183,7 +183,7 @@ struct Owner {
     streams: TextStreams,
     /// Whose text waits.
     parent: Arc<Parent>,
-    greeter: watch::Sender<bool>,
+    welcomed_sender: watch::Sender<bool>,
     /// Whether a request was answered.
     has_answered: bool,
     budget: OutputBudget,
@@ -305,7 +305,7 @@ impl Owner {
                 self.subscribers.send_to(subscription, &message);
             }
         }
-        self.greeter.send_replace(true);
+        self.welcomed_sender.send_replace(true);
     }
 
     /// A message to publish.

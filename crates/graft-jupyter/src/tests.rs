@@ -1,21 +1,34 @@
-//! The kernel over real sockets, with a scripted engine behind it.
+//! The server over real sockets, with a scripted interpreter.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+mod script;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use graft_frontend::OutputBudget;
 use graft_testkit::{Channel, ConnectionFile, Frontend};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::*;
-use crate::scripted_engine::ScriptedEngine;
-use graft_engine::Executor;
+use crate::{History, KernelConfig, Server};
+use script::Script;
 
-/// A kernel that runs beside the test.
+/// A kernel on threads of its own.
 struct TestKernel {
     file: ConnectionFile,
     runtime: Option<Runtime>,
-    ended: Arc<AtomicU8>,
+    has_ended: Arc<AtomicBool>,
+}
+
+fn config() -> KernelConfig {
+    let script = Script::default();
+    KernelConfig {
+        interrupt: script.interrupt.clone(),
+        interpreter: Arc::new(script),
+        budget: OutputBudget::default(),
+        history: History::in_memory(),
+    }
 }
 
 impl TestKernel {
@@ -25,24 +38,14 @@ impl TestKernel {
             .enable_all()
             .build()
             .unwrap();
-        let (path, ended) = (file.path(), Arc::new(AtomicU8::new(0)));
-        let end = ended.clone();
+        let path = file.path();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = has_ended.clone();
         runtime.spawn(async move {
-            let start: Arc<Start> =
-                Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>));
-            serve(
-                &path,
-                Surroundings {
-                    start,
-                    budget: OutputBudget::default(),
-                    history: History::in_memory(),
-                },
-            )
-            .await
-            .unwrap();
-            end.store(1, Ordering::SeqCst);
+            Server::bind(&path).await.unwrap().run(config()).await;
+            ended.store(true, Ordering::SeqCst);
         });
-        Self { file, runtime: Some(runtime), ended }
+        Self { file, runtime: Some(runtime), has_ended }
     }
 
     fn frontend(&self) -> Frontend {
@@ -50,7 +53,7 @@ impl TestKernel {
     }
 
     fn wait_for_end(&self) {
-        while self.ended.load(Ordering::SeqCst) == 0 {
+        while !self.has_ended.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -78,8 +81,9 @@ fn kernel_info_is_answered_on_shell_and_control_over_tcp() {
     let mut frontend = kernel.frontend();
     for channel in [Channel::Shell, Channel::Control] {
         let reply = frontend.ask(channel, "kernel_info_request", json!({}));
-        assert_eq!(reply.content["language_info"]["name"], "rust");
-        assert_eq!(reply.content["language_info"]["pygments_lexer"], "rust");
+        assert_eq!(reply.content["implementation"], "script");
+        assert_eq!(reply.content["language_info"]["name"], "words");
+        assert_eq!(reply.content["language_info"]["pygments_lexer"], "text");
         assert_eq!(reply.content["supported_features"], json!([]));
         assert_eq!(reply.content["status"], "ok");
     }
@@ -101,24 +105,18 @@ fn starting_comes_once_after_the_welcome_and_before_any_busy() {
 #[test]
 fn an_unsigned_connection_works() {
     let kernel = TestKernel::start(ConnectionFile::ipc(""));
-    assert_eq!(kernel.frontend().execute("%status").status(), "ok");
+    assert_eq!(kernel.frontend().execute("print a").status(), "ok");
 }
 
 #[test]
 fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
     let file = ConnectionFile::ipc("secret");
     let runtime = Runtime::new().unwrap();
-    let info = connection::read(&file.path()).unwrap();
-    let sockets = runtime.block_on(Sockets::bind(&info)).unwrap();
+    let server = runtime.block_on(Server::bind(&file.path())).unwrap();
     let mut frontend = Frontend::connect_silently(&file);
-    // Long enough for the socket to have taken it.
+    // Time for the operating system to accept the connection.
     std::thread::sleep(Duration::from_millis(100));
-    let start: Arc<Start> =
-        Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>));
-    let surroundings =
-        Surroundings { start, budget: OutputBudget::default(), history: History::in_memory() };
-    let _kernel =
-        runtime.block_on(async { spawn(sockets, Arc::new(Session::new(&info.key)), surroundings) });
+    runtime.spawn(server.run(config()));
     assert_eq!(frontend.published().kind(), "iopub_welcome");
     frontend.skip_greetings();
 }
@@ -221,12 +219,9 @@ fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
     while frontend.published_under(&id).kind() != "stream" {}
     frontend.ask(Channel::Control, "kernel_info_request", json!({}));
     assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
-    let reply = frontend.ask(
-        Channel::Shell,
-        "complete_request",
-        json!({ "code": "%stat", "cursor_pos": 5 }),
-    );
-    assert_eq!(reply.content["matches"], json!(["%status"]));
+    let reply =
+        frontend.ask(Channel::Shell, "complete_request", json!({ "code": "len", "cursor_pos": 3 }));
+    assert_eq!(reply.content["matches"], json!(["length"]));
     assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
     let interrupt = frontend.request(Channel::Control, "interrupt_request", json!({}));
     assert_eq!(frontend.receive(Channel::Control).kind(), "interrupt_reply");
@@ -432,7 +427,6 @@ fn comms_of_unknown_targets_are_closed() {
 fn cursors_are_code_points() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    frontend.execute("%status");
     let code = "e\u{301}😀.len";
     let reply =
         frontend.ask(Channel::Shell, "complete_request", json!({ "code": code, "cursor_pos": 7 }));
@@ -441,45 +435,67 @@ fn cursors_are_code_points() {
         (&json!(4), &json!(7))
     );
     assert_eq!(reply.content["metadata"]["_jupyter_types_experimental"][0]["text"], "length");
-    let reply = frontend.ask(
-        Channel::Shell,
-        "inspect_request",
-        json!({ "code": code, "cursor_pos": 7, "detail_level": 0 }),
-    );
-    assert_eq!(
-        (&reply.content["found"], &reply.content["data"]["text/html"]),
-        (&json!(true), &json!("<b>a name</b>"))
-    );
+    // The protocol's default cursor is the end of the code.
+    for content in [
+        json!({ "code": code, "cursor_pos": 7, "detail_level": 1 }),
+        json!({ "code": code, "cursor_pos": 99, "detail_level": 1 }),
+        json!({ "code": code, "detail_level": 1 }),
+    ] {
+        let reply = frontend.ask(Channel::Shell, "inspect_request", content);
+        assert_eq!(
+            (&reply.content["found"], &reply.content["data"]["text/plain"]),
+            (&json!(true), &json!("cursor 7, detail 1"))
+        );
+    }
+    let nothing = frontend.ask(Channel::Shell, "inspect_request", json!({ "code": "" }));
+    assert_eq!((&nothing.content["found"], &nothing.content["data"]), (&json!(false), &json!({})));
 }
 
 #[test]
 fn completeness_has_its_states() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    for (code, status) in [
-        ("%status", "complete"),
-        ("fn f() {", "incomplete"),
-        ("%%time\nx", "incomplete"),
-        ("}", "invalid"),
+    for (code, expected) in [
+        ("print a", json!({ "status": "complete" })),
+        ("fn f() {", json!({ "status": "incomplete", "indent": "    " })),
+        ("}", json!({ "status": "invalid" })),
+        ("?", json!({ "status": "unknown" })),
     ] {
-        assert_eq!(
-            frontend.ask(Channel::Shell, "is_complete_request", json!({ "code": code })).content["status"],
-            status,
-            "{code}"
-        );
+        let reply = frontend.ask(Channel::Shell, "is_complete_request", json!({ "code": code }));
+        assert_eq!(reply.content, expected, "{code}");
     }
 }
 
 #[test]
-fn the_pager_and_the_next_input_are_payloads() {
+fn the_pager_is_a_payload() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let page = frontend.execute("%train?");
-    assert_eq!(page.reply.content["payload"][0]["source"], "page");
-    assert!(
-        page.reply.content["payload"][0]["data"]["text/plain"].as_str().unwrap().contains("steps")
+    let page = frontend.execute("page help");
+    assert_eq!(
+        page.reply.content["payload"],
+        json!([{ "source": "page", "data": { "text/plain": "help" }, "start": 0 }])
     );
     assert_eq!(page.outputs.len(), 0);
+}
+
+#[test]
+fn user_expressions_are_evaluated_after_a_successful_cell() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let expressions = json!({ "good": "show a\nvalue 2", "bad": "fail broken" });
+    let cell = frontend.execute_with(json!({ "code": "", "user_expressions": expressions }));
+    assert_eq!(cell.kinds().len(), 0, "expressions publish nothing");
+    let values = &cell.reply.content["user_expressions"];
+    assert_eq!(
+        values["good"],
+        json!({ "status": "ok", "data": { "text/plain": "2" }, "metadata": {} })
+    );
+    assert_eq!(
+        (&values["bad"]["status"], &values["bad"]["evalue"]),
+        (&json!("error"), &json!("broken"))
+    );
+    let failed = frontend.execute_with(json!({ "code": "fail", "user_expressions": expressions }));
+    assert_eq!(failed.reply.content["user_expressions"], json!({}));
 }
 
 #[test]
@@ -496,10 +512,9 @@ fn a_cell_that_prints_much_loses_nothing() {
 fn a_taken_port_is_named() {
     let file = ConnectionFile::tcp("k");
     let runtime = Runtime::new().unwrap();
-    let info = connection::read(&file.path()).unwrap();
     let error = runtime.block_on(async {
-        let _first = Sockets::bind(&info).await.unwrap();
-        Sockets::bind(&info).await.err().unwrap()
+        let _first = Server::bind(&file.path()).await.unwrap();
+        Server::bind(&file.path()).await.err().unwrap()
     });
     assert!(error.to_string().contains("shell"), "{error}");
 }

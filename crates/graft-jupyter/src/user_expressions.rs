@@ -1,20 +1,20 @@
-//! The `user_expressions` of a cell: each is run after it, and what it gives goes into the reply instead of onto the page.
+//! The `user_expressions` of a cell: each is evaluated after the cell, and its value is part of the reply, not of the page.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::reply::{ErrorContent, mime_bundle};
-use crate::cell::Cells;
-use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
+use crate::interpreter::Interpreter;
+use crate::reply::{ErrorContent, mime_bundle};
 
-/// What an expression gave.
+/// The result of one expression.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#execution-results>
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
-pub(crate) enum Evaluated {
+pub(crate) enum ExpressionResult {
     /// Its value.
     Ok {
         /// MIME bundle; empty when the expression shows nothing.
@@ -22,32 +22,32 @@ pub(crate) enum Evaluated {
         /// Always empty.
         metadata: BTreeMap<String, String>,
     },
-    /// Why it has none.
+    /// The error that it raised.
     Error(ErrorContent),
 }
 
 /// Evaluates one expression.
-pub(crate) async fn evaluate(cells: &mut Cells, code: &str) -> Evaluated {
-    let ear = Ear::default();
-    match cells.run(code, &ear).await {
+pub(crate) async fn evaluate(interpreter: &dyn Interpreter, code: &str) -> ExpressionResult {
+    let last_display = LastDisplay::default();
+    match interpreter.execute(code, &last_display).await {
         Ok(()) => {
-            let shown = ear.shown.into_inner().unwrap_or_else(PoisonError::into_inner);
-            Evaluated::Ok {
+            let shown = last_display.shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+            ExpressionResult::Ok {
                 data: mime_bundle(&shown.unwrap_or_default()),
                 metadata: BTreeMap::new(),
             }
         }
-        Err(error) => Evaluated::Error((&error).into()),
+        Err(error) => ExpressionResult::Error((&error).into()),
     }
 }
 
-/// Keeps the last thing that is shown and lets everything else pass.
+/// A frontend that keeps the last displayed value and discards everything else.
 #[derive(Default)]
-struct Ear {
+struct LastDisplay {
     shown: Mutex<Option<Rich>>,
 }
 
-impl Ear {
+impl LastDisplay {
     fn keep(&self, rich: &Rich) {
         if !rich.live {
             *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(rich.clone());
@@ -55,7 +55,7 @@ impl Ear {
     }
 }
 
-impl Frontend for Ear {
+impl Frontend for LastDisplay {
     fn stream(&self, _: Stream, _: &[u8]) {}
 
     fn display(&self, rich: &Rich, _: Option<&str>) {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use zeromq::RouterRecvHalf;
 
 use super::outbox::Outbox;
-use crate::jupyter::kernel::Kernel;
+use crate::kernel::Kernel;
 
 /// Answers until the kernel is shut down.
 pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Arc<Kernel>) {
     while let Some((parent, request)) =
-        super::shell::next(&mut socket, kernel.session(), "control").await
+        super::shell::receive(&mut socket, kernel.session(), "control").await
     {
         kernel.answer(Arc::new(parent), request, &outbox).await;
     }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use graft_frontend::{CellError, Rich, Source};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::expression::Evaluated;
-use super::wire::VERSION;
-use graft_frontend::{CellError, Rich, Source};
+use crate::interpreter::{Completeness, Completions};
+use crate::kernel_info::KernelInfo;
+use crate::user_expressions::ExpressionResult;
+use crate::wire::VERSION;
 
 /// Content of an answer; serialised as the protocol's JSON.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
@@ -17,7 +19,7 @@ use graft_frontend::{CellError, Rich, Source};
 #[serde(untagged)]
 pub(crate) enum Reply {
     /// `kernel_info_reply`
-    KernelInfo(KernelInfo),
+    KernelInfo(KernelInfoReply),
     /// `execute_reply`
     Execute(ExecuteReply),
     /// `complete_reply`
@@ -69,33 +71,13 @@ pub(crate) enum Reply {
 
 /// Content of `kernel_info_reply`.
 #[derive(Debug, Serialize)]
-pub(crate) struct KernelInfo {
+pub(crate) struct KernelInfoReply {
     status: &'static str,
     protocol_version: &'static str,
-    implementation: &'static str,
-    implementation_version: &'static str,
-    language_info: LanguageInfo,
-    banner: String,
-    help_links: Vec<HelpLink>,
+    #[serde(flatten)]
+    info: KernelInfo,
     debugger: bool,
     supported_features: [&'static str; 0],
-}
-
-#[derive(Debug, Serialize)]
-struct LanguageInfo {
-    name: &'static str,
-    version: &'static str,
-    mimetype: &'static str,
-    file_extension: &'static str,
-    pygments_lexer: &'static str,
-    codemirror_mode: &'static str,
-    nbconvert_exporter: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct HelpLink {
-    text: &'static str,
-    url: &'static str,
 }
 
 /// Content of `execute_reply`.
@@ -107,7 +89,7 @@ pub(crate) struct ExecuteReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) execution_count: Option<u64>,
     /// What the request's expressions gave, when the cell went well.
-    pub(crate) user_expressions: BTreeMap<String, Evaluated>,
+    pub(crate) user_expressions: BTreeMap<String, ExpressionResult>,
     /// Pager and next-input payloads.
     pub(crate) payload: Vec<Payload>,
     /// The error, equal to the one on iopub.
@@ -232,38 +214,12 @@ pub(crate) enum HistoryEntry {
 }
 
 impl Reply {
-    /// Who this kernel is.
-    pub(crate) fn kernel_info() -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        Self::KernelInfo(KernelInfo {
+    /// The description of this kernel.
+    pub(crate) fn kernel_info(info: KernelInfo) -> Self {
+        Self::KernelInfo(KernelInfoReply {
             status: "ok",
             protocol_version: VERSION,
-            implementation: "graft",
-            implementation_version: version,
-            language_info: LanguageInfo {
-                name: "rust",
-                version: env!("CARGO_PKG_RUST_VERSION"),
-                mimetype: "text/x-rustsrc",
-                file_extension: ".rs",
-                pygments_lexer: "rust",
-                codemirror_mode: "rust",
-                nbconvert_exporter: "script",
-            },
-            banner: format!(
-                "Graft {version}: Rust with fine-tuning built in. Start with `%model load tiny`; `%lsmagic` lists the commands."
-            ),
-            help_links: vec![
-                HelpLink {
-                    text: "The Rust Programming Language",
-                    url: "https://doc.rust-lang.org/book/",
-                },
-                HelpLink { text: "Rust standard library", url: "https://doc.rust-lang.org/std/" },
-                HelpLink {
-                    text: "PEFT methods (Hugging Face)",
-                    url: "https://huggingface.co/docs/peft",
-                },
-                HelpLink { text: "candle", url: "https://docs.rs/candle-core" },
-            ],
+            info,
             debugger: false,
             supported_features: [],
         })
@@ -283,6 +239,51 @@ impl Reply {
             Self::Shutdown { .. } => "shutdown_reply",
             Self::Error { msg_type, .. } => msg_type,
             Self::InputRequest { .. } => "input_request",
+        }
+    }
+}
+
+impl From<Completions> for CompleteReply {
+    fn from(completions: Completions) -> Self {
+        let Completions { start, end, items } = completions;
+        let matches = items.iter().map(|item| item.text.clone()).collect();
+        let types = items.into_iter().map(|item| CompleteType {
+            text: item.text,
+            kind: item.kind,
+            signature: item.signature,
+            start,
+            end,
+        });
+        Self {
+            status: "ok",
+            matches,
+            cursor_start: start,
+            cursor_end: end,
+            metadata: CompleteMetadata { types: types.collect() },
+        }
+    }
+}
+
+impl From<Option<Rich>> for InspectReply {
+    fn from(rich: Option<Rich>) -> Self {
+        Self {
+            status: "ok",
+            found: rich.is_some(),
+            data: rich.map(|rich| mime_bundle(&rich)).unwrap_or_default(),
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
+impl From<Completeness> for IsCompleteReply {
+    fn from(completeness: Completeness) -> Self {
+        match completeness {
+            Completeness::Complete => Self { status: "complete", indent: None },
+            Completeness::Incomplete { indent } => {
+                Self { status: "incomplete", indent: Some(indent) }
+            }
+            Completeness::Invalid => Self { status: "invalid", indent: None },
+            Completeness::Unknown => Self { status: "unknown", indent: None },
         }
     }
 }

@@ -1,73 +1,60 @@
-//! One cell's way out to its client: [`Frontend`] over iopub and stdin.
+//! The output of one cell: a [`Frontend`] over iopub and stdin.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use graft_protocol::{Block, Level};
-
-use super::history::History;
-use super::kernel::Kernel;
-use super::reply::{Payload, mime_bundle, picture_sizes};
-use super::wire::Parent;
-use crate::channels::iopub::{Broadcast, Transient};
 use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 
-/// Shown below a cell that reads standard input where its client has said that it answers no questions.
-const NO_INPUT: &str =
-    "this cell reads standard input; its client answers no questions, so it reads the end of input";
+use crate::channels::iopub::{Broadcast, Transient};
+use crate::history::History;
+use crate::kernel::Kernel;
+use crate::reply::{Payload, mime_bundle, picture_sizes};
+use crate::wire::Parent;
 
-/// The output of one cell.
-pub(crate) struct Notebook {
+/// Note below a cell that reads standard input although its client cannot answer.
+const NO_STDIN_NOTE: &str = "this cell reads standard input, but its client accepts no input requests; it reads end of file";
+
+/// Publishes the output of one cell under its request.
+pub(crate) struct CellOutput {
     kernel: Arc<Kernel>,
     parent: Arc<Parent>,
     execution_count: u64,
-    silent: bool,
-    allow_stdin: bool,
+    options: ExecuteOptions,
     payload: Mutex<Vec<Payload>>,
-    history: Option<Arc<Mutex<History>>>,
 }
 
-/// How the client wants a cell treated.
-pub(crate) struct Manners {
+/// Options of an `execute_request` that affect the output.
+pub(crate) struct ExecuteOptions {
     /// Publish nothing.
     pub(crate) silent: bool,
-    /// The user can be asked.
+    /// The client answers input requests.
     pub(crate) allow_stdin: bool,
-    /// Where the result is remembered.
+    /// Where to record the result.
     pub(crate) history: Option<Arc<Mutex<History>>>,
 }
 
-impl Notebook {
-    /// Output under a request.
+impl CellOutput {
+    /// The output of the cell that `parent` requested.
     pub(crate) fn new(
         kernel: Arc<Kernel>,
         parent: Arc<Parent>,
         execution_count: u64,
-        manners: Manners,
+        options: ExecuteOptions,
     ) -> Self {
-        let Manners { silent, allow_stdin, history } = manners;
-        Self {
-            kernel,
-            parent,
-            execution_count,
-            silent,
-            allow_stdin,
-            payload: Mutex::default(),
-            history,
-        }
+        Self { kernel, parent, execution_count, options, payload: Mutex::default() }
     }
 
-    /// Number of the cell.
+    /// Execution count of the cell.
     pub(crate) fn execution_count(&self) -> u64 {
         self.execution_count
     }
 
-    /// The payloads of the reply.
+    /// Takes the payloads for the reply.
     pub(crate) fn take_payload(&self) -> Vec<Payload> {
         std::mem::take(&mut self.payload.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn publish(&self, broadcast: Broadcast) {
-        if !self.silent {
+        if !self.options.silent {
             self.kernel.iopub().send(&self.parent, broadcast);
         }
     }
@@ -87,9 +74,9 @@ impl Notebook {
     }
 }
 
-impl Frontend for Notebook {
+impl Frontend for CellOutput {
     fn stream(&self, stream: Stream, bytes: &[u8]) {
-        if !self.silent {
+        if !self.options.silent {
             self.kernel.iopub().text(&self.parent, stream, bytes);
         }
     }
@@ -103,7 +90,7 @@ impl Frontend for Notebook {
     }
 
     fn result(&self, rich: &Rich) {
-        if let Some(history) = &self.history {
+        if let Some(history) = &self.options.history {
             history.lock().unwrap_or_else(PoisonError::into_inner).set_output(rich.text());
         }
         self.publish(Broadcast::Result {
@@ -131,19 +118,16 @@ impl Frontend for Notebook {
 
     fn input<'a>(&'a self, prompt: &'a str, password: bool) -> Answer<'a> {
         Box::pin(async move {
-            if !self.allow_stdin {
-                // A cell that asks a question ends with an error; one that only reads goes on.
+            if !self.options.allow_stdin {
+                // A cell that shows a prompt fails; one that only reads continues.
                 if prompt.is_empty() {
-                    self.display(
-                        &Rich::from_block(&Block::Note(Level::Info, NO_INPUT.to_owned())),
-                        None,
-                    );
+                    self.display(&Rich::note(NO_STDIN_NOTE), None);
                 }
                 return None;
             }
-            // The prompt must not overtake what the cell printed before it.
+            // The prompt must not overtake earlier output of the cell.
             self.kernel.iopub().flushed().await;
-            self.kernel.questions().ask(&self.parent, prompt, password).await
+            self.kernel.stdin().ask(&self.parent, prompt, password).await
         })
     }
 }

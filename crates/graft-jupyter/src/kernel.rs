@@ -1,52 +1,49 @@
-//! What the channels share, and the answers to everything but cells.
+//! State shared by the channels, and the answers to all requests except cells.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use graft_frontend::{CellError, Interrupt};
 use tokio::sync::watch;
-
-use super::assist;
-use super::history::History;
-use super::reply::{HistoryReply, Reply};
-use super::request::{Malformed, Request, Shutdown};
-use super::wire::{Parent, Session};
 
 use crate::channels::iopub::{Broadcast, IoPub};
 use crate::channels::outbox::Outbox;
-use crate::channels::stdin::Questions;
-use crate::launch::Launch;
-use graft_frontend::CellError;
-use graft_frontend::Interrupt;
+use crate::channels::stdin::StdinRequests;
+use crate::history::History;
+use crate::interpreter::Interpreter;
+use crate::reply::{CompleteReply, HistoryReply, InspectReply, Reply};
+use crate::request::{Cursor, Malformed, Request, Shutdown};
+use crate::wire::{Parent, Session};
 
-/// How long the first request waits for a subscriber of iopub.
-const GREETING: Duration = Duration::from_millis(60);
+/// How long the first request waits for an iopub subscriber.
+pub(crate) const WELCOME_TIMEOUT: Duration = Duration::from_millis(60);
 
-/// The parts that all channels use.
+/// State shared by the channels.
 pub(crate) struct Kernel {
     parts: Parts,
     running: Mutex<Option<Arc<Parent>>>,
     stop: watch::Sender<bool>,
 }
 
-/// What a kernel is made of.
+/// Components of a [`Kernel`].
 pub(crate) struct Parts {
     /// Signs and numbers messages.
     pub(crate) session: Arc<Session>,
     /// The broadcast channel.
     pub(crate) iopub: IoPub,
     /// The stdin channel.
-    pub(crate) questions: Questions,
-    /// The engine.
-    pub(crate) launch: Launch,
+    pub(crate) stdin: StdinRequests,
+    /// Runs the cells.
+    pub(crate) interpreter: Arc<dyn Interpreter>,
     /// The stop button.
     pub(crate) interrupt: Interrupt,
-    /// The cells that ran.
+    /// The history of executed cells.
     pub(crate) history: Arc<Mutex<History>>,
 }
 
 impl Kernel {
-    /// Puts the parts together.
+    /// A kernel made of these components.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self { parts, running: Mutex::default(), stop: watch::channel(false).0 })
     }
@@ -62,13 +59,13 @@ impl Kernel {
     }
 
     /// The stdin channel.
-    pub(crate) fn questions(&self) -> &Questions {
-        &self.parts.questions
+    pub(crate) fn stdin(&self) -> &StdinRequests {
+        &self.parts.stdin
     }
 
-    /// The engine.
-    pub(crate) fn launch(&self) -> &Launch {
-        &self.parts.launch
+    /// Runs the cells.
+    pub(crate) fn interpreter(&self) -> &Arc<dyn Interpreter> {
+        &self.parts.interpreter
     }
 
     /// The stop button.
@@ -76,36 +73,31 @@ impl Kernel {
         &self.parts.interrupt
     }
 
-    /// The cells that ran.
+    /// The history of executed cells.
     pub(crate) fn history(&self) -> &Arc<Mutex<History>> {
         &self.parts.history
     }
 
-    /// Returns when a client has asked the kernel to end.
+    /// Returns when a client has requested the shutdown.
     pub(crate) async fn stopped(&self) {
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// Ends the kernel as if a client had asked.
-    pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
-    }
-
-    /// The lane begins a cell.
+    /// Publishes that a cell has started.
     pub(crate) fn begin_cell(&self, parent: &Arc<Parent>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.iopub().status(parent, "busy");
         *running = Some(parent.clone());
     }
 
-    /// The lane has ended a cell. The status goes out under the lock, so that it is the last that a frontend sees.
+    /// Publishes that a cell has ended. The lock is held so that this is the last status that a frontend sees.
     pub(crate) fn end_cell(&self, parent: &Arc<Parent>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *running = None;
         self.iopub().status(parent, "idle");
     }
 
-    /// Ends the answer to a request. A frontend shows the last status it saw: beside a running cell that must be busy.
+    /// Publishes that a request was answered. Frontends show the last status, so a running cell is reported as busy again.
     fn end_answer(&self, parent: &Arc<Parent>) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.iopub().status(parent, "idle");
@@ -114,40 +106,36 @@ impl Kernel {
         }
     }
 
-    /// Answers any request but a cell, between `busy` and `idle`.
+    /// Answers any request except a cell, between `busy` and `idle`.
     pub(crate) async fn answer(&self, parent: Arc<Parent>, request: Request, outbox: &Outbox) {
-        self.iopub().greeted(GREETING).await;
+        self.iopub().welcomed(WELCOME_TIMEOUT).await;
         self.iopub().status(&parent, "busy");
-        let shutdown = matches!(request, Request::Shutdown(_));
+        let is_shutdown = matches!(request, Request::Shutdown(_));
         if let Some(reply) = self.reply(&parent, request).await {
             outbox.send(&parent, &reply);
         }
         self.end_answer(&parent);
-        if shutdown {
+        if is_shutdown {
             outbox.flushed().await;
-            self.stop();
+            self.stop.send_replace(true);
         }
     }
 
-    /// The stop button was pressed: the running cell, its question, and the engine are told.
-    pub(crate) async fn press_interrupt(&self) {
+    /// Interrupts the running cell, cancels its input request and forwards the interrupt to the interpreter.
+    pub(crate) async fn interrupt_cell(&self) {
         self.interrupt().press();
-        self.questions().cancel();
-        if let Some(engine) = self.launch().peek() {
-            engine.interrupt().await;
-        }
+        self.stdin().cancel();
+        self.interpreter().interrupt().await;
     }
 
     async fn reply(&self, parent: &Arc<Parent>, request: Request) -> Option<Reply> {
         Some(match request {
-            Request::KernelInfo => Reply::kernel_info(),
-            Request::Complete(cursor) => {
-                Reply::Complete(assist::complete(self.launch(), &cursor).await)
+            Request::KernelInfo => Reply::kernel_info(self.interpreter().kernel_info()),
+            Request::Complete(cursor) => Reply::Complete(self.complete(&cursor).await),
+            Request::Inspect(cursor) => Reply::Inspect(self.inspect(&cursor).await),
+            Request::IsComplete(code) => {
+                Reply::IsComplete(self.interpreter().is_complete(&code.code).into())
             }
-            Request::Inspect(cursor) => {
-                Reply::Inspect(assist::inspect(self.launch(), &cursor).await)
-            }
-            Request::IsComplete(code) => Reply::IsComplete(assist::is_complete(&code.code)),
             Request::History(query) => {
                 let history =
                     self.history().lock().unwrap_or_else(PoisonError::into_inner).answer(&query);
@@ -162,25 +150,35 @@ impl Kernel {
                 return None;
             }
             Request::Interrupt => {
-                self.press_interrupt().await;
+                self.interrupt_cell().await;
                 Reply::Interrupt { status: "ok" }
             }
             Request::Shutdown(Shutdown { restart }) => {
                 self.iopub().send(parent, Broadcast::Shutdown { status: "ok", restart });
                 Reply::Shutdown { status: "ok", restart }
             }
-            Request::Malformed(Malformed { reply_type, reason }) => {
-                let error = CellError {
-                    ename: "InvalidRequest".to_owned(),
-                    evalue: reason,
-                    traceback: Vec::new(),
-                };
-                Reply::Error { msg_type: reply_type?, status: "error", error: (&error).into() }
-            }
+            Request::Malformed(malformed) => malformed_reply(malformed)?,
             Request::Execute(_)
             | Request::CommOther
             | Request::InputReply(_)
             | Request::Unknown => return None,
         })
     }
+
+    async fn complete(&self, cursor: &Cursor) -> CompleteReply {
+        self.interpreter().complete(&cursor.code, cursor.position()).await.into()
+    }
+
+    async fn inspect(&self, cursor: &Cursor) -> InspectReply {
+        let (code, detail_level) = (&cursor.code, cursor.detail_level);
+        self.interpreter().inspect(code, cursor.position(), detail_level).await.into()
+    }
+}
+
+/// The error reply to a request that cannot be parsed; `None` if its type has no reply.
+fn malformed_reply(malformed: Malformed) -> Option<Reply> {
+    let Malformed { reply_type, reason } = malformed;
+    let error =
+        CellError { ename: "InvalidRequest".to_owned(), evalue: reason, traceback: Vec::new() };
+    Some(Reply::Error { msg_type: reply_type?, status: "error", error: (&error).into() })
 }

@@ -9,22 +9,22 @@ use std::time::Duration;
 use zeromq::{RouterRecvHalf, SocketRecv, ZmqError};
 
 use super::outbox::Outbox;
-use crate::jupyter::kernel::Kernel;
-use crate::jupyter::lane::{Job, Lane};
-use crate::jupyter::request::Request;
-use crate::jupyter::wire::{Parent, Session};
+use crate::execution_queue::{ExecutionQueue, QueuedCell};
+use crate::kernel::Kernel;
+use crate::request::Request;
+use crate::wire::{Parent, Session};
 
 /// Answers until the kernel is shut down.
 pub(crate) async fn serve(
     mut socket: RouterRecvHalf,
     outbox: Outbox,
     kernel: Arc<Kernel>,
-    lane: Lane,
+    queue: ExecutionQueue,
 ) {
-    while let Some((parent, request)) = next(&mut socket, kernel.session(), "shell").await {
+    while let Some((parent, request)) = receive(&mut socket, kernel.session(), "shell").await {
         let parent = Arc::new(parent);
         match request {
-            Request::Execute(execute) => lane.queue(Job { parent, execute }),
+            Request::Execute(execute) => queue.push(QueuedCell { parent, execute }),
             Request::Complete(_) | Request::Inspect(_) => {
                 let (kernel, outbox) = (kernel.clone(), outbox.clone());
                 tokio::spawn(async move { kernel.answer(parent, request, &outbox).await });
@@ -36,7 +36,7 @@ pub(crate) async fn serve(
 
 /// The next message of a channel that is signed rightly and has not come before; others are dropped with a line in the log.
 /// None when the socket is gone.
-pub(crate) async fn next(
+pub(crate) async fn receive(
     socket: &mut RouterRecvHalf,
     session: &Session,
     channel: &str,

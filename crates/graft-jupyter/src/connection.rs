@@ -8,7 +8,7 @@ use jupyter_protocol::ConnectionInfo;
 /// Why a connection file could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum ConnectionError {
+pub enum ConnectionError {
     /// It is not there or not readable.
     #[error("cannot read the connection file {path}")]
     Unreadable {

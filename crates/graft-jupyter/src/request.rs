@@ -149,6 +149,14 @@ pub(crate) struct InputReply {
     pub(crate) value: String,
 }
 
+impl Cursor {
+    /// The cursor in code points, at most the length of the code.
+    pub(crate) fn position(&self) -> usize {
+        let end = self.code.chars().count();
+        self.cursor_pos.map_or(end, |at| at.min(end))
+    }
+}
+
 fn yes() -> bool {
     true
 }

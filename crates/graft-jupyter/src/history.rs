@@ -6,39 +6,40 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
-use super::reply::HistoryEntry;
-use super::request::History as Query;
-use crate::install::spec_dir::data_home;
+use crate::reply::HistoryEntry;
+use crate::request::History as Query;
 use store::{Store, Wanted};
 
 /// Variable that names another file, or with `off` keeps the history in memory.
 const VARIABLE: &str = "GRAFT_HISTORY";
 
 /// The history as one kernel sees it. The file is opened when it is first needed.
-pub(crate) struct History {
+pub struct History {
     file: Option<PathBuf>,
     store: Option<Store>,
 }
 
-/// The user's file: `$XDG_DATA_HOME/graft/history.sqlite`; none without a home.
-pub(crate) fn user_file() -> Option<PathBuf> {
-    Some(data_home()?.join("graft/history.sqlite"))
+/// The history file of the user whose data folder (`$XDG_DATA_HOME`) is `data_home`.
+#[must_use]
+pub fn history_file(data_home: &Path) -> PathBuf {
+    data_home.join("graft/history.sqlite")
 }
 
 impl History {
-    /// The user's, or as the variable says.
-    pub(crate) fn of_user() -> Self {
+    /// The history in the user's data folder, or in the file that `GRAFT_HISTORY` names; in memory if there is neither.
+    #[must_use]
+    pub fn for_user(data_home: Option<&Path>) -> Self {
         let file = match std::env::var_os(VARIABLE) {
             Some(value) if value == "off" => None,
             Some(value) if !value.is_empty() => Some(PathBuf::from(value)),
-            _ => user_file(),
+            _ => data_home.map(history_file),
         };
         Self { file, store: None }
     }
 
-    /// One that ends with the kernel.
-    #[cfg(test)]
-    pub(crate) fn in_memory() -> Self {
+    /// A history that is lost when the kernel exits.
+    #[must_use]
+    pub fn in_memory() -> Self {
         Self { file: None, store: None }
     }
 
