@@ -7,7 +7,7 @@ use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 use crate::channels::iopub::{Broadcast, Transient};
 use crate::history::History;
 use crate::kernel::Kernel;
-use crate::reply::{Payload, mime_bundle, picture_sizes};
+use crate::reply::{Payload, image_sizes, mime_bundle};
 use crate::wire::Parent;
 
 /// Note below a cell that reads standard input although its client cannot answer.
@@ -67,7 +67,7 @@ impl CellOutput {
         let transient = Transient { display_id: display_id.map(str::to_owned) };
         self.publish(Broadcast::Display {
             data: mime_bundle(rich),
-            metadata: picture_sizes(rich),
+            metadata: image_sizes(rich),
             transient,
             update,
         });
@@ -95,7 +95,7 @@ impl Frontend for CellOutput {
         }
         self.publish(Broadcast::Result {
             data: mime_bundle(rich),
-            metadata: picture_sizes(rich),
+            metadata: image_sizes(rich),
             execution_count: self.execution_count,
         });
     }

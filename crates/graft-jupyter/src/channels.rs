@@ -1,4 +1,4 @@
-//! The five channels of the Jupyter protocol, one file each.
+//! The five channels of the Jupyter protocol, and the queues that send their messages.
 
 pub(crate) mod control;
 pub(crate) mod heartbeat;

@@ -1,50 +1,50 @@
-//! The connection file that a Jupyter client hands to the kernel.
+//! The connection file that a Jupyter client passes to the kernel.
 
 use std::path::{Path, PathBuf};
 
 use graft_spec::Hint;
 use jupyter_protocol::ConnectionInfo;
 
-/// Why a connection file could not be used.
+/// Why the kernel cannot serve a connection file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// It is not there or not readable.
+    /// The file is missing or not readable.
     #[error("cannot read the connection file {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// Its text is not what the protocol asks for.
+    /// The file is not valid JSON or lacks a field.
     #[error("the connection file {path} is damaged")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// Location and reason.
         #[source]
         source: serde_json::Error,
     },
-    /// It asks for a signature that the protocol does not know.
+    /// The signature scheme is not supported.
     #[error(
-        "the connection file {path} asks for the signature scheme `{scheme}`; only `hmac-sha256` is supported"
+        "unsupported signature scheme `{scheme}` in the connection file {path}; expected `hmac-sha256`"
     )]
     Scheme {
         /// The file.
         path: PathBuf,
-        /// What it asks for.
+        /// The scheme in the file.
         scheme: String,
     },
-    /// A port of it cannot be bound.
+    /// A socket cannot be bound.
     #[error("cannot listen on {endpoint} for the {channel} channel")]
     Bind {
         /// Name of the channel.
         channel: &'static str,
-        /// Where.
+        /// Address of the socket.
         endpoint: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: zeromq::ZmqError,
     },
@@ -62,8 +62,8 @@ impl Hint for ConnectionError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Bind { .. } => "another process holds the port: start the kernel again, which picks new ones".to_owned(),
-            _ => "a Jupyter client writes this file and passes it with `graft kernel -f FILE`; start the kernel from JupyterLab or `jupyter console --kernel graft`".to_owned(),
+            Self::Bind { .. } => "another process uses the port; restart the kernel to get new ports".to_owned(),
+            _ => "a Jupyter client writes this file; start the kernel from JupyterLab or with `jupyter console --kernel graft`".to_owned(),
         })
     }
 }
@@ -71,20 +71,20 @@ impl Hint for ConnectionError {
 /// Reads a connection file.
 ///
 /// # Errors
-/// [`ConnectionError`] with the file's name.
+/// [`ConnectionError`], which names the file.
 pub(crate) fn read(path: &Path) -> Result<ConnectionInfo, ConnectionError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConnectionError::Unreadable { path: path.to_owned(), source })?;
     let mut info: ConnectionInfo = serde_json::from_str(&text)
         .map_err(|source| ConnectionError::Damaged { path: path.to_owned(), source })?;
-    // An empty key switches signing off, whatever the scheme says.
+    // An empty key disables signing, whatever the scheme is.
     if !info.key.is_empty() && info.signature_scheme != "hmac-sha256" {
         return Err(ConnectionError::Scheme {
             path: path.to_owned(),
             scheme: info.signature_scheme,
         });
     }
-    // What libzmq understands and zeromq does not.
+    // libzmq accepts `*`, the zeromq crate does not.
     if info.ip == "*" {
         "0.0.0.0".clone_into(&mut info.ip);
     }
@@ -100,7 +100,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_spoilt_file_is_read_or_refused(place in 0..GOOD.len(), byte in proptest::prelude::any::<u8>(), cut in 0..GOOD.len()) {
+        fn a_corrupt_file_is_read_or_rejected(place in 0..GOOD.len(), byte in proptest::prelude::any::<u8>(), cut in 0..GOOD.len()) {
             let mut bytes = GOOD.as_bytes().to_vec();
             bytes[place] = byte;
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_file_is_damaged_and_says_where() {
+    fn the_error_for_a_truncated_file_has_the_line() {
         let error = read_text(&GOOD[..60]).unwrap_err();
         assert_eq!(error.code(), "connection::damaged");
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("line 1"));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn another_signature_scheme_is_refused() {
+    fn another_signature_scheme_is_rejected() {
         assert_eq!(
             read_text(&GOOD.replace("hmac-sha256", "hmac-md5")).unwrap_err().code(),
             "connection::scheme"

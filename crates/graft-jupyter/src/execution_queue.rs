@@ -19,7 +19,8 @@ use crate::request::Execute;
 use crate::user_expressions::{self, ExpressionResult};
 use crate::wire::Parent;
 
-/// After an error: how long to wait for cells that are still in transit, so that they are aborted like those in the queue.
+/// After an error: how long to wait for cells that are still in transit, so that they are aborted
+/// like those in the queue.
 const ABORT_WINDOW: Duration = Duration::from_millis(5);
 
 /// A queued cell.
@@ -105,7 +106,8 @@ impl ExecutionTask {
         }
     }
 
-    /// Runs the cell. A panic of the kernel becomes an error of the cell, so that every cell gets a reply.
+    /// Runs the cell. A panic of the kernel becomes an error of the cell, so that every cell gets a
+    /// reply.
     async fn execute_caught(&self, code: &str, output: &CellOutput) -> Result<(), CellError> {
         let execution = self.kernel.interpreter().execute(code, output);
         let panic = match AssertUnwindSafe(execution).catch_unwind().await {
@@ -172,8 +174,8 @@ impl ExecutionTask {
         std::iter::from_fn(|| queue.try_recv().ok()).collect()
     }
 
-    /// Rejects a cell because an earlier one failed. The status is `error`, not `aborted`, since protocol 5.1. A cell that
-    /// did not run has no execution count.
+    /// Rejects a cell because an earlier one failed. The status is `error`, not `aborted`, since
+    /// protocol 5.1. A cell that did not run has no execution count.
     fn abort(&self, cell: &QueuedCell) {
         self.kernel.iopub().status(&cell.parent, "busy");
         let error = CellError {

@@ -1,4 +1,5 @@
-//! The cells that ran, for the up arrow of `jupyter console` and for searching: kept in a file of the user's, over all sessions.
+//! The history of executed cells, for the up arrow of `jupyter console` and for searches. It is
+//! stored in one file per user, across sessions.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#history>
 
@@ -7,13 +8,13 @@ mod store;
 use std::path::{Path, PathBuf};
 
 use crate::reply::HistoryEntry;
-use crate::request::History as Query;
-use store::{Store, Wanted};
+use crate::request::History as HistoryRequest;
+use store::{Query, Store};
 
-/// Variable that names another file, or with `off` keeps the history in memory.
+/// Environment variable with the path of another file, or `off` for a history in memory.
 const VARIABLE: &str = "GRAFT_HISTORY";
 
-/// The history as one kernel sees it. The file is opened when it is first needed.
+/// The history of one kernel. The file is opened on first use.
 pub struct History {
     file: Option<PathBuf>,
     store: Option<Store>,
@@ -26,7 +27,8 @@ pub fn history_file(data_home: &Path) -> PathBuf {
 }
 
 impl History {
-    /// The history in the user's data folder, or in the file that `GRAFT_HISTORY` names; in memory if there is neither.
+    /// The history in the user's data folder, or in the file that `GRAFT_HISTORY` names; in memory
+    /// if there is neither.
     #[must_use]
     pub fn for_user(data_home: Option<&Path>) -> Self {
         let file = match std::env::var_os(VARIABLE) {
@@ -43,33 +45,33 @@ impl History {
         Self { file: None, store: None }
     }
 
-    /// Adds a cell. What cannot be written is told in the log; the cell runs all the same.
+    /// Adds a cell. An error is logged and does not prevent the cell from running.
     pub(crate) fn add(&mut self, line: u64, input: &str) {
         self.with(|store| store.add(line, input));
     }
 
-    /// Sets the result of the last cell, as text.
+    /// Sets the result of the last cell.
     pub(crate) fn set_output(&mut self, text: &str) {
         self.with(|store| store.set_output(text));
     }
 
-    /// Answers a request.
-    pub(crate) fn answer(&mut self, query: &Query) -> Vec<HistoryEntry> {
-        let wanted = match query.hist_access_type.as_str() {
-            "range" => Wanted::Range {
-                session: query.session,
-                start: query.start.unwrap_or(1),
-                stop: query.stop.unwrap_or(i64::MAX),
+    /// Answers a `history_request`.
+    pub(crate) fn answer(&mut self, request: &HistoryRequest) -> Vec<HistoryEntry> {
+        let query = match request.hist_access_type.as_str() {
+            "range" => Query::Range {
+                session: request.session,
+                start: request.start.unwrap_or(1),
+                stop: request.stop.unwrap_or(i64::MAX),
             },
-            "search" => Wanted::Search {
-                glob: query.pattern.clone().unwrap_or_else(|| "*".to_owned()),
-                most: query.n,
-                unique: query.unique,
+            "search" => Query::Search {
+                glob: request.pattern.clone().unwrap_or_else(|| "*".to_owned()),
+                limit: request.n,
+                unique: request.unique,
             },
-            _ => Wanted::Tail { most: query.n.unwrap_or(10) },
+            _ => Query::Tail { limit: request.n.unwrap_or(10) },
         };
-        let found = self.with(|store| store.find(&wanted)).unwrap_or_default();
-        let entry = |line: store::Line| match query.output {
+        let found = self.with(|store| store.find(&query)).unwrap_or_default();
+        let entry = |line: store::Line| match request.output {
             true => HistoryEntry::InputOutput(line.session, line.number, (line.input, line.output)),
             false => HistoryEntry::Input(line.session, line.number, line.input),
         };
@@ -89,27 +91,28 @@ impl History {
     }
 }
 
-/// The store in that file; where it cannot be used, one that ends with the kernel. A damaged file is put aside, not overwritten.
+/// Opens the store in a file, or one in memory if the file cannot be used. A corrupt file is
+/// renamed, not overwritten.
 fn open(file: Option<&Path>) -> Option<Store> {
     if let Some(file) = file {
         let opened = Store::open(file).or_else(|error| {
-            if !store::is_damage(&error) {
+            if !store::is_corrupt(&error) {
                 return Err(error);
             }
-            let aside = file.with_extension("sqlite.damaged");
+            let backup = file.with_extension("sqlite.damaged");
             crate::log::line(&format!(
-                "history: {} is damaged and now lies in {}: {error}",
+                "history: {} is corrupt; moved it to {}: {error}",
                 file.display(),
-                aside.display()
+                backup.display()
             ));
-            // One that cannot be moved cannot be opened anew either, which the next line finds.
-            let _ = std::fs::rename(file, aside);
+            // If the file cannot be moved, the next line fails too and its error is logged.
+            let _ = std::fs::rename(file, backup);
             Store::open(file)
         });
         match opened {
             Ok(store) => return Some(store),
             Err(error) => crate::log::line(&format!(
-                "history: {} cannot be used; it is kept in memory: {error}",
+                "history: cannot open {}; the history of this session is not saved: {error}",
                 file.display()
             )),
         }
@@ -129,29 +132,29 @@ mod tests {
         history
     }
 
-    fn texts(history: &mut History, query: Query) -> Vec<String> {
+    fn texts(history: &mut History, request: HistoryRequest) -> Vec<String> {
         let text = |entry| match entry {
             HistoryEntry::Input(session, line, text) => format!("{session}/{line} {text}"),
             HistoryEntry::InputOutput(session, line, (text, output)) => {
                 format!("{session}/{line} {text} -> {output:?}")
             }
         };
-        history.answer(&query).into_iter().map(text).collect()
+        history.answer(&request).into_iter().map(text).collect()
     }
 
-    fn query(kind: &str) -> Query {
-        Query { hist_access_type: kind.to_owned(), ..Query::default() }
+    fn request(kind: &str) -> HistoryRequest {
+        HistoryRequest { hist_access_type: kind.to_owned(), ..HistoryRequest::default() }
     }
 
     #[test]
-    fn a_tail_gives_the_last_cells_oldest_first() {
+    fn a_tail_lists_the_last_cells_oldest_first() {
         let mut history = filled(History::in_memory());
         assert_eq!(
-            texts(&mut history, Query { n: Some(2), ..query("tail") }),
+            texts(&mut history, HistoryRequest { n: Some(2), ..request("tail") }),
             ["1/3 1+1", "1/4 let x = 1;"]
         );
         assert_eq!(
-            texts(&mut history, Query { n: Some(1), output: true, ..query("tail") }),
+            texts(&mut history, HistoryRequest { n: Some(1), output: true, ..request("tail") }),
             ["1/4 let x = 1; -> Some(\"1\")"]
         );
     }
@@ -160,11 +163,14 @@ mod tests {
     fn a_range_excludes_its_stop_and_other_sessions() {
         let mut history = filled(History::in_memory());
         assert_eq!(
-            texts(&mut history, Query { start: Some(2), stop: Some(4), ..query("range") }),
+            texts(
+                &mut history,
+                HistoryRequest { start: Some(2), stop: Some(4), ..request("range") }
+            ),
             ["1/2 2+2", "1/3 1+1"]
         );
         assert_eq!(
-            texts(&mut history, Query { session: 7, ..query("range") }),
+            texts(&mut history, HistoryRequest { session: 7, ..request("range") }),
             Vec::<String>::new()
         );
     }
@@ -173,31 +179,37 @@ mod tests {
     fn a_search_is_a_glob_with_unique_and_n() {
         let mut history = filled(History::in_memory());
         assert_eq!(
-            texts(&mut history, Query { pattern: Some("?+?".into()), ..query("search") }),
+            texts(
+                &mut history,
+                HistoryRequest { pattern: Some("?+?".into()), ..request("search") }
+            ),
             ["1/1 1+1", "1/2 2+2", "1/3 1+1"]
         );
         assert_eq!(
             texts(
                 &mut history,
-                Query { pattern: Some("1*1".into()), unique: true, ..query("search") }
+                HistoryRequest { pattern: Some("1*1".into()), unique: true, ..request("search") }
             ),
             ["1/3 1+1"]
         );
         assert_eq!(
             texts(
                 &mut history,
-                Query { pattern: Some("*+*".into()), n: Some(2), ..query("search") }
+                HistoryRequest { pattern: Some("*+*".into()), n: Some(2), ..request("search") }
             ),
             ["1/2 2+2", "1/3 1+1"]
         );
         assert_eq!(
-            texts(&mut history, Query { pattern: Some("let".into()), ..query("search") }),
+            texts(
+                &mut history,
+                HistoryRequest { pattern: Some("let".into()), ..request("search") }
+            ),
             Vec::<String>::new()
         );
     }
 
     #[test]
-    fn the_next_kernel_finds_the_cells_of_the_one_before() {
+    fn the_next_kernel_finds_the_cells_of_the_previous_one() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("graft/history.sqlite");
         let of_file = || History { file: Some(file.clone()), store: None };
@@ -205,22 +217,28 @@ mod tests {
         let mut next = of_file();
         next.add(1, "new");
         assert_eq!(
-            texts(&mut next, Query { n: Some(2), ..query("tail") }),
+            texts(&mut next, HistoryRequest { n: Some(2), ..request("tail") }),
             ["1/4 let x = 1;", "2/1 new"]
         );
         assert_eq!(
-            texts(&mut next, Query { session: -1, stop: Some(2), ..query("range") }),
+            texts(&mut next, HistoryRequest { session: -1, stop: Some(2), ..request("range") }),
             ["1/1 1+1"]
         );
-        assert_eq!(texts(&mut next, Query { session: 0, ..query("range") }), ["2/1 new"]);
-        // Two kernels at once have a session each.
+        assert_eq!(
+            texts(&mut next, HistoryRequest { session: 0, ..request("range") }),
+            ["2/1 new"]
+        );
+        // Two concurrent kernels have separate sessions.
         let mut other = of_file();
-        other.add(1, "beside");
-        assert_eq!(texts(&mut next, Query { n: Some(1), ..query("tail") }), ["3/1 beside"]);
+        other.add(1, "concurrent");
+        assert_eq!(
+            texts(&mut next, HistoryRequest { n: Some(1), ..request("tail") }),
+            ["3/1 concurrent"]
+        );
     }
 
     #[test]
-    fn nobody_but_the_owner_reads_the_history() {
+    fn only_the_owner_can_read_the_history() {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("graft/history.sqlite");
@@ -236,7 +254,7 @@ mod tests {
         let history = filled(open());
         assert_eq!(mode(file.parent().unwrap()), 0o700);
         private(&history);
-        // As an earlier version left them.
+        // Permissions from an earlier version.
         for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
             std::fs::set_permissions(entry.unwrap().path(), std::fs::Permissions::from_mode(0o644))
                 .unwrap();
@@ -245,19 +263,25 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_put_aside_and_a_folder_that_cannot_be_written_is_no_error() {
+    fn a_corrupt_file_is_renamed_and_an_unwritable_folder_is_not_an_error() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("history.sqlite");
-        std::fs::write(&file, "this is no database, however long it is read for").unwrap();
+        std::fs::write(&file, "this is not a database, however long the file may be").unwrap();
         let mut history = filled(History { file: Some(file.clone()), store: None });
-        assert_eq!(texts(&mut history, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
+        assert_eq!(
+            texts(&mut history, HistoryRequest { n: Some(1), ..request("tail") }),
+            ["1/4 let x = 1;"]
+        );
         assert!(
             std::fs::read_to_string(home.path().join("history.sqlite.damaged"))
                 .unwrap()
-                .starts_with("this is no")
+                .starts_with("this is not")
         );
         let mut nowhere =
             filled(History { file: Some("/proc/none/history.sqlite".into()), store: None });
-        assert_eq!(texts(&mut nowhere, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
+        assert_eq!(
+            texts(&mut nowhere, HistoryRequest { n: Some(1), ..request("tail") }),
+            ["1/4 let x = 1;"]
+        );
     }
 }

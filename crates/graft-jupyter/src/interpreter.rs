@@ -9,13 +9,15 @@ use crate::KernelInfo;
 
 /// Runs cells and answers questions about code.
 ///
-/// The server calls [`execute`](Self::execute), [`record`](Self::record) and [`idle`](Self::idle) from one task, never
-/// concurrently. All other methods may be called while a cell runs and must not wait for it.
+/// The server calls [`execute`](Self::execute), [`record`](Self::record) and [`idle`](Self::idle)
+/// from one task, never concurrently. All other methods may be called while a cell runs and must
+/// not wait for it.
 pub trait Interpreter: Send + Sync {
     /// The contents of `kernel_info_reply` that depend on the language.
     fn kernel_info(&self) -> KernelInfo;
 
-    /// Runs a cell and writes its output to `frontend`. An error has been shown there when the future completes.
+    /// Runs a cell and writes its output to `frontend`. An error has been shown there when the
+    /// future completes.
     fn execute<'a>(
         &'a self,
         code: &'a str,
@@ -25,14 +27,15 @@ pub trait Interpreter: Send + Sync {
     /// Adds a cell to the interpreter's own list of executed cells; not called for silent cells.
     fn record<'a>(&'a self, code: &'a str) -> BoxFuture<'a, ()>;
 
-    /// Forwards output that arrives between cells, such as prints of background threads. The server drops the future when
-    /// the next cell starts.
+    /// Forwards output that arrives between cells, such as prints of background threads. The server
+    /// drops the future when the next cell starts.
     fn idle<'a>(&'a self, frontend: &'a dyn Frontend) -> BoxFuture<'a, Infallible>;
 
     /// Completes the code at a cursor, given in Unicode code points.
     fn complete<'a>(&'a self, code: &'a str, cursor: usize) -> BoxFuture<'a, Completions>;
 
-    /// Describes the name at a cursor, given in Unicode code points; `detail_level` 1 asks for more detail.
+    /// Describes the name at a cursor, given in Unicode code points; `detail_level` 1 asks for more
+    /// detail.
     fn inspect<'a>(
         &'a self,
         code: &'a str,
@@ -43,11 +46,11 @@ pub trait Interpreter: Send + Sync {
     /// Whether Enter should run the code or start a new line.
     fn is_complete(&self, code: &str) -> Completeness;
 
-    /// Interrupts the running cell. The server has already pressed the [`Interrupt`](graft_frontend::Interrupt) of its
-    /// [`KernelConfig`](crate::KernelConfig).
+    /// Interrupts the running cell. The server has already pressed the
+    /// [`Interrupt`](graft_frontend::Interrupt) of its [`KernelConfig`](crate::KernelConfig).
     fn interrupt(&self) -> BoxFuture<'_, ()>;
 
-    /// Stops the interpreter; the server waits for a limited time.
+    /// Stops the interpreter within the time limit of the server.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -16,7 +16,7 @@ use crate::reply::{CompleteReply, HistoryReply, InspectReply, Reply};
 use crate::request::{Cursor, Malformed, Request, Shutdown};
 use crate::wire::{Parent, Session};
 
-/// How long the first request waits for an iopub subscriber.
+/// Time limit for the first iopub subscriber to connect before a request is answered.
 pub(crate) const WELCOME_TIMEOUT: Duration = Duration::from_millis(60);
 
 /// State shared by the channels.
@@ -90,14 +90,16 @@ impl Kernel {
         *running = Some(parent.clone());
     }
 
-    /// Publishes that a cell has ended. The lock is held so that this is the last status that a frontend sees.
+    /// Publishes that a cell has ended. The lock is held so that this is the last status that a
+    /// frontend sees.
     pub(crate) fn end_cell(&self, parent: &Arc<Parent>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *running = None;
         self.iopub().status(parent, "idle");
     }
 
-    /// Publishes that a request was answered. Frontends show the last status, so a running cell is reported as busy again.
+    /// Publishes that a request was answered. Frontends show the last status, so a running cell is
+    /// reported as busy again.
     fn end_answer(&self, parent: &Arc<Parent>) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.iopub().status(parent, "idle");
@@ -121,7 +123,8 @@ impl Kernel {
         }
     }
 
-    /// Interrupts the running cell, cancels its input request and forwards the interrupt to the interpreter.
+    /// Interrupts the running cell, cancels its input request and forwards the interrupt to the
+    /// interpreter.
     pub(crate) async fn interrupt_cell(&self) {
         self.interrupt().press();
         self.stdin().cancel();

@@ -1,8 +1,9 @@
 //! A Jupyter kernel server: sockets, channels, messages and the history of cells.
 //!
-//! [`Server::bind`] reads the connection file of a client and binds the five sockets; [`Server::run`] answers requests until
-//! a client shuts the kernel down. Cells, completion and inspection are delegated to an [`Interpreter`]; this crate does not
-//! know which language runs. It depends on neither evcxr nor the engine nor tensors.
+//! [`Server::bind`] reads the connection file of a client and binds the five sockets;
+//! [`Server::run`] answers requests until a client shuts the kernel down. Cells, completion and
+//! inspection are delegated to an [`Interpreter`]; this crate does not know which language runs. It
+//! depends on neither evcxr nor the engine nor tensors.
 
 mod cell_output;
 mod channels;

@@ -1,13 +1,14 @@
-//! The kernel's own log: lines on its stderr, which a Jupyter server keeps. Nothing of it reaches a notebook.
+//! The log of the kernel: lines on stderr, which Jupyter servers record. It does not reach
+//! notebooks.
 
-/// Writes one line.
+/// Writes a line.
 pub(crate) fn line(text: &str) {
     use std::io::Write;
-    // A closed stderr (the server went away) must not take the kernel with it.
+    // A closed stderr (the server has exited) must not stop the kernel.
     let _ = writeln!(std::io::stderr().lock(), "graft: {text}");
 }
 
-/// An error with the chain of its causes in one line.
+/// Formats an error and its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

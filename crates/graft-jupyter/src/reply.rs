@@ -1,4 +1,4 @@
-//! What the kernel answers on shell, control and stdin.
+//! Replies on the shell, control and stdin channels.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::kernel_info::KernelInfo;
 use crate::user_expressions::ExpressionResult;
 use crate::wire::VERSION;
 
-/// Content of an answer; serialised as the protocol's JSON.
+/// Content of a reply, serialized as the JSON of the protocol.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -30,7 +30,7 @@ pub(crate) enum Reply {
     IsComplete(IsCompleteReply),
     /// `history_reply`
     History(HistoryReply),
-    /// `comm_info_reply`: there are none.
+    /// `comm_info_reply`; there are no comms.
     CommInfo {
         /// Always `ok`.
         status: &'static str,
@@ -49,22 +49,22 @@ pub(crate) enum Reply {
         /// As in the request.
         restart: bool,
     },
-    /// The answer to a request that cannot be understood.
+    /// The reply to a request that cannot be parsed.
     Error {
-        /// `execute_reply`, ...
+        /// Type of the reply.
         #[serde(skip)]
         msg_type: &'static str,
         /// Always `error`.
         status: &'static str,
-        /// What is wrong.
+        /// The error.
         #[serde(flatten)]
         error: ErrorContent,
     },
     /// `input_request`, on stdin
     InputRequest {
-        /// Shown before the field.
+        /// Text in front of the input field.
         prompt: String,
-        /// Whether the text is hidden.
+        /// Whether the input is hidden.
         password: bool,
     },
 }
@@ -85,14 +85,14 @@ pub(crate) struct KernelInfoReply {
 pub(crate) struct ExecuteReply {
     /// `ok` or `error`.
     pub(crate) status: &'static str,
-    /// Number of the cell; none when it did not run.
+    /// Execution count of the cell; `None` if it did not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) execution_count: Option<u64>,
-    /// What the request's expressions gave, when the cell went well.
+    /// Values of the expressions of the request, after a successful cell.
     pub(crate) user_expressions: BTreeMap<String, ExpressionResult>,
     /// Pager and next-input payloads.
     pub(crate) payload: Vec<Payload>,
-    /// The error, equal to the one on iopub.
+    /// The error, as published on iopub.
     #[serde(flatten)]
     pub(crate) error: Option<ErrorContent>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct ErrorContent {
 }
 
 impl ErrorContent {
-    /// About how many bytes it has.
+    /// Approximate size in bytes.
     pub(crate) fn weight(&self) -> usize {
         self.ename.len() + self.evalue.len() + self.traceback.iter().map(String::len).sum::<usize>()
     }
@@ -116,18 +116,18 @@ impl ErrorContent {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub(crate) enum Payload {
-    /// Help for the pager.
+    /// Text for the pager.
     Page {
         /// MIME bundle.
         data: BTreeMap<String, Value>,
         /// First line shown.
         start: u32,
     },
-    /// Text for a cell.
+    /// Text to insert into a cell.
     SetNextInput {
         /// The text.
         text: String,
-        /// Whether it replaces the cell that ran.
+        /// Whether to replace the cell that ran instead of inserting a new one.
         replace: bool,
     },
 }
@@ -137,20 +137,20 @@ pub(crate) enum Payload {
 pub(crate) struct CompleteReply {
     /// Always `ok`.
     pub(crate) status: &'static str,
-    /// Texts, best first.
+    /// Texts to insert, best first.
     pub(crate) matches: Vec<String>,
     /// First code point replaced.
     pub(crate) cursor_start: usize,
     /// One past the last code point replaced.
     pub(crate) cursor_end: usize,
-    /// Types, aligned with `matches`.
+    /// Kinds of the matches.
     pub(crate) metadata: CompleteMetadata,
 }
 
-/// JupyterLab shows a kind beside each match; it takes them by position.
+/// Kinds that JupyterLab shows next to the matches, in the same order.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct CompleteMetadata {
-    /// One for each match, in the same order.
+    /// One entry for each match, in the same order.
     #[serde(rename = "_jupyter_types_experimental")]
     pub(crate) types: Vec<CompleteType>,
 }
@@ -163,7 +163,7 @@ pub(crate) struct CompleteType {
     /// `magic`, `key`, `function`, ...
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// Shown small beside it.
+    /// Short description shown next to the match.
     pub(crate) signature: String,
     /// First code point replaced.
     pub(crate) start: usize,
@@ -176,7 +176,7 @@ pub(crate) struct CompleteType {
 pub(crate) struct InspectReply {
     /// Always `ok`.
     pub(crate) status: &'static str,
-    /// Whether there is something to show.
+    /// Whether there is documentation to show.
     pub(crate) found: bool,
     /// MIME bundle.
     pub(crate) data: BTreeMap<String, Value>,
@@ -189,7 +189,7 @@ pub(crate) struct InspectReply {
 pub(crate) struct IsCompleteReply {
     /// `complete`, `incomplete`, `invalid` or `unknown`.
     pub(crate) status: &'static str,
-    /// Indentation of the next line, when incomplete.
+    /// Indentation of the next line, if incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) indent: Option<String>,
 }
@@ -203,7 +203,7 @@ pub(crate) struct HistoryReply {
     pub(crate) history: Vec<HistoryEntry>,
 }
 
-/// One entry: session, line, and the text (with its output when asked).
+/// One entry: session, line and code, with its output on request.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum HistoryEntry {
@@ -225,7 +225,7 @@ impl Reply {
         })
     }
 
-    /// Type of the message that carries it.
+    /// Type of the message.
     pub(crate) fn msg_type(&self) -> &'static str {
         match self {
             Self::KernelInfo(_) => "kernel_info_reply",
@@ -298,7 +298,7 @@ impl From<&CellError> for ErrorContent {
     }
 }
 
-/// A MIME bundle as the protocol wants it: JSON types as JSON, everything else as text.
+/// A MIME bundle in the format of the protocol: JSON types as JSON, all others as text.
 pub(crate) fn mime_bundle(rich: &Rich) -> BTreeMap<String, Value> {
     let value = |mime: &str, text: &str| {
         let is_json = mime == "application/json" || mime.ends_with("+json");
@@ -308,25 +308,26 @@ pub(crate) fn mime_bundle(rich: &Rich) -> BTreeMap<String, Value> {
     rich.mime.iter().map(|(mime, text)| (mime.clone(), value(mime, text))).collect()
 }
 
-/// How large a front end shows a picture, in its `metadata`.
+/// Display size of an image, part of its `metadata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct PictureSize {
+pub(crate) struct ImageSize {
     width: u32,
     height: u32,
 }
 
-/// Graft's own pictures are drawn with twice the pixels that they are to be shown with, so that they are sharp on a fine screen.
-pub(crate) fn picture_sizes(rich: &Rich) -> BTreeMap<String, PictureSize> {
+/// Plots of Graft have twice as many pixels as their display size, so that they are sharp on
+/// high-resolution screens.
+pub(crate) fn image_sizes(rich: &Rich) -> BTreeMap<String, ImageSize> {
     let png =
         matches!(rich.source, Source::Blocks(_)).then(|| rich.mime.get("image/png")).flatten();
     let size = png
-        .and_then(|png| size_of_png(png))
-        .map(|(width, height)| PictureSize { width: width / 2, height: height / 2 });
+        .and_then(|png| png_size(png))
+        .map(|(width, height)| ImageSize { width: width / 2, height: height / 2 });
     size.map(|size| ("image/png".to_owned(), size)).into_iter().collect()
 }
 
-/// Width and height stand in the first 24 bytes, which are 32 characters of base64.
-fn size_of_png(base64: &str) -> Option<(u32, u32)> {
+/// Reads width and height from the first 24 bytes of a PNG file, which are 32 characters of base64.
+fn png_size(base64: &str) -> Option<(u32, u32)> {
     let head = STANDARD.decode(base64.get(..32)?).ok()?;
     let number = |from: usize| Some(u32::from_be_bytes(head.get(from..from + 4)?.try_into().ok()?));
     Some((number(16)?, number(20)?))
@@ -337,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_of_graft_is_shown_at_half_its_pixels_and_one_of_the_user_as_it_is() {
+    fn plots_are_displayed_at_half_their_pixels_and_images_of_the_user_are_not() {
         let block = graft_protocol::Block::Heat(vec![graft_protocol::HeatMap::of(
             "A",
             ["r 1".to_owned(), "c 1".to_owned()],
@@ -345,16 +346,16 @@ mod tests {
             &[1.0],
             4,
         )]);
-        let drawn = Rich::from_block(&block);
+        let plot = Rich::from_block(&block);
         assert_eq!(
-            picture_sizes(&drawn).get("image/png"),
-            Some(&PictureSize { width: 300, height: 330 })
+            image_sizes(&plot).get("image/png"),
+            Some(&ImageSize { width: 300, height: 330 })
         );
-        assert!(picture_sizes(&Rich { source: Source::Mime, ..drawn }).is_empty());
+        assert!(image_sizes(&Rich { source: Source::Mime, ..plot }).is_empty());
     }
 
     #[test]
-    fn an_error_reply_has_the_triple_beside_the_count() {
+    fn an_error_reply_has_the_error_and_the_execution_count() {
         let error = CellError {
             ename: "UsageError".into(),
             evalue: "no such magic".into(),
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn json_types_are_nested_and_damaged_ones_stay_text() {
+    fn json_types_are_nested_and_invalid_json_stays_text() {
         let mut rich = Rich::plain("[1]");
         rich.mime.insert("application/vnd.vegalite.v5+json".into(), "{\"a\":[1]}".into());
         rich.mime.insert("application/json".into(), "{".into());

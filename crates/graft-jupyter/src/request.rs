@@ -1,4 +1,4 @@
-//! What clients ask, parsed leniently: a field that is missing has the protocol's default.
+//! Requests of clients, parsed leniently: missing fields get the default of the protocol.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::wire::Incoming;
 
-/// One request, whichever channel it came on.
+/// A request, independent of its channel.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -26,9 +26,9 @@ pub(crate) enum Request {
     History(History),
     /// `comm_info_request`
     CommInfo,
-    /// `comm_open`: no target is known here, so it is answered with `comm_close`
+    /// `comm_open`; answered with `comm_close`, because this kernel has no comm targets
     CommOpen(Comm),
-    /// `comm_msg` and `comm_close` of a comm that never was
+    /// `comm_msg` and `comm_close`; ignored, because no comm can be open
     CommOther,
     /// `interrupt_request`
     Interrupt,
@@ -36,18 +36,18 @@ pub(crate) enum Request {
     Shutdown(Shutdown),
     /// `input_reply` on stdin
     InputReply(InputReply),
-    /// A request whose content is not what its type asks for.
+    /// A request whose content does not match its type.
     Malformed(Malformed),
-    /// A type this kernel does not know.
+    /// A request of an unknown type.
     Unknown,
 }
 
-/// A request that cannot be understood.
+/// A request that cannot be parsed.
 #[derive(Debug)]
 pub(crate) struct Malformed {
-    /// Type of the answer; none for a message that has no answer.
+    /// Type of the reply; `None` for messages without a reply.
     pub(crate) reply_type: Option<&'static str>,
-    /// What is wrong, with the request's type.
+    /// The reason, with the type of the request.
     pub(crate) reason: String,
 }
 
@@ -57,19 +57,19 @@ pub(crate) struct Execute {
     /// The cell.
     #[serde(default)]
     pub(crate) code: String,
-    /// Whether nothing is to be published or counted.
+    /// Whether to publish and count nothing.
     #[serde(default)]
     pub(crate) silent: bool,
-    /// Whether it counts and enters the history; not when silent.
+    /// Whether to count the cell and add it to the history; ignored if silent.
     #[serde(default = "yes")]
     pub(crate) store_history: bool,
-    /// Names to expressions that are evaluated when the cell went well.
+    /// Named expressions, evaluated after a successful cell.
     #[serde(default)]
     pub(crate) user_expressions: BTreeMap<String, String>,
-    /// Whether the client can answer `input_request`.
+    /// Whether the client answers `input_request`.
     #[serde(default = "yes")]
     pub(crate) allow_stdin: bool,
-    /// Whether an error aborts what waits in the queue.
+    /// Whether an error aborts the queued cells.
     #[serde(default = "yes")]
     pub(crate) stop_on_error: bool,
 }
@@ -80,10 +80,10 @@ pub(crate) struct Cursor {
     /// The cell.
     #[serde(default)]
     pub(crate) code: String,
-    /// Cursor in Unicode code points; none is the end.
+    /// Cursor in Unicode code points; the default is the end.
     #[serde(default)]
     pub(crate) cursor_pos: Option<usize>,
-    /// 1 asks for more.
+    /// 1 asks for more detail.
     #[serde(default)]
     pub(crate) detail_level: u8,
 }
@@ -99,28 +99,28 @@ pub(crate) struct Code {
 /// Content of `history_request`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct History {
-    /// Whether each entry holds its output as well.
+    /// Whether to include the output of each entry.
     #[serde(default)]
     pub(crate) output: bool,
     /// `tail`, `range` or `search`.
     #[serde(default)]
     pub(crate) hist_access_type: String,
-    /// Session of a range; 0 is this one, negative counts back.
+    /// Session of a range; 0 is the current one, negative numbers count back from it.
     #[serde(default)]
     pub(crate) session: i64,
     /// First line of a range.
     #[serde(default)]
     pub(crate) start: Option<i64>,
-    /// One past its last line.
+    /// One past the last line of a range.
     #[serde(default)]
     pub(crate) stop: Option<i64>,
-    /// Most entries of a tail or a search.
+    /// Maximum number of entries of a tail or a search.
     #[serde(default)]
     pub(crate) n: Option<usize>,
-    /// Glob with `*` and `?`.
+    /// Glob pattern with `*` and `?`.
     #[serde(default)]
     pub(crate) pattern: Option<String>,
-    /// Whether a search gives each text once.
+    /// Whether a search returns each text only once.
     #[serde(default)]
     pub(crate) unique: bool,
 }
@@ -128,7 +128,7 @@ pub(crate) struct History {
 /// Content of `comm_open`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Comm {
-    /// The comm's name.
+    /// Identifier of the comm.
     #[serde(default)]
     pub(crate) comm_id: String,
 }
@@ -136,7 +136,7 @@ pub(crate) struct Comm {
 /// Content of `shutdown_request`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Shutdown {
-    /// Whether the client starts the kernel again.
+    /// Whether the client will restart the kernel.
     #[serde(default)]
     pub(crate) restart: bool,
 }
@@ -144,7 +144,7 @@ pub(crate) struct Shutdown {
 /// Content of `input_reply`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct InputReply {
-    /// What the user typed.
+    /// The line that the user typed.
     #[serde(default)]
     pub(crate) value: String,
 }
@@ -162,7 +162,8 @@ fn yes() -> bool {
 }
 
 impl Request {
-    /// Parses the content by the type in the header. Content of another form is [`Request::Malformed`], which is answered with an error.
+    /// Parses the content according to the message type. Invalid content becomes
+    /// [`Request::Malformed`], which is answered with an error.
     pub(crate) fn parse(incoming: &Incoming) -> Self {
         let content = &incoming.content[..];
         let kind = incoming.msg_type.as_str();
@@ -186,7 +187,8 @@ impl Request {
     }
 }
 
-/// A request with that content, or what is wrong with it. An array is not taken for the fields of an object in their order.
+/// Parses the content of one request type. Arrays are rejected; serde would accept them as the
+/// fields of a struct.
 fn read<T: DeserializeOwned>(
     kind: &str,
     content: &[u8],
@@ -198,7 +200,7 @@ fn read<T: DeserializeOwned>(
         Ok(content) => request(content),
         Err(error) => Request::Malformed(Malformed {
             reply_type,
-            reason: format!("the content of this `{kind}` is malformed: {error}"),
+            reason: format!("malformed content of `{kind}`: {error}"),
         }),
     }
 }
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn content_of_another_form_is_malformed_and_names_the_request() {
+    fn invalid_content_is_malformed_and_names_the_request() {
         for content in [
             "[1",
             "\"text\"",
@@ -252,7 +254,7 @@ mod tests {
             "",
         ] {
             let Request::Malformed(malformed) = parse("execute_request", content) else {
-                panic!("{content} is taken")
+                panic!("{content} is accepted")
             };
             assert_eq!(malformed.reply_type, Some("execute_reply"));
             assert!(malformed.reason.contains("execute_request"), "{}", malformed.reason);
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_from_the_future_is_unknown() {
+    fn future_message_types_are_unknown() {
         assert!(matches!(parse("create_subshell_request", "{}"), Request::Unknown));
     }
 }

@@ -23,8 +23,8 @@ use crate::interpreter::Interpreter;
 use crate::kernel::{Kernel, Parts};
 use crate::wire::Session;
 
-/// Pause before the process exits. zeromq passes messages to the operating system on its own tasks and reports nothing:
-/// without a pause 8 of 20 replies were lost, with 5 ms none of 20.
+/// Pause before the process exits. zeromq passes messages to the operating system on its own tasks
+/// and reports nothing: without a pause 8 of 20 replies were lost, with 5 ms none of 20.
 const FLUSH_GRACE: Duration = Duration::from_millis(150);
 /// Time limit for the shutdown of the interpreter.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -69,7 +69,8 @@ impl Server {
         Ok(Self { connection, sockets })
     }
 
-    /// Serves requests until a client shuts the kernel down, the process receives SIGTERM, or the parent process exits.
+    /// Serves requests until a client shuts the kernel down, the process receives SIGTERM, or the
+    /// parent process exits.
     pub async fn run(self, config: KernelConfig) {
         let interpreter = config.interpreter.clone();
         let session = Arc::new(Session::new(&self.connection.key));
@@ -153,15 +154,16 @@ async fn terminated(kernel: &Kernel) {
     }
 }
 
-/// Returns when the client that started this kernel has exited (`JPY_PARENT_PID`, as in ipykernel), so that an orphaned
-/// kernel does not keep its memory.
+/// Returns when the client that started this kernel has exited (`JPY_PARENT_PID`, as in ipykernel),
+/// so that an orphaned kernel does not keep its memory.
 async fn parent_exited() {
     let Some(parent) =
         std::env::var("JPY_PARENT_PID").ok().and_then(|text| text.parse::<u32>().ok())
     else {
         return std::future::pending().await;
     };
-    // If an intermediate process (a container's init, a wrapper) started the kernel, its exit says nothing about the client.
+    // If an intermediate process (a container's init, a wrapper) started the kernel, its exit says
+    // nothing about the client.
     if std::os::unix::process::parent_id() != parent {
         return std::future::pending().await;
     }

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::{History, KernelConfig, Server};
 use script::Script;
 
-/// A kernel on threads of its own.
+/// A kernel that runs on its own threads.
 struct TestKernel {
     file: ConnectionFile,
     runtime: Option<Runtime>,
@@ -109,7 +109,7 @@ fn an_unsigned_connection_works() {
 }
 
 #[test]
-fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
+fn a_client_that_connects_before_the_server_runs_is_welcomed() {
     let file = ConnectionFile::ipc("secret");
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Server::bind(&file.path())).unwrap();
@@ -166,7 +166,7 @@ fn an_error_is_the_same_in_reply_and_broadcast() {
 }
 
 #[test]
-fn an_error_aborts_what_waits_and_nothing_after() {
+fn an_error_aborts_queued_cells_but_no_later_ones() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let ids: Vec<String> = ["fail x", "print never"]
@@ -178,7 +178,7 @@ fn an_error_aborts_what_waits_and_nothing_after() {
     assert_eq!(aborted.reply.content["ename"], "Aborted");
     assert!(
         aborted.reply.content.get("execution_count").is_none(),
-        "a cell that did not run has no number: {}",
+        "a cell that did not run has no execution count: {}",
         aborted.reply.content
     );
     let after = frontend.execute("print after");
@@ -189,7 +189,7 @@ fn an_error_aborts_what_waits_and_nothing_after() {
 }
 
 #[test]
-fn without_stop_on_error_the_queue_goes_on() {
+fn without_stop_on_error_the_queue_continues() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let first = frontend.request(
@@ -203,7 +203,7 @@ fn without_stop_on_error_the_queue_goes_on() {
 }
 
 #[test]
-fn a_panic_of_the_kernel_is_an_error_of_the_cell() {
+fn a_panic_of_the_interpreter_is_an_error_of_the_cell() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let cell = frontend.execute("panic");
@@ -212,7 +212,7 @@ fn a_panic_of_the_kernel_is_an_error_of_the_cell() {
 }
 
 #[test]
-fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
+fn requests_are_answered_while_a_cell_runs_and_an_interrupt_stops_it() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let id = frontend.request(Channel::Shell, "execute_request", execute("wait"));
@@ -233,7 +233,7 @@ fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
 }
 
 #[test]
-fn shutdown_and_restart_are_answered_before_the_end() {
+fn shutdown_and_restart_are_answered_before_the_exit() {
     for (channel, restart) in
         [(Channel::Control, false), (Channel::Control, true), (Channel::Shell, false)]
     {
@@ -257,7 +257,7 @@ fn shutdown_and_restart_are_answered_before_the_end() {
 }
 
 #[test]
-fn wrong_signatures_and_broken_envelopes_are_dropped_and_the_kernel_goes_on() {
+fn wrong_signatures_and_malformed_envelopes_are_dropped() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let good = frontend.frames("kernel_info_request", json!({}));
@@ -294,7 +294,7 @@ fn an_unknown_request_is_busy_and_idle_without_a_reply() {
 }
 
 #[test]
-fn a_replayed_message_runs_once_whichever_channel_it_comes_on() {
+fn a_replayed_message_runs_once_on_any_channel() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let frames = frontend.frames("execute_request", execute("print once"));
@@ -309,7 +309,7 @@ fn a_replayed_message_runs_once_whichever_channel_it_comes_on() {
     assert_eq!(frontend.execute("print again").reply.content["execution_count"], 2);
 }
 
-/// Each request has exactly one answer and ends with idle, whatever its fields hold.
+/// Each request has exactly one reply and ends with idle, whatever its fields contain.
 #[test]
 fn requests_with_fields_of_any_type_are_answered_once() {
     const FIELDS: [(&str, &[&str]); 9] = [
@@ -360,7 +360,7 @@ fn requests_with_fields_of_any_type_are_answered_once() {
     for (kind, fields) in FIELDS {
         for field in fields {
             for value in &values {
-                // This one is answered, and then the kernel ends.
+                // This request would shut the kernel down.
                 if kind != "shutdown_request" || *value != json!(true) {
                     check(kind, &json!({ *field: value }));
                 }
@@ -390,7 +390,7 @@ fn the_heartbeat_echoes_bytes() {
 }
 
 #[test]
-fn a_question_is_asked_on_stdin_and_refused_where_nobody_answers() {
+fn input_is_requested_on_stdin_unless_the_client_does_not_allow_it() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let id = frontend.request(
@@ -398,9 +398,9 @@ fn a_question_is_asked_on_stdin_and_refused_where_nobody_answers() {
         "execute_request",
         json!({ "code": "secret who?", "allow_stdin": true }),
     );
-    let question = frontend.receive(Channel::Stdin);
-    assert_eq!(question.content, json!({ "prompt": "who?", "password": true }));
-    assert_eq!(question.parent_id(), id);
+    let request = frontend.receive(Channel::Stdin);
+    assert_eq!(request.content, json!({ "prompt": "who?", "password": true }));
+    assert_eq!(request.parent_id(), id);
     frontend.request(Channel::Stdin, "input_reply", json!({ "value": "Ada", "status": "ok" }));
     assert_eq!(frontend.finish(&id).stream("stdout"), "got Ada\n");
     assert_eq!(frontend.execute("ask who?").status(), "error");
@@ -499,7 +499,7 @@ fn user_expressions_are_evaluated_after_a_successful_cell() {
 }
 
 #[test]
-fn a_cell_that_prints_much_loses_nothing() {
+fn large_output_is_complete() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let line = format!("print {}\n", "é".repeat(500));
@@ -509,7 +509,7 @@ fn a_cell_that_prints_much_loses_nothing() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn the_error_for_a_taken_port_names_the_channel() {
     let file = ConnectionFile::tcp("k");
     let runtime = Runtime::new().unwrap();
     let error = runtime.block_on(async {

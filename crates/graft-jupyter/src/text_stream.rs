@@ -1,20 +1,21 @@
-//! Bytes of stdout and stderr become text: collected, in order, never cut inside a character.
+//! Decodes the bytes of stdout and stderr into text, in order and without splitting characters.
 
 use graft_frontend::Stream;
 
-/// Text that waits to be published.
+/// Text that has not been published yet.
 ///
-/// The two streams keep their order relative to each other as it arrived: each change of stream begins a new piece.
+/// The order of the two streams is preserved: each change of stream starts a new piece.
 #[derive(Debug, Default)]
 pub(crate) struct TextStreams {
     pieces: Vec<(Stream, String)>,
-    waiting: usize,
+    pending_bytes: usize,
     stdout_tail: Vec<u8>,
     stderr_tail: Vec<u8>,
 }
 
 impl TextStreams {
-    /// Adds bytes; what cannot be UTF-8 becomes U+FFFD, what may become a character waits for its other bytes.
+    /// Adds bytes. Invalid UTF-8 becomes U+FFFD; an incomplete character is held back until its
+    /// remaining bytes arrive.
     pub(crate) fn push(&mut self, stream: Stream, bytes: &[u8]) {
         let tail = match stream {
             Stream::Stdout => &mut self.stdout_tail,
@@ -27,7 +28,7 @@ impl TextStreams {
         self.add(stream, &String::from_utf8_lossy(&whole));
     }
 
-    /// The cell is over: bytes that still wait for the rest of a character are published as they are.
+    /// Flushes incomplete characters as U+FFFD at the end of a cell.
     pub(crate) fn close(&mut self) {
         for (stream, tail) in [
             (Stream::Stdout, std::mem::take(&mut self.stdout_tail)),
@@ -37,19 +38,19 @@ impl TextStreams {
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether there is no text to publish.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Bytes of text that wait.
+    /// Size of the text in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.pending_bytes
     }
 
-    /// Takes what waits, in order.
+    /// Takes the text, in order.
     pub(crate) fn take(&mut self) -> Vec<(Stream, String)> {
-        self.waiting = 0;
+        self.pending_bytes = 0;
         std::mem::take(&mut self.pieces)
     }
 
@@ -57,7 +58,7 @@ impl TextStreams {
         if text.is_empty() {
             return;
         }
-        self.waiting += text.len();
+        self.pending_bytes += text.len();
         match self.pieces.last_mut() {
             Some((last, piece)) if *last == stream => piece.push_str(text),
             _ => self.pieces.push((stream, text.to_owned())),
@@ -65,7 +66,7 @@ impl TextStreams {
     }
 }
 
-/// How many bytes at the end begin a character whose other bytes are still to come.
+/// Length of the incomplete character at the end of `bytes`.
 fn incomplete_tail(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
@@ -81,7 +82,7 @@ fn incomplete_tail(bytes: &[u8]) -> usize {
     }
 }
 
-/// The same after an earlier invalid byte, where `from_utf8` stops too soon.
+/// Like [`incomplete_tail`], for text with an earlier invalid byte, at which `from_utf8` stops.
 fn trailing_start(bytes: &[u8]) -> usize {
     for (back, byte) in bytes.iter().rev().take(3).enumerate() {
         let width = match byte {
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_cut_in_two_arrives_whole() {
+    fn a_split_character_is_published_whole() {
         let mut streams = TextStreams::default();
         let bytes = "a😀b".as_bytes();
         streams.push(Stream::Stdout, &bytes[..3]);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_character_after_garbage_still_waits() {
+    fn a_split_character_after_invalid_bytes_is_held_back() {
         let mut streams = TextStreams::default();
         streams.push(Stream::Stdout, b"\xFFx\xF0\x9F");
         assert_eq!(streams.take(), vec![(Stream::Stdout, "\u{FFFD}x".to_owned())]);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_never_become_a_character_appear_at_the_end() {
+    fn incomplete_characters_are_replaced_at_the_end() {
         let mut streams = TextStreams::default();
         streams.push(Stream::Stderr, b"\xE2\x82");
         assert!(streams.is_empty());
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_stream_begins_a_new_piece() {
+    fn a_change_of_stream_starts_a_new_piece() {
         let mut streams = TextStreams::default();
         streams.push(Stream::Stdout, b"a");
         streams.push(Stream::Stdout, b"b");

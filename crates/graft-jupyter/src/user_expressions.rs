@@ -1,4 +1,5 @@
-//! The `user_expressions` of a cell: each is evaluated after the cell, and its value is part of the reply, not of the page.
+//! The `user_expressions` of a cell: each is evaluated after the cell, and its value is part of the
+//! reply, not of the page.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Messages on the wire: identities, `<IDS|MSG>`, signature, four JSON frames, buffers.
 //!
-//! Reading goes through `jupyter-zmq-client`, which verifies the signature over exactly the four frames; the frames are
-//! then parsed leniently here, because clients leave out fields that the typed messages of the crates insist on.
+//! `jupyter-zmq-client` verifies the signature of the four frames. The frames are parsed leniently
+//! here, because clients omit fields that the typed messages of that crate require.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,33 +19,33 @@ use zeromq::ZmqMessage;
 /// Protocol version in headers and in `kernel_info_reply`.
 pub(crate) const VERSION: &str = "5.4";
 
-/// Stands between a message's routing frames and its signature.
+/// Separates the routing frames of a message from its signature.
 const DELIMITER: &[u8] = b"<IDS|MSG>";
-/// How many signatures are remembered, as many as jupyter_client does.
-const MOST_SIGNATURES: usize = 1 << 16;
+/// Number of signatures to remember, as in jupyter_client.
+const MAX_SIGNATURES: usize = 1 << 16;
 
 /// Why a message was dropped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum WireError {
-    /// Frames are missing or the signature is wrong.
-    #[error("frames or signature of a message are wrong")]
+    /// Frames are missing, or the signature is wrong.
+    #[error("invalid frames or signature")]
     Envelope(#[source] Box<RuntimeError>),
-    /// A message with that signature has come in before.
-    #[error("the message has been received before")]
+    /// A message with this signature was received before.
+    #[error("repeated message")]
     Replayed,
     /// A frame is not JSON, or the header lacks its type.
     #[error("the {frame} frame of a message is malformed")]
     Frame {
-        /// Which of the four frames.
+        /// Name of the frame.
         frame: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// This process as a party of the protocol: one session for its whole life, and the key that signs.
+/// The protocol session of this process and the key that signs its messages.
 pub(crate) struct Session {
     id: String,
     key: Option<hmac::Key>,
@@ -53,23 +53,23 @@ pub(crate) struct Session {
     received: Mutex<Signatures>,
 }
 
-/// The request that a message answers; cloned into everything that is published under it.
+/// The request that a message answers; shared by all messages that it causes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parent {
-    /// Routing of the client that asked.
+    /// Routing frames of the client.
     pub(crate) identities: Vec<Bytes>,
-    /// Its header as it came, echoed without loss.
+    /// Header of the request, echoed unchanged.
     pub(crate) header: Value,
 }
 
-/// A message that came in and whose signature is right.
+/// A received message with a valid signature.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    /// Whom to answer.
+    /// The request to reply to.
     pub(crate) parent: Parent,
     /// `execute_request`, ...
     pub(crate) msg_type: String,
-    /// The content frame, not yet parsed.
+    /// The content frame, unparsed.
     pub(crate) content: Bytes,
 }
 
@@ -89,7 +89,7 @@ struct Header<'a> {
 }
 
 impl Session {
-    /// A session of its own; an empty key switches signing off.
+    /// A new session; an empty key disables signing.
     pub(crate) fn new(key: &str) -> Self {
         let key = (!key.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
         Self {
@@ -100,10 +100,10 @@ impl Session {
         }
     }
 
-    /// Checks the signature and takes the message apart.
+    /// Verifies the signature and parses the header.
     ///
     /// # Errors
-    /// [`WireError`]: the message must be dropped.
+    /// [`WireError`]; the message must be dropped.
     pub(crate) fn decode(&self, message: ZmqMessage) -> Result<Incoming, WireError> {
         let signature = self.key.as_ref().and_then(|_| signature(&message));
         let raw = RawMessage::from_multipart(message, &self.key)
@@ -123,7 +123,8 @@ impl Session {
         })
     }
 
-    /// Builds a signed message. `prefix` are the routing frames: the client's identities, or the topic on iopub.
+    /// Builds a signed message. `prefix` contains the routing frames: the identities of the client,
+    /// or the topic on iopub.
     pub(crate) fn encode<T: Serialize>(
         &self,
         prefix: &[Bytes],
@@ -176,8 +177,8 @@ fn signature(message: &ZmqMessage) -> Option<Bytes> {
     message.get(delimiter + 1).cloned()
 }
 
-/// Signatures of messages that have come in, so that none is taken twice: whoever has overheard a message could have it run again. As in
-/// jupyter_client, the oldest are forgotten.
+/// Signatures of received messages, to prevent replay attacks. As in jupyter_client, the oldest are
+/// forgotten.
 #[derive(Default)]
 struct Signatures {
     known: HashSet<Bytes>,
@@ -185,15 +186,16 @@ struct Signatures {
 }
 
 impl Signatures {
-    /// Adds a signature; false when it is known.
+    /// Adds a signature; `false` if it is known already.
     fn insert(&mut self, signature: Bytes) -> bool {
-        // Hexadecimal digits mean the same in either case. The copy does not keep a large message's memory.
+        // Hexadecimal digits have no case. The copy does not keep the memory of a large message
+        // alive.
         let signature = Bytes::from(signature.to_ascii_lowercase());
         if !self.known.insert(signature.clone()) {
             return false;
         }
         self.oldest_first.push_back(signature);
-        if self.oldest_first.len() > MOST_SIGNATURES
+        if self.oldest_first.len() > MAX_SIGNATURES
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.known.remove(&oldest);
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_session_signs_another_with_the_same_key_reads() {
+    fn sessions_with_the_same_key_read_each_other() {
         let incoming = Session::new("key").decode(message(&Session::new("key"))).unwrap();
         assert_eq!(incoming.msg_type, "kernel_info_request");
         assert_eq!(incoming.parent.identities, vec![Bytes::from_static(b"client")]);
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_key_is_refused() {
+    fn a_wrong_key_is_rejected() {
         assert!(matches!(
             Session::new("other").decode(message(&Session::new("key"))),
             Err(WireError::Envelope(_))
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_content_is_refused_and_an_added_buffer_is_not() {
+    fn changed_content_is_rejected_and_an_added_buffer_is_not() {
         let session = Session::new("key");
         let mut frames = message(&session).into_vec();
         frames.push(Bytes::from_static(b"buffer"));
@@ -262,16 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_taken_once() {
+    fn a_repeated_message_is_rejected() {
         let session = Session::new("key");
         let (first, second) = (message(&session), message(&session));
         assert!(session.decode(first.clone()).is_ok());
         assert!(matches!(session.decode(first.clone()), Err(WireError::Replayed)));
         assert!(session.decode(second).is_ok());
-        // A buffer that is added does not make it another one, nor does another client.
+        // An added buffer or another client identity does not change the signature.
         let mut frames = first.into_vec();
         frames.push(Bytes::from_static(b"buffer"));
-        frames[0] = Bytes::from_static(b"somebody else");
+        frames[0] = Bytes::from_static(b"another client");
         assert!(matches!(
             session.decode(ZmqMessage::try_from(frames).unwrap()),
             Err(WireError::Replayed)
@@ -280,20 +282,20 @@ mod tests {
         let again = message(&unsigned);
         assert!(
             unsigned.decode(again.clone()).is_ok() && unsigned.decode(again).is_ok(),
-            "without a key there is no signature"
+            "without a key, messages are not signed"
         );
     }
 
     #[test]
-    fn only_so_many_signatures_are_remembered() {
+    fn the_number_of_remembered_signatures_is_limited() {
         let mut signatures = Signatures::default();
         let signature = |number: usize| Bytes::from(number.to_string());
-        assert!((0..=MOST_SIGNATURES).all(|number| signatures.insert(signature(number))));
+        assert!((0..=MAX_SIGNATURES).all(|number| signatures.insert(signature(number))));
         assert_eq!(
             (signatures.known.len(), signatures.oldest_first.len()),
-            (MOST_SIGNATURES, MOST_SIGNATURES)
+            (MAX_SIGNATURES, MAX_SIGNATURES)
         );
-        assert!(!signatures.insert(signature(MOST_SIGNATURES)) && signatures.insert(signature(0)));
+        assert!(!signatures.insert(signature(MAX_SIGNATURES)) && signatures.insert(signature(0)));
     }
 
     #[test]
@@ -305,7 +307,7 @@ mod tests {
         assert_eq!(error.to_string(), "the header frame of a message is malformed");
     }
 
-    /// Seeded, so that a failure comes again.
+    /// Seeded, so that failures are reproducible.
     struct Noise(u64);
 
     impl Noise {

@@ -1,4 +1,4 @@
-//! The control channel: what must be answered while a cell runs.
+//! The control channel: requests that are answered while a cell runs, such as interrupts.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-control-router-dealer-channel>
 
@@ -9,7 +9,7 @@ use zeromq::RouterRecvHalf;
 use super::outbox::Outbox;
 use crate::kernel::Kernel;
 
-/// Answers until the kernel is shut down.
+/// Answers requests until the kernel shuts down.
 pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Arc<Kernel>) {
     while let Some((parent, request)) =
         super::shell::receive(&mut socket, kernel.session(), "control").await

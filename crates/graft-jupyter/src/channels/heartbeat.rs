@@ -1,4 +1,4 @@
-//! The heartbeat: whatever arrives goes back unchanged.
+//! The heartbeat channel: every message is sent back unchanged.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#heartbeat-for-kernels>
 
@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use zeromq::{RepSocket, SocketRecv, SocketSend};
 
-/// Echoes until the process ends.
+/// Pause after a failed receive.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Echoes messages until the process exits.
 pub(crate) async fn serve(mut socket: RepSocket) {
     loop {
         match socket.recv().await {
-            // A client that left before its echo is no concern of the others.
+            // A client that disconnects before its echo does not affect the others.
             Ok(message) => drop(socket.send(message).await),
             Err(error) => {
                 crate::log::line(&format!("heartbeat: {error}"));
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
         }
     }

@@ -1,8 +1,9 @@
-//! The broadcast channel: one task makes the messages, everybody else puts into its queue.
+//! The iopub channel: one task builds the messages that all other tasks put into its queue.
 //!
-//! Streams are collected for up to [`COALESCE`] and flushed before anything else goes out, so that each stream and the displays keep
-//! their order. A new subscriber is welcomed (JEP 65) when its subscription arrives; it has a queue of its own
-//! ([`super::publisher`]), so that one that has stopped reading loses its own output and nobody else's.
+//! Stream text is collected for up to [`COALESCE`] and flushed before any other message, so that
+//! streams and displays keep their order. A new subscriber receives a welcome message (JEP 65).
+//! Each subscriber has its own queue ([`super::publisher`]): a client that stops reading loses only
+//! its own output.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-iopub-pub-sub-channel>
 
@@ -16,18 +17,18 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::publisher::{self, Message, Publisher, Subscribers, Subscription, Weight};
-use crate::reply::{ErrorContent, PictureSize};
+use crate::reply::{ErrorContent, ImageSize};
 use crate::text_stream::TextStreams;
 use crate::wire::{Parent, Session};
 use graft_frontend::OutputBudget;
 use graft_frontend::Stream;
 
-/// How long text of a stream is collected.
+/// How long stream text is collected.
 const COALESCE: Duration = Duration::from_millis(60);
-/// Flushed at once beyond this.
+/// Collected text above this size is flushed at once.
 const FLUSH_BYTES: usize = 256 << 10;
-/// How long subscribers may take to be sent what waits for them.
-const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+/// Time limit for sending queued messages to the subscribers.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Content of a broadcast.
 #[derive(Clone, Debug, Serialize)]
@@ -40,20 +41,20 @@ pub(crate) enum Broadcast {
     },
     /// `execute_input`
     ExecuteInput {
-        /// The cell.
+        /// Code of the cell.
         code: String,
-        /// Its number.
+        /// Its execution count.
         execution_count: u64,
     },
     /// `display_data` or `update_display_data`
     Display {
         /// MIME bundle.
         data: BTreeMap<String, Value>,
-        /// Always empty.
-        metadata: BTreeMap<String, PictureSize>,
-        /// The display's name.
+        /// Size of the image, if the bundle has one.
+        metadata: BTreeMap<String, ImageSize>,
+        /// Identifier of the display.
         transient: Transient,
-        /// Which of the two messages it is.
+        /// Whether this is an `update_display_data` message.
         #[serde(skip)]
         update: bool,
     },
@@ -61,43 +62,43 @@ pub(crate) enum Broadcast {
     Result {
         /// MIME bundle.
         data: BTreeMap<String, Value>,
-        /// Always empty.
-        metadata: BTreeMap<String, PictureSize>,
-        /// The cell's number.
+        /// Size of the image, if the bundle has one.
+        metadata: BTreeMap<String, ImageSize>,
+        /// Execution count of the cell.
         execution_count: u64,
     },
     /// `clear_output`
     ClearOutput {
-        /// Whether the next output does it.
+        /// Whether to clear only when the next output arrives.
         wait: bool,
     },
     /// `error`
     Error(ErrorContent),
     /// `comm_close`
     CommClose {
-        /// The comm.
+        /// Identifier of the comm.
         comm_id: String,
         /// Always empty.
         data: BTreeMap<String, String>,
     },
-    /// `shutdown_reply`, told to everybody.
+    /// `shutdown_reply`, broadcast to all clients.
     Shutdown {
         /// Always `ok`.
         status: &'static str,
-        /// Whether the kernel comes back.
+        /// Whether the kernel will be restarted.
         restart: bool,
     },
     /// `iopub_welcome`
     Welcome {
-        /// What the subscriber has subscribed to.
+        /// The topic of the subscription.
         subscription: String,
     },
 }
 
-/// Name of a display.
+/// Identifier of a display.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Transient {
-    /// The name; none for a display that is never updated.
+    /// `None` for a display that is never updated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) display_id: Option<String>,
 }
@@ -114,7 +115,7 @@ enum Item {
     Flushed(oneshot::Sender<()>),
 }
 
-/// The way into the queue; clone it freely.
+/// The sending half of the queue; clones share it.
 #[derive(Clone)]
 pub(crate) struct IoPub {
     queue: mpsc::UnboundedSender<Item>,
@@ -124,72 +125,73 @@ pub(crate) struct IoPub {
 }
 
 impl IoPub {
-    /// Starts the task that makes the messages.
+    /// Starts the task that builds the messages.
     pub(crate) fn start(socket: Publisher, session: Arc<Session>, budget: OutputBudget) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
-        let (welcomed_sender, welcomed) = watch::channel(false);
+        let (welcome_sent, welcomed) = watch::channel(false);
         let (subscribers, subscriptions) = socket.into_parts();
-        let owner = Owner {
+        let task = BroadcastTask {
             subscribers: subscribers.clone(),
             session,
             streams: TextStreams::default(),
             parent: Arc::new(Parent::default()),
-            welcomed_sender,
+            welcome_sent,
             has_answered: false,
             budget: budget.clone(),
         };
-        tokio::spawn(owner.run(items, subscriptions));
+        tokio::spawn(task.run(items, subscriptions));
         Self { queue, welcomed, budget, subscribers }
     }
 
-    /// Publishes under a request.
+    /// Publishes a message whose parent is a request.
     pub(crate) fn send(&self, parent: &Arc<Parent>, broadcast: Broadcast) {
-        // The task lives as long as the process: a closed queue means that the process ends.
+        // The task runs until the process exits, so sending fails only during exit.
         let _ = self.queue.send(Item::Message(parent.clone(), Box::new(broadcast)));
     }
 
-    /// `busy` or `idle` under a request.
+    /// Publishes the status `busy` or `idle` of a request.
     pub(crate) fn status(&self, parent: &Arc<Parent>, execution_state: &'static str) {
         self.send(parent, Broadcast::Status { execution_state });
     }
 
-    /// Text of a stream under a request.
+    /// Publishes text of a stream.
     pub(crate) fn text(&self, parent: &Arc<Parent>, stream: Stream, bytes: &[u8]) {
         let _ =
             self.queue.send(Item::Text(parent.clone(), stream, self.budget.track(bytes.to_vec())));
     }
 
-    /// Waits until everything queued so far was sent to those who read.
+    /// Returns when all messages queued so far have been sent to the subscribers that still read.
     pub(crate) async fn flushed(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Item::Flushed(done)).is_ok() {
             let _ = wait.await;
         }
-        self.subscribers.flushed(FLUSH_LIMIT).await;
+        self.subscribers.flushed(FLUSH_TIMEOUT).await;
     }
 
-    /// Waits until the first subscriber got `starting`, at most `patience`: a client whose first request is faster
-    /// than its subscription would miss the answer's `idle`.
-    pub(crate) async fn welcomed(&self, patience: Duration) {
+    /// Returns when the first subscriber has received `starting`, or after `timeout`. A client
+    /// whose first request arrives before its subscription would otherwise miss the `idle` of the
+    /// reply.
+    pub(crate) async fn welcomed(&self, timeout: Duration) {
         let mut welcomed = self.welcomed.clone();
-        let _ = tokio::time::timeout(patience, welcomed.wait_for(|done| *done)).await;
+        let _ = tokio::time::timeout(timeout, welcomed.wait_for(|done| *done)).await;
     }
 }
 
-/// The task that makes the messages.
-struct Owner {
+/// The task that builds the messages.
+struct BroadcastTask {
     subscribers: Subscribers,
     session: Arc<Session>,
     streams: TextStreams,
-    /// Whose text waits.
+    /// The request that printed the collected text.
     parent: Arc<Parent>,
-    welcomed_sender: watch::Sender<bool>,
-    /// Whether a request was answered.
+    welcome_sent: watch::Sender<bool>,
+    /// Whether a request has been answered.
     has_answered: bool,
     budget: OutputBudget,
 }
 
-impl Owner {
+impl BroadcastTask {
     async fn run(
         mut self,
         mut items: mpsc::UnboundedReceiver<Item>,
@@ -201,7 +203,7 @@ impl Owner {
                 tokio::time::sleep_until(flush_at.unwrap_or_else(tokio::time::Instant::now));
             tokio::select! {
                 item = items.recv() => match item {
-                    Some(item) => self.take(item),
+                    Some(item) => self.handle(item),
                     None => return,
                 },
                 Some(subscription) = subscriptions.recv() => self.welcome(&subscription),
@@ -215,7 +217,7 @@ impl Owner {
         }
     }
 
-    fn take(&mut self, item: Item) {
+    fn handle(&mut self, item: Item) {
         match item {
             Item::Text(parent, stream, bytes) => {
                 if !Arc::ptr_eq(&parent, &self.parent) {
@@ -229,7 +231,7 @@ impl Owner {
             }
             Item::Message(parent, broadcast) => {
                 let is_idle = matches!(*broadcast, Broadcast::Status { execution_state: "idle" });
-                // A request that is answered beside the cell must not cut a character of the cell's in two.
+                // A reply to another request must not split a character that the cell is printing.
                 if is_idle && Arc::ptr_eq(&parent, &self.parent) {
                     self.streams.close();
                 }
@@ -244,7 +246,7 @@ impl Owner {
         }
     }
 
-    /// Publishes the text that waits.
+    /// Publishes the collected text.
     fn flush(&mut self) {
         for (stream, text) in self.streams.take().into_iter().filter(|(_, text)| !text.is_empty()) {
             let name = match stream {
@@ -277,10 +279,10 @@ impl Owner {
         }
     }
 
-    /// Tells a subscriber what it has missed.
+    /// A message that reports to a subscriber how much output it has missed.
     fn gap(&self, parent: &Parent, missed: usize) -> Option<Arc<Message>> {
         let text = format!(
-            "\n[{:.1} MB of output left out: this client had stopped reading]\n",
+            "\n[{:.1} MB of output omitted: this client had stopped reading]\n",
             missed as f64 / 1e6
         );
         self.message(
@@ -291,24 +293,24 @@ impl Owner {
         )
     }
 
-    /// Welcomes who has just subscribed. Whoever has seen no answer yet is told that the kernel starts.
+    /// Welcomes a new subscriber, with the status `starting` if no request has been answered yet.
     fn welcome(&mut self, subscription: &Subscription) {
-        let nobody = Parent::default();
-        let mut greetings = vec![Broadcast::Welcome { subscription: subscription.topic.clone() }];
+        let no_parent = Parent::default();
+        let mut messages = vec![Broadcast::Welcome { subscription: subscription.topic.clone() }];
         if !self.has_answered {
-            greetings.push(Broadcast::Status { execution_state: "starting" });
+            messages.push(Broadcast::Status { execution_state: "starting" });
         }
-        for greeting in greetings {
+        for message in messages {
             if let Some(message) =
-                self.message(&nobody, greeting.msg_type(), &greeting, Weight::Bytes(0))
+                self.message(&no_parent, message.msg_type(), &message, Weight::Bytes(0))
             {
                 self.subscribers.send_to(subscription, &message);
             }
         }
-        self.welcomed_sender.send_replace(true);
+        self.welcome_sent.send_replace(true);
     }
 
-    /// A message to publish.
+    /// Builds a message to publish.
     fn message<T: Serialize>(
         &self,
         parent: &Parent,
@@ -319,14 +321,14 @@ impl Owner {
         let topic = Bytes::from(format!("kernel.graft.{msg_type}").into_bytes());
         let encoded = self.session.encode(&[topic], &parent.header, msg_type, content);
         let encoded = encoded
-            .inspect_err(|error| crate::log::line(&format!("cannot write {msg_type}: {error}")))
+            .inspect_err(|error| crate::log::line(&format!("cannot serialize {msg_type}: {error}")))
             .ok()?;
         Some(publisher::message(&encoded.into_vec(), weight, &self.budget))
     }
 }
 
 impl Broadcast {
-    /// About how many bytes it has.
+    /// Approximate size in bytes.
     fn weight(&self) -> usize {
         match self {
             Self::Display { data, .. } | Self::Result { data, .. } => {

@@ -1,4 +1,4 @@
-//! The sending half of a ROUTER socket: a queue, so that whoever answers never waits for a client.
+//! The sending half of a ROUTER socket: a queue, so that sending a reply never blocks on a client.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ enum Item {
     Flushed(oneshot::Sender<()>),
 }
 
-/// The way into the queue of one channel; clone it freely.
+/// The sending half of one channel's queue; clones share it.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     session: Arc<Session>,
@@ -21,7 +21,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Starts the task that sends.
+    /// Starts the task that writes to the socket.
     pub(crate) fn start(mut socket: RouterSendHalf, session: Arc<Session>) -> Self {
         let (queue, mut items) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -29,7 +29,7 @@ impl Outbox {
                 match item {
                     Item::Message(message) => {
                         if let Err(error) = socket.send(*message).await {
-                            crate::log::line(&format!("cannot deliver a reply: {error}"));
+                            crate::log::line(&format!("cannot send a reply: {error}"));
                         }
                     }
                     Item::Flushed(done) => drop(done.send(())),
@@ -39,16 +39,18 @@ impl Outbox {
         Self { session, queue }
     }
 
-    /// Answers a request.
+    /// Queues the reply to a request.
     pub(crate) fn send(&self, parent: &Parent, reply: &Reply) {
         match self.session.encode(&parent.identities, &parent.header, reply.msg_type(), reply) {
-            // The task lives as long as the process: a closed queue means that the process ends.
+            // The task runs until the process exits, so sending fails only during exit.
             Ok(message) => drop(self.queue.send(Item::Message(Box::new(message)))),
-            Err(error) => crate::log::line(&format!("cannot write {}: {error}", reply.msg_type())),
+            Err(error) => {
+                crate::log::line(&format!("cannot serialize {}: {error}", reply.msg_type()))
+            }
         }
     }
 
-    /// Waits until everything queued so far was given to the socket.
+    /// Returns when all messages queued so far have been passed to the socket.
     pub(crate) async fn flushed(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Item::Flushed(done)).is_ok() {

@@ -1,7 +1,7 @@
-//! A PUB socket in which each subscriber has a queue of its own, so that one that has stopped reading loses its own output and nobody
-//! else's. What a subscriber misses is counted, and it is told when it reads again.
+//! A PUB socket with one queue per subscriber: a client that stops reading loses only its own
+//! output, and is told how much when it reads again.
 //!
-//! Speaks ZMTP 3.0 with the NULL mechanism over TCP and Unix sockets ([`zmtp`]).
+//! Implements ZMTP 3.0 with the NULL mechanism over TCP and Unix sockets ([`zmtp`]).
 //!
 //! Spec: <https://rfc.zeromq.org/spec/23/> and, for PUB, <https://rfc.zeromq.org/spec/29/>
 
@@ -23,28 +23,31 @@ use queue::Queue;
 pub(crate) use queue::{Message, Weight};
 use zmtp::Incoming;
 
-/// How long a client may take to introduce itself.
-const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How often it is looked whether a subscriber has stopped reading.
-const LOOK: Duration = Duration::from_millis(250);
-/// Pause after a connection that could not be accepted, for want of descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// Time limit for the handshake of a client.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often stalled subscribers are detected.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause after a failed `accept`, for example when file descriptors run out.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// A subscription that has just been made.
+/// How often the queues are polled for completion.
+const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// A new subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subscription {
     subscriber: u64,
-    /// What topics must begin with.
+    /// Prefix of the topics.
     pub(crate) topic: String,
 }
 
-/// The socket, which already takes subscribers.
+/// The bound socket, which accepts subscribers.
 pub(crate) struct Publisher {
     subscribers: Subscribers,
     subscriptions: mpsc::UnboundedReceiver<Subscription>,
 }
 
-/// Everybody who has introduced themselves; clones share it.
+/// The connected subscribers; clones share the list.
 #[derive(Clone, Default)]
 pub(crate) struct Subscribers(Arc<Mutex<Vec<Arc<Subscriber>>>>);
 
@@ -60,7 +63,7 @@ enum Listener {
 }
 
 impl Publisher {
-    /// Listens on `tcp://HOST:PORT` or `ipc://PATH`.
+    /// Binds `tcp://HOST:PORT` or `ipc://PATH`.
     pub(crate) async fn bind(endpoint: &str) -> io::Result<Self> {
         let listener = match endpoint.split_once("://") {
             Some(("tcp", address)) => Listener::Tcp(TcpListener::bind(address).await?),
@@ -68,34 +71,32 @@ impl Publisher {
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
-                    format!("`{endpoint}` begins with neither `tcp://` nor `ipc://`"),
+                    format!("`{endpoint}` starts with neither `tcp://` nor `ipc://`"),
                 ));
             }
         };
-        let (news, subscriptions) = mpsc::unbounded_channel();
+        let (subscribed, subscriptions) = mpsc::unbounded_channel();
         let subscribers = Subscribers::default();
-        tokio::spawn(accept(listener, subscribers.clone(), news));
+        tokio::spawn(accept(listener, subscribers.clone(), subscribed));
         let watched = subscribers.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(LOOK).await;
-                watched
-                    .lock()
-                    .iter()
-                    .for_each(|subscriber| subscriber.queue.leave_out_if_stalled());
+                tokio::time::sleep(STALL_CHECK_INTERVAL).await;
+                watched.lock().iter().for_each(|subscriber| subscriber.queue.drop_if_stalled());
             }
         });
         Ok(Self { subscribers, subscriptions })
     }
 
-    /// Who has subscribed, and the subscriptions, also those that have been made already.
+    /// The subscribers and a stream of new subscriptions, including those made before this call.
     pub(crate) fn into_parts(self) -> (Subscribers, mpsc::UnboundedReceiver<Subscription>) {
         (self.subscribers, self.subscriptions)
     }
 }
 
 impl Subscribers {
-    /// Queues a message for everybody who has subscribed to its topic. `gap` makes the message for a subscriber that has missed so many bytes.
+    /// Queues a message for all subscribers of its topic. `gap` builds the message for a subscriber
+    /// that has missed that many bytes.
     pub(crate) fn publish(
         &self,
         message: &Arc<Message>,
@@ -107,7 +108,7 @@ impl Subscribers {
         }
     }
 
-    /// Queues a message for the one that made a subscription.
+    /// Queues a message for the subscriber that made a subscription.
     pub(crate) fn send_to(&self, subscription: &Subscription, message: &Arc<Message>) {
         if let Some(subscriber) =
             self.lock().iter().find(|subscriber| subscriber.number == subscription.subscriber)
@@ -116,13 +117,14 @@ impl Subscribers {
         }
     }
 
-    /// Returns when everything that was queued so far has been handed to the system, for all that still read, or when `limit` has passed.
-    pub(crate) async fn flushed(&self, limit: Duration) {
+    /// Returns when all queued messages have been passed to the operating system, or after
+    /// `timeout`. Stalled subscribers are ignored.
+    pub(crate) async fn flushed(&self, timeout: Duration) {
         let begin = tokio::time::Instant::now();
-        while begin.elapsed() < limit
+        while begin.elapsed() < timeout
             && self.lock().iter().any(|subscriber| !subscriber.queue.is_empty())
         {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(FLUSH_POLL_INTERVAL).await;
         }
     }
 
@@ -144,42 +146,43 @@ impl Subscriber {
 async fn accept(
     listener: Listener,
     subscribers: Subscribers,
-    news: mpsc::UnboundedSender<Subscription>,
+    subscribed: mpsc::UnboundedSender<Subscription>,
 ) {
     loop {
         let accepted = match &listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                // Without it a small message may wait for the answer to the one before; that it cannot be set is no reason to refuse.
+                // Otherwise a small message may wait for the acknowledgement of the previous one.
+                // Failure to set it is harmless.
                 let _ = stream.set_nodelay(true);
                 let (reader, writer) = stream.into_split();
-                tokio::spawn(serve(reader, writer, subscribers.clone(), news.clone()));
+                tokio::spawn(serve(reader, writer, subscribers.clone(), subscribed.clone()));
             }),
             Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
                 let (reader, writer) = stream.into_split();
-                tokio::spawn(serve(reader, writer, subscribers.clone(), news.clone()));
+                tokio::spawn(serve(reader, writer, subscribers.clone(), subscribed.clone()));
             }),
         };
         if let Err(error) = accepted {
             crate::log::line(&format!("iopub: {error}"));
-            tokio::time::sleep(ACCEPT_AGAIN).await;
+            tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
         }
     }
 }
 
-/// One client, from its introduction to its end.
+/// Serves one client until it disconnects.
 async fn serve(
     mut reader: impl AsyncRead + Unpin + Send + 'static,
     mut writer: impl AsyncWrite + Unpin + Send + 'static,
     subscribers: Subscribers,
-    news: mpsc::UnboundedSender<Subscription>,
+    subscribed: mpsc::UnboundedSender<Subscription>,
 ) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    match tokio::time::timeout(INTRODUCTION, zmtp::introduce(&mut reader, &mut writer)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, zmtp::handshake(&mut reader, &mut writer)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            return crate::log::line(&format!("iopub: a client was refused: {error}"));
+            return crate::log::line(&format!("iopub: rejected a client: {error}"));
         }
-        Err(_) => return crate::log::line("iopub: a client did not introduce itself"),
+        Err(_) => return crate::log::line("iopub: rejected a client: handshake timed out"),
     }
     let subscriber = Arc::new(Subscriber {
         number: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -189,18 +192,18 @@ async fn serve(
     subscribers.lock().push(subscriber.clone());
     let sent = subscriber.clone();
     tokio::select! {
-        _ = listen(&mut reader, &subscriber, &news) => {}
+        _ = listen(&mut reader, &subscriber, &subscribed) => {}
         _ = async { sent.queue.drain(&mut writer).await } => {}
     }
     subscribers.lock().retain(|other| other.number != subscriber.number);
     let _ = writer.shutdown().await;
 }
 
-/// Takes subscriptions until the client leaves.
+/// Receives subscriptions until the client disconnects.
 async fn listen(
     reader: &mut (impl AsyncRead + Unpin),
     subscriber: &Subscriber,
-    news: &mpsc::UnboundedSender<Subscription>,
+    subscribed: &mpsc::UnboundedSender<Subscription>,
 ) -> io::Result<()> {
     loop {
         let incoming = zmtp::receive(reader).await?;
@@ -209,7 +212,7 @@ async fn listen(
             Incoming::Subscribe(topic) => {
                 topics.push(topic.clone());
                 let topic = String::from_utf8_lossy(&topic).into_owned();
-                let _ = news.send(Subscription { subscriber: subscriber.number, topic });
+                let _ = subscribed.send(Subscription { subscriber: subscriber.number, topic });
             }
             Incoming::Cancel(topic) => {
                 if let Some(place) = topics.iter().position(|own| *own == topic) {
@@ -224,7 +227,8 @@ async fn listen(
     }
 }
 
-/// A message of several frames, whose first is its topic; its output counts in `budget` until the last subscriber has it.
+/// A message of several frames, the first of which is its topic. Its output is tracked in `budget`
+/// until the last subscriber has received it.
 pub(crate) fn message(frames: &[Bytes], weight: Weight, budget: &OutputBudget) -> Arc<Message> {
     Arc::new(Message::new(frames, weight, budget.track_as(Vec::new(), weight.bytes())))
 }

@@ -1,6 +1,6 @@
-//! The shell channel: cells go to the one execution lane, everything else is answered beside it.
+//! The shell channel: cells are queued, all other requests are answered at once.
 //!
-//! Completion, inspection and the rest never wait for a running cell; each is a task of its own.
+//! Completion and inspection run as separate tasks, so that neither waits for a running cell.
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-shell-router-dealer-channel>
 
 use std::sync::Arc;
@@ -14,7 +14,10 @@ use crate::kernel::Kernel;
 use crate::request::Request;
 use crate::wire::{Parent, Session};
 
-/// Answers until the kernel is shut down.
+/// Pause after a failed receive.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
+
+/// Answers requests until the kernel shuts down.
 pub(crate) async fn serve(
     mut socket: RouterRecvHalf,
     outbox: Outbox,
@@ -34,8 +37,8 @@ pub(crate) async fn serve(
     }
 }
 
-/// The next message of a channel that is signed rightly and has not come before; others are dropped with a line in the log.
-/// None when the socket is gone.
+/// Receives the next request of a channel; `None` when the socket is closed. Messages with a wrong
+/// signature and repeated messages are logged and dropped.
 pub(crate) async fn receive(
     socket: &mut RouterRecvHalf,
     session: &Session,
@@ -47,7 +50,7 @@ pub(crate) async fn receive(
             Err(ZmqError::NoMessage) => return None,
             Err(error) => {
                 crate::log::line(&format!("{channel}: {error}"));
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(RETRY_DELAY).await;
                 continue;
             }
         };
@@ -55,7 +58,7 @@ pub(crate) async fn receive(
             Ok(incoming) => incoming,
             Err(error) => {
                 crate::log::line(&format!(
-                    "{channel}: message dropped: {}",
+                    "{channel}: dropped a message: {}",
                     crate::log::chain(&error)
                 ));
                 continue;

@@ -1,4 +1,4 @@
-//! The stdin channel: the only one on which the kernel asks.
+//! The stdin channel, on which the kernel sends input requests to the client.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-stdin-router-dealer-channel>
 
@@ -12,22 +12,22 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::wire::{Parent, Session};
 
-/// Asks the user through the client whose cell runs; one question at a time.
+/// Sends input requests to the client whose cell is running, one at a time.
 #[derive(Clone)]
 pub(crate) struct StdinRequests {
     outbox: Outbox,
-    waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>,
+    pending: Arc<Mutex<Option<oneshot::Sender<String>>>>,
 }
 
 impl StdinRequests {
-    /// Starts the task that receives answers.
+    /// Starts the task that receives the replies.
     pub(crate) fn start(socket: RouterRecvHalf, outbox: Outbox, session: Arc<Session>) -> Self {
-        let waiting = Arc::new(Mutex::new(None));
-        tokio::spawn(receive(socket, session, waiting.clone()));
-        Self { outbox, waiting }
+        let pending = Arc::new(Mutex::new(None));
+        tokio::spawn(receive(socket, session, pending.clone()));
+        Self { outbox, pending }
     }
 
-    /// Shows a prompt and waits for the line; none when the cell is interrupted before it comes.
+    /// Asks for a line of input; `None` if the cell is interrupted before the reply arrives.
     pub(crate) async fn ask(
         &self,
         parent: &Parent,
@@ -40,29 +40,29 @@ impl StdinRequests {
         wait.await.ok()
     }
 
-    /// Lets the question go unanswered.
+    /// Cancels the current request.
     pub(crate) fn cancel(&self) {
         self.set(None);
     }
 
     fn set(&self, answer: Option<oneshot::Sender<String>>) {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 }
 
 async fn receive(
     mut socket: RouterRecvHalf,
     session: Arc<Session>,
-    waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>,
+    pending: Arc<Mutex<Option<oneshot::Sender<String>>>>,
 ) {
     loop {
         let Some((_, request)) = super::shell::receive(&mut socket, &session, "stdin").await else {
             return;
         };
         let Request::InputReply(reply) = request else { continue };
-        let answer = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = pending.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = answer {
-            // The cell may have been interrupted meanwhile; then nobody waits.
+            // The cell may have been interrupted in the meantime.
             let _ = answer.send(reply.value);
         }
     }

@@ -1,4 +1,4 @@
-//! The history's tables, laid out as IPython's are: sessions, their lines, and what a line gave.
+//! The tables of the history, with the layout of IPython: sessions, and their lines with output.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
-/// How long another kernel may hold the file.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long to wait for a kernel that has locked the file.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Read and written by the owner alone: cells may contain passwords and tokens.
+/// Permissions for the owner only: cells may contain passwords and tokens.
 const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
@@ -29,32 +29,35 @@ pub(super) struct Line {
     pub(super) output: Option<String>,
 }
 
-/// Which lines are wanted.
-pub(super) enum Wanted {
-    /// The last ones.
-    Tail { most: usize },
-    /// Lines `start..stop` of a session; 0 is this one, negative counts back.
+/// A query for lines.
+pub(super) enum Query {
+    /// The last lines.
+    Tail { limit: usize },
+    /// The lines `start..stop` of a session; 0 is the current session, negative numbers count back
+    /// from it.
     Range { session: i64, start: i64, stop: i64 },
-    /// Those that the glob fits as a whole, the last ones; with `unique` each text once, where it was last.
-    Search { glob: String, most: Option<usize>, unique: bool },
+    /// The last lines that match the glob as a whole; with `unique`, each text once, at its last
+    /// position.
+    Search { glob: String, limit: Option<usize>, unique: bool },
 }
 
-/// An open history with a session of its own.
+/// An open history, with one session.
 pub(super) struct Store {
     connection: Connection,
     session: i64,
     line: i64,
 }
 
-/// Whether the file is no database, or a broken one.
-pub(super) fn is_damage(error: &Error) -> bool {
+/// Whether the error means that the file is not a database or is corrupt.
+pub(super) fn is_corrupt(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
-/// Creates the file for its owner alone, and takes it from others where an earlier version left it readable. SQLite gives the files
-/// that it puts beside a database the mode of the database.
+/// Creates the file with permissions for its owner only, and corrects the permissions of files from
+/// earlier versions. SQLite gives its auxiliary files the mode of the database.
 fn make_private(file: &Path) {
-    // A file that cannot be created or changed is either not writable, which opening it reports, or somebody else's.
+    // Errors are ignored: a file that is not writable makes opening fail, and any other belongs to
+    // another user.
     let _ = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(file);
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = file.as_os_str().to_owned();
@@ -64,23 +67,23 @@ fn make_private(file: &Path) {
 }
 
 impl Store {
-    /// Opens the file and begins a session.
+    /// Opens the file and starts a session.
     pub(super) fn open(file: &Path) -> Result<Self, Error> {
         if let Some(folder) = file.parent() {
-            // What cannot be made cannot be opened, which the last line of this function reports.
+            // If this fails, opening the file fails too and reports the error.
             let _ = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder);
         }
         make_private(file);
-        Self::begin(Connection::open(file)?)
+        Self::start_session(Connection::open(file)?)
     }
 
-    /// One that nobody else sees.
+    /// A store that is lost when the kernel exits.
     pub(super) fn in_memory() -> Result<Self, Error> {
-        Self::begin(Connection::open_in_memory()?)
+        Self::start_session(Connection::open_in_memory()?)
     }
 
-    fn begin(connection: Connection) -> Result<Self, Error> {
-        connection.busy_timeout(PATIENCE)?;
+    fn start_session(connection: Connection) -> Result<Self, Error> {
+        connection.busy_timeout(LOCK_TIMEOUT)?;
         connection.execute_batch(TABLES)?;
         connection.execute("INSERT INTO sessions DEFAULT VALUES", [])?;
         let session = connection.last_insert_rowid();
@@ -97,7 +100,7 @@ impl Store {
         Ok(())
     }
 
-    /// Sets what the last line gave.
+    /// Sets the output of the last line.
     pub(super) fn set_output(&mut self, text: &str) -> Result<(), Error> {
         self.connection.execute(
             "UPDATE history SET output = ? WHERE session = ? AND line = ?",
@@ -106,16 +109,16 @@ impl Store {
         Ok(())
     }
 
-    /// Lines, oldest first.
-    pub(super) fn find(&self, wanted: &Wanted) -> Result<Vec<Line>, Error> {
+    /// Finds lines, oldest first.
+    pub(super) fn find(&self, query: &Query) -> Result<Vec<Line>, Error> {
         const LINES: &str = "SELECT session, line, source, output FROM history";
         const NEWEST: &str = "ORDER BY session DESC, line DESC LIMIT ?";
-        let limit = |most: usize| i64::try_from(most).unwrap_or(i64::MAX);
-        let mut found = match wanted {
-            Wanted::Tail { most } => {
-                self.lines(&format!("{LINES} {NEWEST}"), params![limit(*most)])
+        let to_sql = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut found = match query {
+            Query::Tail { limit } => {
+                self.lines(&format!("{LINES} {NEWEST}"), params![to_sql(*limit)])
             }
-            Wanted::Range { session, start, stop } => {
+            Query::Range { session, start, stop } => {
                 let session = if *session <= 0 { self.session + session } else { *session };
                 self.lines(
                     &format!(
@@ -124,13 +127,14 @@ impl Store {
                     params![session, start, stop],
                 )
             }
-            Wanted::Search { glob, most, unique } => {
+            Query::Search { glob, limit, unique } => {
                 // SQLite takes the other columns of a group from the row with the maximum.
-                let last = "SELECT session, line, source, output, MAX(session * 1000000 + line) FROM history";
-                let (lines, group) = if *unique { (last, "GROUP BY source") } else { (LINES, "") };
+                let latest = "SELECT session, line, source, output, MAX(session * 1000000 + line) FROM history";
+                let (lines, group) =
+                    if *unique { (latest, "GROUP BY source") } else { (LINES, "") };
                 self.lines(
                     &format!("{lines} WHERE source GLOB ? {group} {NEWEST}"),
-                    params![glob, limit(most.unwrap_or(usize::MAX))],
+                    params![glob, to_sql(limit.unwrap_or(usize::MAX))],
                 )
             }
         }?;
@@ -138,7 +142,7 @@ impl Store {
         Ok(found)
     }
 
-    fn lines(&self, query: &str, values: impl rusqlite::Params) -> Result<Vec<Line>, Error> {
+    fn lines(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Line>, Error> {
         let line = |row: &Row<'_>| {
             Ok(Line {
                 session: row.get(0)?,
@@ -147,6 +151,6 @@ impl Store {
                 output: row.get(3)?,
             })
         };
-        self.connection.prepare_cached(query)?.query_map(values, line)?.collect()
+        self.connection.prepare_cached(sql)?.query_map(values, line)?.collect()
     }
 }

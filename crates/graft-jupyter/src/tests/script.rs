@@ -7,8 +7,8 @@ use graft_frontend::{CellError, Frontend, Interrupt, Rich, Stream};
 
 use crate::{Completeness, CompletionItem, Completions, Interpreter, KernelInfo, LanguageInfo};
 
-/// Runs the lines `print TEXT`, `show TEXT`, `value TEXT`, `page TEXT`, `ask PROMPT`, `secret PROMPT`, `fail TEXT`, `panic`
-/// and `wait` (for an interrupt).
+/// Runs the lines `print TEXT`, `show TEXT`, `value TEXT`, `page TEXT`, `ask PROMPT`, `secret
+/// PROMPT`, `fail TEXT`, `panic` and `wait` (for an interrupt).
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) interrupt: Interrupt,

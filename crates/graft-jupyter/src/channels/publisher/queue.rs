@@ -1,4 +1,4 @@
-//! What one subscriber has not been sent yet.
+//! The queue of messages of one subscriber.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +10,19 @@ use tokio::sync::Notify;
 
 use super::zmtp;
 
-/// A subscriber that takes nothing for that long has stopped reading.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// Less than this may wait for it all the same.
-const LITTLE: usize = 1 << 20;
-/// More than this waits for nobody.
-const MOST: usize = 256 << 20;
+/// A subscriber that takes nothing for this long counts as stalled.
+const STALL_TIMEOUT: Duration = Duration::from_secs(4);
+/// Queues smaller than this are never dropped.
+const MIN_STALLED_BYTES: usize = 1 << 20;
+/// Queues larger than this are dropped at once.
+const MAX_QUEUED_BYTES: usize = 256 << 20;
 
-/// What a subscriber loses that does not get a message.
+/// How much output a message carries, and so how much a subscriber loses if it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
-    /// So many bytes of output. A message without any is never left out.
+    /// This many bytes of output. A message without output is never dropped.
     Bytes(usize),
-    /// The end of a request, which is never left out. A subscriber that has missed something is told before it.
+    /// The end of a request; never dropped. Missed output is reported before it.
     End,
 }
 
@@ -36,34 +36,34 @@ impl Weight {
     }
 }
 
-/// A message as it goes over the wire, shared by everybody to whom it goes.
+/// An encoded message, shared by the queues of all its subscribers.
 pub(crate) struct Message {
     topic: Bytes,
     wire: Vec<u8>,
     weight: Weight,
-    /// Counts the output as being on its way as long as the message lives.
-    _load: Bytes,
+    /// Tracks the output as in flight while the message lives.
+    _tracked: Bytes,
 }
 
-/// The messages that wait for one subscriber.
+/// The messages queued for one subscriber.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    news: Notify,
+    queued: Mutex<Queued>,
+    added: Notify,
 }
 
-struct Waiting {
+struct Queued {
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
-    /// When the subscriber last took something, or had nothing to take.
+    /// When the subscriber last took a message, or the queue was empty.
     progress: Instant,
-    /// Whether it has stopped reading.
+    /// Whether the subscriber has stopped reading.
     stalled: bool,
-    /// Bytes of output that it has missed and has not been told of.
+    /// Bytes of dropped output that have not been reported yet.
     missed: usize,
 }
 
-impl Default for Waiting {
+impl Default for Queued {
     fn default() -> Self {
         Self {
             messages: VecDeque::new(),
@@ -76,71 +76,72 @@ impl Default for Waiting {
 }
 
 impl Message {
-    /// A message of several frames, whose first is its topic.
-    pub(super) fn new(frames: &[Bytes], weight: Weight, load: Bytes) -> Self {
+    /// A message of several frames, the first of which is its topic.
+    pub(super) fn new(frames: &[Bytes], weight: Weight, tracked: Bytes) -> Self {
         Self {
             topic: frames.first().cloned().unwrap_or_default(),
             wire: zmtp::message(frames),
             weight,
-            _load: load,
+            _tracked: tracked,
         }
     }
 
-    /// The answer to a ping.
+    /// The reply to a PING.
     pub(super) fn pong(context: &[u8]) -> Self {
         Self {
             topic: Bytes::new(),
             wire: zmtp::pong(context),
             weight: Weight::Bytes(0),
-            _load: Bytes::new(),
+            _tracked: Bytes::new(),
         }
     }
 
-    /// What subscriptions are compared with.
+    /// The topic, which subscriptions match by prefix.
     pub(super) fn topic(&self) -> &[u8] {
         &self.topic
     }
 }
 
 impl Queue {
-    /// Adds a message, or counts it as missed by a subscriber that has stopped reading. `gap` makes the message that tells so many missed bytes.
+    /// Adds a message, or counts it as missed if the subscriber has stopped reading. `gap` builds
+    /// the message that reports the missed bytes.
     pub(super) fn push(&self, message: &Arc<Message>, gap: &dyn Fn(usize) -> Option<Arc<Message>>) {
-        let mut waiting = self.lock();
-        waiting.leave_out_if_stalled(Instant::now());
-        if waiting.stalled && message.weight.bytes() > 0 {
-            waiting.missed += message.weight.bytes();
+        let mut queued = self.lock();
+        queued.drop_if_stalled(Instant::now());
+        if queued.stalled && message.weight.bytes() > 0 {
+            queued.missed += message.weight.bytes();
             return;
         }
-        if waiting.missed > 0
+        if queued.missed > 0
             && message.weight != Weight::Bytes(0)
-            && let Some(gap) = gap(std::mem::take(&mut waiting.missed))
+            && let Some(gap) = gap(std::mem::take(&mut queued.missed))
         {
-            waiting.add(gap);
+            queued.add(gap);
         }
-        waiting.add(message.clone());
-        drop(waiting);
-        self.news.notify_one();
+        queued.add(message.clone());
+        drop(queued);
+        self.added.notify_one();
     }
 
-    /// Lets a subscriber that has stopped reading miss the output that waits for it.
-    pub(super) fn leave_out_if_stalled(&self) {
-        self.lock().leave_out_if_stalled(Instant::now());
+    /// Drops the queued output if the subscriber has stopped reading.
+    pub(super) fn drop_if_stalled(&self) {
+        self.lock().drop_if_stalled(Instant::now());
     }
 
-    /// Whether nothing waits, or nobody will take it.
+    /// Whether the queue is empty or its subscriber has stopped reading.
     pub(super) fn is_empty(&self) -> bool {
-        let waiting = self.lock();
-        waiting.messages.is_empty() || waiting.stalled
+        let queued = self.lock();
+        queued.messages.is_empty() || queued.stalled
     }
 
-    /// Sends what waits, until the subscriber has gone.
+    /// Sends messages until the subscriber disconnects.
     pub(super) async fn drain(
         &self,
         writer: &mut (impl AsyncWrite + Unpin),
     ) -> std::io::Result<()> {
         loop {
             let Some(message) = self.first() else {
-                self.news.notified().await;
+                self.added.notified().await;
                 continue;
             };
             let mut rest = &message.wire[..];
@@ -156,31 +157,32 @@ impl Queue {
         }
     }
 
-    /// The message to send next; it stays in the queue until it has been sent, so that it counts as waiting.
+    /// The next message to send; it stays in the queue until it has been sent, so that it is
+    /// counted.
     fn first(&self) -> Option<Arc<Message>> {
-        let mut waiting = self.lock();
-        if waiting.messages.is_empty() {
-            waiting.progress = Instant::now();
-            waiting.stalled = false;
+        let mut queued = self.lock();
+        if queued.messages.is_empty() {
+            queued.progress = Instant::now();
+            queued.stalled = false;
         }
-        waiting.messages.front().cloned()
+        queued.messages.front().cloned()
     }
 
     fn sent(&self, message: &Arc<Message>) {
-        let mut waiting = self.lock();
-        // It may have been left out while it was being sent.
-        if waiting.messages.front().is_some_and(|first| Arc::ptr_eq(first, message)) {
-            waiting.messages.pop_front();
-            waiting.bytes = waiting.bytes.saturating_sub(message.wire.len());
+        let mut queued = self.lock();
+        // It may have been dropped while it was being sent.
+        if queued.messages.front().is_some_and(|first| Arc::ptr_eq(first, message)) {
+            queued.messages.pop_front();
+            queued.bytes = queued.bytes.saturating_sub(message.wire.len());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl Queued {
     fn add(&mut self, message: Arc<Message>) {
         if self.messages.is_empty() {
             self.progress = Instant::now();
@@ -189,20 +191,21 @@ impl Waiting {
         self.messages.push_back(message);
     }
 
-    fn leave_out_if_stalled(&mut self, now: Instant) {
-        let has_stopped = self.bytes > LITTLE && now.duration_since(self.progress) > PATIENCE;
-        if !has_stopped && self.bytes <= MOST {
+    fn drop_if_stalled(&mut self, now: Instant) {
+        let has_stopped =
+            self.bytes > MIN_STALLED_BYTES && now.duration_since(self.progress) > STALL_TIMEOUT;
+        if !has_stopped && self.bytes <= MAX_QUEUED_BYTES {
             return;
         }
         self.stalled = true;
         let mut missed = 0;
         let mut index = 0;
         self.messages.retain(|message| {
-            // The first may have been sent in part.
-            let stays = index == 0 || message.weight.bytes() == 0;
+            // The first message may have been sent in part.
+            let is_kept = index == 0 || message.weight.bytes() == 0;
             index += 1;
-            missed += if stays { 0 } else { message.weight.bytes() };
-            stays
+            missed += if is_kept { 0 } else { message.weight.bytes() };
+            is_kept
         });
         self.missed += missed;
         self.bytes = self.messages.iter().map(|message| message.wire.len()).sum();
@@ -235,13 +238,13 @@ mod tests {
     }
 
     fn stall(queue: &Queue) {
-        let mut waiting = queue.lock();
-        waiting.bytes += LITTLE;
-        waiting.progress = Instant::now() - PATIENCE * 2;
+        let mut queued = queue.lock();
+        queued.bytes += MIN_STALLED_BYTES;
+        queued.progress = Instant::now() - STALL_TIMEOUT * 2;
     }
 
     #[test]
-    fn one_that_has_stopped_reading_misses_output_and_keeps_the_rest() {
+    fn a_stalled_subscriber_misses_output_and_keeps_the_rest() {
         let queue = Queue::default();
         for (text, weight) in [("first", 5), ("busy", 0), ("second", 6)] {
             queue.push(&message(text, weight), &gap);
@@ -254,11 +257,11 @@ mod tests {
             &gap,
         );
         assert_eq!(topics(&queue), ["first", "busy", "missed 13", "idle"]);
-        assert!(queue.is_empty(), "nobody waits for it");
+        assert!(queue.is_empty(), "a stalled queue does not delay a flush");
     }
 
     #[tokio::test]
-    async fn one_that_reads_again_gets_output_again_and_is_told_what_it_has_missed() {
+    async fn a_subscriber_that_reads_again_receives_a_report_of_what_it_missed() {
         let queue = Queue::default();
         queue.push(&message("first", 5), &gap);
         stall(&queue);
@@ -277,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_one_misses_nothing_while_it_reads() {
+    fn a_slow_subscriber_misses_nothing_while_it_reads() {
         let queue = Queue::default();
         queue.push(&message("first", 5), &gap);
-        queue.lock().bytes += 10 * LITTLE;
+        queue.lock().bytes += 10 * MIN_STALLED_BYTES;
         queue.push(&message("second", 6), &gap);
         assert_eq!(topics(&queue), ["first", "second"]);
     }

@@ -5,7 +5,7 @@ use super::*;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A publisher on a Unix socket; the folder holds it.
+/// A publisher on a Unix socket in a temporary folder.
 async fn publisher()
 -> (tempfile::TempDir, String, Subscribers, mpsc::UnboundedReceiver<Subscription>) {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ fn text(topic: &str, length: usize, budget: &OutputBudget) -> Arc<Message> {
 }
 
 #[tokio::test]
-async fn subscribers_get_what_they_have_subscribed_to() {
+async fn subscribers_receive_the_topics_that_they_subscribed_to() {
     let (_folder, endpoint, subscribers, mut subscriptions) = publisher().await;
     let mut all = subscriber(&endpoint, "").await;
     assert_eq!(subscriptions.recv().await.unwrap().topic, "");
@@ -58,10 +58,10 @@ async fn subscribers_get_what_they_have_subscribed_to() {
 }
 
 #[tokio::test]
-async fn one_that_has_stopped_reading_takes_nothing_from_the_others() {
+async fn a_stalled_subscriber_does_not_slow_the_others_down() {
     let (folder, endpoint, subscribers, mut subscriptions) = publisher().await;
-    let mut deaf = tokio::net::UnixStream::connect(folder.path().join("s")).await.unwrap();
-    zmtp_client(&mut deaf).await;
+    let mut stalled = tokio::net::UnixStream::connect(folder.path().join("s")).await.unwrap();
+    zmtp_client(&mut stalled).await;
     subscriptions.recv().await.unwrap();
     let mut healthy = subscriber(&endpoint, "").await;
     subscriptions.recv().await.unwrap();
@@ -83,15 +83,15 @@ async fn one_that_has_stopped_reading_takes_nothing_from_the_others() {
     });
     for _ in 0..count {
         budget.ready().await;
-        assert!(!budget.is_stalled(), "the cell would go on without its readers");
+        assert!(!budget.is_stalled(), "the budget must not stall while a subscriber reads");
         subscribers.publish(&text("kernel", 1 << 17, &budget), &|_| None);
         tokio::task::yield_now().await;
     }
     reading.await.unwrap();
-    drop(deaf);
+    drop(stalled);
 }
 
-/// Introduces a client by hand and subscribes to everything.
+/// Performs the handshake of a client and subscribes to all topics.
 async fn zmtp_client(stream: &mut tokio::net::UnixStream) {
     let mut greeting = [0u8; 64];
     (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
@@ -105,7 +105,7 @@ async fn zmtp_client(stream: &mut tokio::net::UnixStream) {
 }
 
 #[tokio::test]
-async fn strangers_are_refused() {
+async fn other_protocols_are_rejected() {
     let (folder, _endpoint, subscribers, _subscriptions) = publisher().await;
     for noise in [
         &[0u8; 64][..],

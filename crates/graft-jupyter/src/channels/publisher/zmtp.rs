@@ -1,37 +1,39 @@
-//! What goes over a connection of a PUB socket: ZMTP 3.0 with the NULL mechanism.
+//! The wire format of a PUB socket: ZMTP 3.0 with the NULL mechanism.
 //!
-//! Both sides send a greeting of 64 bytes and the command READY; then the subscriber sends what it subscribes to, as messages that
-//! begin with 1 or 0 (or, from ZMTP 3.1 on, as commands), and the publisher sends messages.
+//! Both sides send a greeting of 64 bytes and the command READY. The subscriber then sends
+//! subscriptions as messages that start with 1 or 0 (or, since ZMTP 3.1, as commands), and the
+//! publisher sends messages.
 
 use std::io;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// Length of the greeting.
 const GREETING: usize = 64;
 const MECHANISM: std::ops::Range<usize> = 12..32;
-/// Flags of a frame.
+/// Flag bits of a frame.
 const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
-/// A client has little to say: a longer frame is not one of a subscriber's.
-const MOST_INCOMING: u64 = 1 << 16;
+/// Subscribers send only short frames; longer ones are rejected.
+const MAX_FRAME_BYTES: u64 = 1 << 16;
 
-/// What a client says.
+/// A message or command of a subscriber.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
-    /// It wants topics that begin so.
+    /// Subscribes to topics with this prefix.
     Subscribe(Vec<u8>),
-    /// It does not want them any more.
+    /// Cancels the subscription to this prefix.
     Cancel(Vec<u8>),
-    /// It asks whether somebody is there; the answer contains this.
+    /// Asks for a PONG with this context.
     Ping(Vec<u8>),
-    /// Nothing that matters here.
+    /// Anything else; ignored.
     Other,
 }
 
-/// Greets a client and hears who it is.
-pub(super) async fn introduce(
+/// Performs the handshake and checks that the client is a subscriber.
+pub(super) async fn handshake(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
@@ -44,10 +46,10 @@ pub(super) async fn introduce(
     let mut theirs = [0; GREETING];
     reader.read_exact(&mut theirs).await?;
     if theirs[0] != 0xff || theirs[9] & 1 != 1 || theirs[10] < 3 {
-        return Err(refused("it does not speak ZMTP 3"));
+        return Err(rejected("it does not speak ZMTP 3"));
     }
     if theirs[MECHANISM].split(|byte| *byte == 0).next() != Some(b"NULL") {
-        return Err(refused("it asks for encryption or a password"));
+        return Err(rejected("it requires encryption or a password"));
     }
     let mut ready = Vec::new();
     frame(&mut ready, COMMAND, b"\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB");
@@ -59,11 +61,11 @@ pub(super) async fn introduce(
         .and_then(|properties| property(properties, b"Socket-Type"));
     match socket_type {
         Some(b"SUB" | b"XSUB") => Ok(()),
-        _ => Err(refused("it is not a SUB socket")),
+        _ => Err(rejected("it is not a SUB socket")),
     }
 }
 
-/// The next thing that a client says.
+/// Receives the next message or command.
 pub(super) async fn receive(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Incoming> {
     let (flags, body) = read_frame(reader).await?;
     if flags & COMMAND == 0 {
@@ -85,7 +87,7 @@ pub(super) async fn receive(reader: &mut (impl AsyncRead + Unpin)) -> io::Result
     })
 }
 
-/// A message as it goes over the wire.
+/// Encodes a message of several frames.
 pub(super) fn message(frames: &[Bytes]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 9).sum());
     for (index, body) in frames.iter().enumerate() {
@@ -94,7 +96,7 @@ pub(super) fn message(frames: &[Bytes]) -> Vec<u8> {
     wire
 }
 
-/// The answer to a ping.
+/// Encodes the reply to a PING.
 pub(super) fn pong(context: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     frame(&mut wire, COMMAND, &[&b"\x04PONG"[..], context].concat());
@@ -119,15 +121,15 @@ async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Ve
     } else {
         reader.read_u64().await?
     };
-    if length > MOST_INCOMING {
-        return Err(refused(&format!("it sent a frame of {length} bytes")));
+    if length > MAX_FRAME_BYTES {
+        return Err(rejected(&format!("it sent a frame of {length} bytes")));
     }
     let mut body = vec![0; length as usize];
     reader.read_exact(&mut body).await?;
     Ok((flags, body))
 }
 
-/// A property of READY: a name and a value, each behind its length.
+/// A property of READY; names and values are prefixed with their length.
 fn property<'a>(mut properties: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     loop {
         let (length, rest) = properties.split_first()?;
@@ -141,7 +143,7 @@ fn property<'a>(mut properties: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-fn refused(why: &str) -> io::Error {
+fn rejected(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn subscriptions_come_as_messages_or_commands() {
+    async fn subscriptions_are_messages_or_commands() {
         let mut wire = Vec::new();
         frame(&mut wire, 0, b"\x01kernel");
         frame(&mut wire, 0, b"\x00kernel");
@@ -190,7 +192,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn spoilt_properties_are_none(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
+        fn corrupt_properties_are_none(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
             let _ = property(&bytes, b"Socket-Type");
         }
     }
