@@ -1,5 +1,5 @@
-//! Rendered output: graft-render's bundles, blocks, progress and failures as the [`Rich`] and [`CellError`] that a
-//! [`Frontend`](crate::Frontend) displays.
+//! Rendered output: graft-render's bundles, blocks, progress and failures as the [`Rich`] and
+//! [`CellError`] that a [`Frontend`](crate::Frontend) displays.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), ..bundle.into() }
     }
 
-    /// Renders the live plot of a training run.
+    /// Renders the live plot of one training run.
     #[must_use]
     pub fn from_run(chart: &Chart, progress: &Progress) -> Self {
         let bundle = Bundle {
@@ -125,7 +125,7 @@ mod tests {
     const CLIPBOARD: &str = "\u{1b}]52;c;eHg=\u{7}\u{202e}";
 
     #[test]
-    fn plain_texts_and_rust_code_show_control_characters() {
+    fn plain_texts_and_rust_code_show_control_characters_as_symbols() {
         for rich in [Rich::plain(CLIPBOARD), Rich::rust_code(CLIPBOARD)] {
             assert!(
                 rich.mime
