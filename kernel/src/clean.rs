@@ -1,4 +1,4 @@
-//! `graft clean`: removes what installation and use have left outside the notebooks' folders.
+//! `graft clean`: removes generated files outside the folders of notebooks.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,11 @@ use crate::install::spec_dir::data_home;
 use graft_engine::sweep_sessions;
 use graft_prebuilt::{Dirs, Layout};
 
-/// Removes templates and sessions that no living kernel uses, and with `--all` the stored state and the runs that lie outside notebooks' folders.
+/// Removes templates and sessions that no running kernel uses; with `--all` also the stored state,
+/// the history and the runs outside the folders of notebooks.
 ///
 /// # Errors
-/// The failure to print; what was removed before stays removed.
+/// The failure to print. Files removed before the failure stay removed.
 pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
     let places = Dirs::user();
     let mut freed = clean_cache(&places)?;
@@ -29,33 +30,33 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
         freed += remove_history()?;
     }
     println!("freed {:.0} MB", freed as f64 / 1e6);
-    println!("runs beside notebooks (.graft/runs) are kept: they are yours to delete");
+    println!("kept the runs next to notebooks (in `.graft/runs`); delete them yourself if needed");
     Ok(())
 }
 
-/// Removes what no living process uses, and says how many bytes it held.
+/// Removes templates and sessions that no running process uses; returns the number of bytes freed.
 fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
     let sessions = places.sessions();
     let before = size(&sessions);
     sweep_sessions(&sessions);
-    let living = names(&sessions);
+    let running = names(&sessions);
     let mut freed = before - size(&sessions).min(before);
-    for name in &living {
-        println!("kept {}: its kernel still runs", sessions.join(name).display());
+    for name in &running {
+        println!("kept {}: its kernel is running", sessions.join(name).display());
     }
-    // Held, so that no build begins in what is being removed.
+    // The lock is held during the removal, so that no build can start.
     let lock = std::fs::File::open(Layout::new(places.prebuilt().join("any")).lock()).ok();
     if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
-        println!("kept {}: a template is being built", places.prebuilt().display());
-    } else if !living.is_empty() {
-        println!("kept {}: the kernels that still run use it", places.prebuilt().display());
+        println!("kept {}: a build is in progress", places.prebuilt().display());
+    } else if !running.is_empty() {
+        println!("kept {}: running kernels use it", places.prebuilt().display());
     } else {
         freed += remove(&places.prebuilt())? + remove(&sessions)? + remove(places.cache())?;
     }
     Ok(freed)
 }
 
-/// The history and the files that SQLite keeps beside it.
+/// Removes the history and its auxiliary SQLite files; returns the number of bytes freed.
 fn remove_history() -> Result<u64, InstallError> {
     let Some(file) = data_home().map(|home| history_file(&home)) else { return Ok(0) };
     let mut freed = 0;
@@ -71,7 +72,7 @@ fn remove_history() -> Result<u64, InstallError> {
     Ok(freed)
 }
 
-/// What lies in a folder, sorted.
+/// Names of the entries of a folder, sorted.
 fn names(folder: &Path) -> Vec<std::ffi::OsString> {
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
@@ -83,7 +84,7 @@ fn names(folder: &Path) -> Vec<std::ffi::OsString> {
     names
 }
 
-/// Removes a folder and says how many bytes it held.
+/// Removes a folder; returns the number of bytes freed.
 fn remove(folder: &Path) -> Result<u64, InstallError> {
     if !folder.exists() {
         return Ok(0);
@@ -95,7 +96,7 @@ fn remove(folder: &Path) -> Result<u64, InstallError> {
     Ok(bytes)
 }
 
-/// Bytes of all files in a folder; what cannot be read counts nothing. Links are not followed.
+/// Total size of the files in a folder. Unreadable entries count as empty, links are not followed.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -109,7 +110,8 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Templates are read-only, their folders too: without this their files cannot be removed.
+/// Makes a folder and its subfolders writable. Templates are read-only, which prevents their
+/// removal.
 pub(crate) fn make_writable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
@@ -132,10 +134,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_living_kernel_uses_is_spared() {
+    fn files_of_a_running_kernel_are_kept() {
         let home = tempfile::tempdir().unwrap();
         let places = Dirs::in_cache(home.path().join("graft"));
-        let session = places.sessions().join("7-living");
+        let session = places.sessions().join("7-running");
         std::fs::create_dir_all(session.join("cell")).unwrap();
         std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
         let owner = std::fs::File::create(session.join("owner")).unwrap();
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_is_being_built_is_spared() {
+    fn a_template_is_kept_while_it_is_being_built() {
         let home = tempfile::tempdir().unwrap();
         let places = Dirs::in_cache(home.path().join("graft"));
         std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();

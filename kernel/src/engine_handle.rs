@@ -1,7 +1,7 @@
 //! Starts the engine in the background: sockets answer and magics are parsed while it starts.
 //!
-//! If no template is ready (first start, another rustc, other sources), it is built first, and its progress is sent as
-//! [`EngineEvent::Status`], which the first cell shows.
+//! If no template is ready (first start, another rustc, other sources), it is built first, and its
+//! progress is sent as [`EngineEvent::Status`], which the first cell shows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +79,8 @@ impl EngineHandle {
     }
 }
 
-/// A factory of engines for the kernel and for `graft run`; `warm` prepares Rust at once, `grace_seconds` is how long an
-/// interrupt may stay unanswered.
+/// A factory of engines for the kernel and for `graft run`; `warm` prepares Rust at once,
+/// `grace_seconds` is how long an interrupt may stay unanswered.
 pub(crate) fn engine_factory(
     warm: bool,
     grace_seconds: f64,

@@ -1,4 +1,4 @@
-//! The interpreter behind the Jupyter server: magics and Rust cells, run by the engine.
+//! The [`Interpreter`] of Graft: runs magics and Rust cells with the engine.
 
 mod assist;
 mod code_points;

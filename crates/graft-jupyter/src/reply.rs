@@ -30,7 +30,7 @@ pub(crate) enum Reply {
     IsComplete(IsCompleteReply),
     /// `history_reply`
     History(HistoryReply),
-    /// `comm_info_reply`; there are no comms.
+    /// `comm_info_reply`; always empty, because comms are not supported.
     CommInfo {
         /// Always `ok`.
         status: &'static str,

@@ -38,7 +38,7 @@ impl TextStreams {
         }
     }
 
-    /// Whether there is no text to publish.
+    /// Whether all text has been published.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

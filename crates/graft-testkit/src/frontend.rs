@@ -39,7 +39,7 @@ pub struct Frontend {
     stdin: DealerSocket,
     iopub: SubSocket,
     heartbeat: ReqSocket,
-    /// Published messages that were read while unread for those of another request.
+    /// Published messages that were read before those of another request.
     unread: VecDeque<Message>,
     kernel_session: Option<String>,
 }

@@ -1,7 +1,8 @@
-//! Completion, inspection and completeness: magics answer from their definitions, Rust from the engine.
+//! Completion, inspection and completeness: magics answer from their definitions, Rust from the
+//! engine.
 //!
-//! No function here holds a lock of the engine longer than the engine's own time limit, so all of them answer while a cell
-//! runs.
+//! No function here holds a lock of the engine longer than the engine's own time limit, so all of
+//! them answer while a cell runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,8 +61,8 @@ pub(super) fn is_complete(code: &str) -> Completeness {
     }
 }
 
-/// Files and folders whose path starts with `typed`; folders end in `/`. Hidden files are listed only if the typed name
-/// starts with a dot.
+/// Files and folders whose path starts with `typed`; folders end in `/`. Hidden files are listed
+/// only if the typed name starts with a dot.
 fn files(typed: &str) -> Vec<String> {
     let (folder, start) = typed.rfind('/').map_or(("", typed), |slash| typed.split_at(slash + 1));
     let real = match folder.strip_prefix("~/") {
@@ -104,7 +105,8 @@ fn from_magic(completion: Completion) -> Completions {
     Completions { start, end, items: items.collect() }
 }
 
-/// All completions of a reply replace the same range, so those with another range than the first are dropped.
+/// All completions of a reply replace the same range, so those with another range than the first
+/// are dropped.
 fn from_rust(code: &str, cursor: usize, found: Vec<RustCompletion>) -> Completions {
     let range = found.first().map(|first| (first.start, first.end));
     let (start, end) = range.map_or((cursor, cursor), |(start, end)| {

@@ -1,11 +1,11 @@
-//! Cursor positions: the protocol counts Unicode code points, Rust counts bytes.
+//! Converts cursor positions: the protocol counts Unicode code points, Rust counts bytes.
 
-/// The byte at which code point number `cursor` begins; the end of the text when there are fewer.
+/// The byte offset of a code point; the length of the text if there are fewer code points.
 pub(crate) fn to_byte(text: &str, cursor: usize) -> usize {
     text.char_indices().nth(cursor).map_or(text.len(), |(byte, _)| byte)
 }
 
-/// How many code points begin before `byte`.
+/// The number of code points before `byte`.
 pub(crate) fn from_byte(text: &str, byte: usize) -> usize {
     text.char_indices().take_while(|(at, _)| *at < byte).count()
 }

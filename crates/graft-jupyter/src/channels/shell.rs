@@ -1,6 +1,6 @@
 //! The shell channel: cells are queued, all other requests are answered at once.
 //!
-//! Completion and inspection run as separate tasks, so that neither waits for a running cell.
+//! Completion and inspection run as separate tasks, so that a running cell does not delay them.
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-shell-router-dealer-channel>
 
 use std::sync::Arc;

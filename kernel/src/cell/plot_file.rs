@@ -1,4 +1,5 @@
-//! `%runs export RUN FILE.svg` and `.png`: the session, which draws nothing, gives the curves, and the host draws them.
+//! `%runs export RUN FILE.svg` and `.png`: the session returns the curves, and the host renders
+//! them.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,15 +7,15 @@ use std::path::{Path, PathBuf};
 use graft_protocol::{Block, Chart, Command, Reply, RunsAction};
 use graft_spec::{Failure, Settings};
 
-/// A picture that is to be made of a run.
-pub(super) struct Picture {
+/// A file with a plot of one run.
+pub(super) struct PlotFile {
     file: PathBuf,
     draw: fn(&Chart) -> Vec<u8>,
 }
 
-impl Picture {
-    /// The picture that a command asks for, and the command that gives its curves.
-    pub(super) fn asked(command: &Command) -> Option<(Self, Command)> {
+impl PlotFile {
+    /// The plot that a command requests, and the command that returns its curves.
+    pub(super) fn requested(command: &Command) -> Option<(Self, Command)> {
         let Command::Runs { action: RunsAction::Export { run, file } } = command else {
             return None;
         };
@@ -27,7 +28,7 @@ impl Picture {
         Some((Self { file: file.into(), draw }, Command::Runs { action: plot }))
     }
 
-    /// Writes it: whole, or not at all.
+    /// Writes the file atomically.
     pub(super) fn write(&self, reply: &Reply) -> Result<Reply, Failure> {
         let chart = reply
             .blocks
@@ -35,25 +36,23 @@ impl Picture {
             .find_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None });
         let Some(chart) = chart else {
             return Err(Failure::new("runs::no_curve", "the run has no curve to draw")
-                .hint("%runs lists those that have steps"));
+                .hint("`%runs` lists the runs and their steps"));
         };
         let folder = self
             .file
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut beside| {
-            beside.write_all(&(self.draw)(chart))?;
-            beside.as_file().sync_all()?;
-            Ok(beside.persist(&self.file)?)
+        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+            file.write_all(&(self.draw)(chart))?;
+            file.as_file().sync_all()?;
+            Ok(file.persist(&self.file)?)
         });
         let failed = |error: std::io::Error| {
             Failure::new("runs::io", format!("cannot write `{}`: {error}", self.file.display()))
-                .hint("choose another place")
+                .hint("choose a writable folder")
         };
-        written
-            .map(|_| Reply::text(format!("`{}` has the curves", self.file.display())))
-            .map_err(failed)
+        written.map(|_| Reply::text(format!("wrote `{}`", self.file.display()))).map_err(failed)
     }
 }
 
@@ -83,20 +82,20 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_written_whole_and_a_place_that_is_not_there_is_told() {
+    fn a_plot_is_written_atomically_and_a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         for (name, begins) in [("a.svg", &b"<svg"[..]), ("a.png", &b"\x89PNG"[..])] {
             let file = folder.path().join(name);
-            let (picture, command) = Picture::asked(&export(&file)).unwrap();
+            let (plot, command) = PlotFile::requested(&export(&file)).unwrap();
             assert!(
                 matches!(command, Command::Runs { action: RunsAction::Plot { runs, .. } } if runs == ["lora-001"])
             );
-            picture.write(&curve()).unwrap();
+            plot.write(&curve()).unwrap();
             assert!(std::fs::read(&file).unwrap().starts_with(begins));
         }
-        assert!(Picture::asked(&export(Path::new("a.csv"))).is_none());
-        let (picture, _) = Picture::asked(&export(&folder.path().join("nowhere/a.svg"))).unwrap();
-        assert_eq!(picture.write(&curve()).unwrap_err().code, "runs::io");
+        assert!(PlotFile::requested(&export(Path::new("a.csv"))).is_none());
+        let (plot, _) = PlotFile::requested(&export(&folder.path().join("nowhere/a.svg"))).unwrap();
+        assert_eq!(plot.write(&curve()).unwrap_err().code, "runs::io");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }
