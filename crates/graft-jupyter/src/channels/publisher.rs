@@ -1,5 +1,5 @@
 //! A PUB socket with one queue per subscriber: a client that stops reading loses only its own
-//! output, and is told how much when it reads again.
+//! output, and receives a report of the loss when it reads again.
 //!
 //! Implements ZMTP 3.0 with the NULL mechanism over TCP and Unix sockets ([`zmtp`]).
 //!
