@@ -11,14 +11,14 @@ use crate::install::spec_dir::data_home;
 use graft_engine::sweep_sessions;
 use graft_prebuilt::{Dirs, Layout};
 
-/// Removes templates and sessions that no running kernel uses; with `--all` also the stored state,
-/// the history and the runs outside the folders of notebooks.
+/// Removes prebuilt libraries and sessions that no running kernel uses; with `--all` also the
+/// stored state, the history and the runs outside the folders of notebooks.
 ///
 /// # Errors
 /// The failure to print. Files removed before the failure stay removed.
 pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
-    let places = Dirs::user();
-    let mut freed = clean_cache(&places)?;
+    let dirs = Dirs::user();
+    let mut freed = clean_cache(&dirs)?;
     if args.all {
         let states = [
             state_home().map(|home| home.join("graft")),
@@ -34,9 +34,10 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes templates and sessions that no running process uses; returns the number of bytes freed.
-fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
-    let sessions = places.sessions();
+/// Removes prebuilt libraries and sessions that no running process uses; returns the number of
+/// bytes freed.
+fn clean_cache(dirs: &Dirs) -> Result<u64, InstallError> {
+    let sessions = dirs.sessions();
     let before = size(&sessions);
     sweep_sessions(&sessions);
     let running = names(&sessions);
@@ -45,13 +46,13 @@ fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
         println!("kept {}: its kernel is running", sessions.join(name).display());
     }
     // The lock is held during the removal, so that no build can start.
-    let lock = std::fs::File::open(Layout::new(places.prebuilt().join("any")).lock()).ok();
+    let lock = std::fs::File::open(Layout::new(dirs.prebuilt().join("any")).lock()).ok();
     if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
-        println!("kept {}: a build is in progress", places.prebuilt().display());
+        println!("kept {}: a build is in progress", dirs.prebuilt().display());
     } else if !running.is_empty() {
-        println!("kept {}: running kernels use it", places.prebuilt().display());
+        println!("kept {}: running kernels use it", dirs.prebuilt().display());
     } else {
-        freed += remove(&places.prebuilt())? + remove(&sessions)? + remove(places.cache())?;
+        freed += remove(&dirs.prebuilt())? + remove(&sessions)? + remove(dirs.cache())?;
     }
     Ok(freed)
 }
@@ -110,8 +111,8 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Makes a folder and its subfolders writable. Templates are read-only, which prevents their
-/// removal.
+/// Makes a folder and its subfolders writable. Prebuilt libraries are read-only, which prevents
+/// their removal.
 pub(crate) fn make_writable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
@@ -136,40 +137,40 @@ mod tests {
     #[test]
     fn files_of_a_running_kernel_are_kept() {
         let home = tempfile::tempdir().unwrap();
-        let places = Dirs::in_cache(home.path().join("graft"));
-        let session = places.sessions().join("7-running");
+        let dirs = Dirs::in_cache(home.path().join("graft"));
+        let session = dirs.sessions().join("7-running");
         std::fs::create_dir_all(session.join("cell")).unwrap();
-        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
+        std::fs::create_dir_all(dirs.prebuilt().join("x")).unwrap();
         let owner = std::fs::File::create(session.join("owner")).unwrap();
         assert!(owner.try_lock().is_ok());
-        clean_cache(&places).unwrap();
-        assert!(session.exists() && places.prebuilt().join("x").exists());
+        clean_cache(&dirs).unwrap();
+        assert!(session.exists() && dirs.prebuilt().join("x").exists());
         drop(owner);
-        clean_cache(&places).unwrap();
-        assert!(!places.cache().exists());
+        clean_cache(&dirs).unwrap();
+        assert!(!dirs.cache().exists());
     }
 
     #[test]
-    fn a_template_is_kept_while_it_is_being_built() {
+    fn a_prebuilt_library_is_kept_while_it_is_being_built() {
         let home = tempfile::tempdir().unwrap();
-        let places = Dirs::in_cache(home.path().join("graft"));
-        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
-        let lock = std::fs::File::create(places.prebuilt().join("lock")).unwrap();
+        let dirs = Dirs::in_cache(home.path().join("graft"));
+        std::fs::create_dir_all(dirs.prebuilt().join("x")).unwrap();
+        let lock = std::fs::File::create(dirs.prebuilt().join("lock")).unwrap();
         assert!(lock.try_lock().is_ok());
-        clean_cache(&places).unwrap();
-        assert!(places.prebuilt().join("x").exists());
+        clean_cache(&dirs).unwrap();
+        assert!(dirs.prebuilt().join("x").exists());
     }
 
     #[test]
-    fn a_read_only_template_is_removed_and_counted() {
+    fn a_read_only_library_is_removed_and_counted() {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
-        let deep = home.path().join("templates/x/deep");
+        let deep = home.path().join("prebuilt/x/deep");
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::write(deep.join("library.so"), [0; 1000]).unwrap();
         std::fs::set_permissions(&deep, std::fs::Permissions::from_mode(0o555)).unwrap();
-        assert_eq!(remove(&home.path().join("templates")).unwrap(), 1000);
-        assert!(!home.path().join("templates").exists());
-        assert_eq!(remove(&home.path().join("templates")).unwrap(), 0);
+        assert_eq!(remove(&home.path().join("prebuilt")).unwrap(), 1000);
+        assert!(!home.path().join("prebuilt").exists());
+        assert_eq!(remove(&home.path().join("prebuilt")).unwrap(), 0);
     }
 }

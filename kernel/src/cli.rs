@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 
 /// A Jupyter kernel for Rust with parameter-efficient fine-tuning built in.
 #[derive(Parser)]
-#[command(name = "graft", version, about)]
+#[command(name = "graft", version)]
 pub(crate) struct Cli {
     /// The subcommand.
     #[command(subcommand)]
@@ -54,13 +54,13 @@ pub(crate) struct InstallArgs {
     #[arg(long, default_value = "graft")]
     pub(crate) name: String,
     /// Name shown in Jupyter
-    #[arg(long, default_value = "Rust (Graft)")]
+    #[arg(long, value_name = "NAME", default_value = "Rust (Graft)")]
     pub(crate) display_name: String,
     /// Prepare Rust in the background whenever a kernel starts
     #[arg(long)]
     pub(crate) warm: bool,
     /// Seconds to wait for an interrupt to take effect before the session process is killed
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) keep_going: bool,
     /// Seconds to wait for an interrupt to take effect before the session process is killed
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct KernelArgs {
     #[arg(long)]
     pub(crate) warm: bool,
     /// Seconds to wait for an interrupt to take effect before the session process is killed
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 

@@ -131,14 +131,10 @@ fn rust_sources() -> Finding {
 }
 
 fn prebuilt_library() -> Finding {
-    let places = Dirs::user();
-    match graft_prebuilt::find(&places) {
-        Some(template) => ok("prebuilt library", template.layout.root().display().to_string()),
-        None if places
-            .all_prebuilt()
-            .iter()
-            .any(|folder| graft_prebuilt::open(folder).is_some()) =>
-        {
+    let dirs = Dirs::user();
+    match graft_prebuilt::find(&dirs) {
+        Some(library) => ok("prebuilt library", library.layout.root().display().to_string()),
+        None if dirs.all_prebuilt().iter().any(|folder| graft_prebuilt::open(folder).is_some()) => {
             note(
                 "prebuilt library",
                 "built by another compiler or from other sources: graft install",

@@ -1,7 +1,7 @@
 //! Starts the engine in the background: sockets answer and magics are parsed while it starts.
 //!
-//! If no template is ready (first start, another rustc, other sources), it is built first, and its
-//! progress is sent as [`EngineEvent::Status`], which the first cell shows.
+//! If no prebuilt library is ready (first start, another rustc, other sources), it is built first,
+//! and its progress is sent as [`EngineEvent::Status`], which the first cell shows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,9 +88,9 @@ pub(crate) fn engine_factory(
 ) -> Arc<EngineFactory> {
     let grace = Duration::try_from_secs_f64(grace_seconds).unwrap_or(DEFAULT_GRACE);
     Arc::new(move |output| {
-        let template = ready_template(&output)?;
+        let library = prebuilt_library(&output)?;
         let options = EngineOptions {
-            prebuilt: template.layout.root().to_owned(),
+            prebuilt: library.layout.root().to_owned(),
             warm,
             cwd: std::env::current_dir().ok(),
             grace,
@@ -101,17 +101,17 @@ pub(crate) fn engine_factory(
     })
 }
 
-/// Finds the template of this program, or builds it and reports the progress.
-pub(crate) fn ready_template(
+/// Finds the prebuilt library of this program, or builds it and reports the progress.
+pub(crate) fn prebuilt_library(
     output: &mpsc::UnboundedSender<EngineEvent>,
 ) -> Result<PrebuiltLibrary, Failure> {
-    let places = Dirs::user();
-    if let Some(template) = graft_prebuilt::find(&places) {
-        return Ok(template);
+    let dirs = Dirs::user();
+    if let Some(library) = graft_prebuilt::find(&dirs) {
+        return Ok(library);
     }
     let status = |text: String| drop(output.send(EngineEvent::Status(text)));
     status("building the library that cells use; this is done once…".to_owned());
-    let built = graft_prebuilt::build(&places, Variant::Plain, &mut |line| {
+    let built = graft_prebuilt::build(&dirs, Variant::Plain, &mut |line| {
         status(format!("building the library that cells use: {line}"))
     });
     status(String::new());

@@ -95,12 +95,12 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
     // The build comes first: if it fails, no files have been installed.
-    let template =
-        template(&places(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
+    let library =
+        prebuilt_library(&dirs(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
-    say(&format!("library   {}", template.layout.root().display()));
+    say(&format!("library   {}", library.layout.root().display()));
     say(&format!("program   {}", program.display()));
     say(&format!("kernel    {} as `{}`", folder.display(), args.display_name));
     say(&format!(
@@ -110,22 +110,22 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where to store the template: a prefix contains everything that its users need.
-fn places(place: &Place) -> Result<Dirs, InstallError> {
+/// Where to store the prebuilt library: a prefix contains everything that its users need.
+fn dirs(place: &Place) -> Result<Dirs, InstallError> {
     let Some(prefix) = place.prefix()? else { return Ok(Dirs::user()) };
-    let places = Dirs::in_prefix(&prefix);
+    let dirs = Dirs::in_prefix(&prefix);
     // Unlike the cache of a user, this folder must be readable by everyone.
-    std::fs::create_dir_all(places.cache()).map_err(InstallError::file(places.cache()))?;
-    Ok(places)
+    std::fs::create_dir_all(dirs.cache()).map_err(InstallError::file(dirs.cache()))?;
+    Ok(dirs)
 }
 
-/// Finds the template or builds it.
-pub(crate) fn template(places: &Dirs, variant: Variant) -> Result<PrebuiltLibrary, Failure> {
-    if let Some(found) = graft_prebuilt::find_variant(places, variant) {
+/// Finds the prebuilt library or builds it.
+pub(crate) fn prebuilt_library(dirs: &Dirs, variant: Variant) -> Result<PrebuiltLibrary, Failure> {
+    if let Some(found) = graft_prebuilt::find_variant(dirs, variant) {
         return Ok(found);
     }
     say("building the library that cells link to (once per compiler; takes several minutes)");
-    Ok(graft_prebuilt::build(places, variant, &mut |line| say(&format!("  {line}")))?)
+    Ok(graft_prebuilt::build(dirs, variant, &mut |line| say(&format!("  {line}")))?)
 }
 
 /// Prints a line; errors are ignored, so that a closed standard output does not abort the

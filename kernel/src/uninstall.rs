@@ -59,9 +59,9 @@ fn remove_program(place: &Place) -> Result<bool, InstallError> {
     };
     let mut removed = remove(&copy)?;
     if let Some(prefix) = place.prefix()? {
-        let template = Dirs::in_prefix(&prefix).cache().to_owned();
-        make_writable(&template);
-        removed |= remove(&template)?;
+        let cache = Dirs::in_prefix(&prefix).cache().to_owned();
+        make_writable(&cache);
+        removed |= remove(&cache)?;
     }
     if matches!(place, Place::User) {
         // Removed only if empty: the folder may also contain runs.

@@ -1,11 +1,14 @@
 //! `!command`: runs a shell line and shows its output as it arrives.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use graft_frontend::Interrupt;
@@ -22,7 +25,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The environment of a shell line.
 pub(crate) struct ShellContext<'a> {
     /// Variables set with `%env`.
-    pub(crate) env: &'a std::collections::BTreeMap<String, String>,
+    pub(crate) env: &'a BTreeMap<String, String>,
     /// The stop button.
     pub(crate) interrupt: &'a Interrupt,
     /// Back-pressure for its output.
@@ -65,6 +68,27 @@ pub(crate) async fn run(
     context: ShellContext<'_>,
     frontend: &dyn Frontend,
 ) -> std::io::Result<Exit> {
+    let mut child = spawn(line, context.env)?;
+    let mut group = ProcessGroup(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let to = |stream| Forward { stream, frontend, budget: context.budget };
+    let copy = async {
+        tokio::join!(forward(stdout, to(Stream::Stdout)), forward(stderr, to(Stream::Stderr)));
+    };
+    tokio::pin!(copy);
+    let outcome = wait(&mut child, &group, copy, context.interrupt).await?;
+    // With the shell reaped and the pipes closed, the group may be empty and its number may be
+    // reused.
+    if outcome.is_copied || !outcome.is_interrupted {
+        group.0 = None;
+    }
+    Ok(match outcome.status.code() {
+        Some(code) => Exit::Code(code),
+        None => Exit::Signal(outcome.status.signal().unwrap_or_default()),
+    })
+}
+
+fn spawn(line: &str, env: &BTreeMap<String, String>) -> std::io::Result<Child> {
     let mut command = Command::new("sh");
     toolchain::leave_choice(|variable| {
         command.env_remove(variable);
@@ -72,56 +96,61 @@ pub(crate) async fn run(
     command
         .arg("-c")
         .arg(line)
-        .envs(context.env)
+        .envs(env)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
-    let mut group = ProcessGroup(child.id());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let to = |stream| Forward { stream, frontend, budget: context.budget };
-    let copy = async {
-        tokio::join!(forward(stdout, to(Stream::Stdout)), forward(stderr, to(Stream::Stderr)))
-    };
-    tokio::pin!(copy);
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// How waiting for the shell ended.
+struct Outcome {
+    status: ExitStatus,
+    /// Whether all output was copied before [`DRAIN_TIMEOUT`].
+    is_copied: bool,
+    is_interrupted: bool,
+}
+
+/// Waits until the shell has exited and its output is copied. An interrupt is forwarded to the
+/// group, which is killed after [`KILL_TIMEOUT`].
+async fn wait(
+    child: &mut Child,
+    group: &ProcessGroup,
+    mut copy: Pin<&mut impl Future<Output = ()>>,
+    interrupt: &Interrupt,
+) -> std::io::Result<Outcome> {
     let mut is_copied = false;
     let mut is_interrupted = false;
-    let mut status = None;
+    let mut exited = None;
     let mut deadline = None;
-    let status = loop {
-        if let Some(status) = status.filter(|_| is_copied) {
-            break status;
+    loop {
+        if let Some(status) = exited.filter(|_| is_copied) {
+            return Ok(Outcome { status, is_copied, is_interrupted });
         }
+        let timeout = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now));
         tokio::select! {
-            _ = &mut copy, if !is_copied => is_copied = true,
-            ended = child.wait(), if status.is_none() => {
-                status = Some(ended?);
+            () = copy.as_mut(), if !is_copied => is_copied = true,
+            status = child.wait(), if exited.is_none() => {
+                exited = Some(status?);
                 deadline = Some(Instant::now() + DRAIN_TIMEOUT);
             }
-            () = context.interrupt.pressed(), if !is_interrupted => {
+            () = interrupt.pressed(), if !is_interrupted => {
                 is_interrupted = true;
                 // As in a terminal, the signal goes to the whole group.
                 group.signal(libc::SIGINT);
                 deadline = deadline.or(Some(Instant::now() + KILL_TIMEOUT));
             }
-            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => match status {
-                Some(status) => break status,
+            () = timeout, if deadline.is_some() => match exited {
+                Some(status) => return Ok(Outcome { status, is_copied, is_interrupted }),
                 None => {
                     group.signal(libc::SIGKILL);
                     deadline = None;
                 }
             },
         }
-    };
-    // With the shell reaped and the pipes closed, the group may be empty and its number may be
-    // reused.
-    if is_copied || !is_interrupted {
-        group.0 = None;
     }
-    Ok(match status.code() {
-        Some(code) => Exit::Code(code),
-        None => Exit::Signal(status.signal().unwrap_or_default()),
-    })
 }
 
 /// The target of one stream of the line.

@@ -72,10 +72,10 @@ fn opens(file: &str) -> bool {
         .any(|path| unsafe { Library::new(path) }.is_ok())
 }
 
-/// Checks for a template with the `cuda` feature.
+/// Checks for a prebuilt library with the `cuda` feature.
 fn prebuilt_library() -> Finding {
     match graft_prebuilt::find_variant(&Dirs::user(), Variant::Cuda) {
-        Some(template) => ok("prebuilt library", template.layout.root().display().to_string()),
+        Some(library) => ok("prebuilt library", library.layout.root().display().to_string()),
         None => fail(
             "prebuilt library",
             "not built for CUDA: run `cargo xtask cuda-build`, then start the kernel that it installs",
