@@ -1,4 +1,4 @@
-//! An engine for tests: Rust cells are words that say what to do, commands of the session answer at once.
+//! An engine for tests: each line of a Rust cell names an action; session commands answer at once.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,7 @@ impl ScriptedEngine {
                 });
                 match wait.await.unwrap() {
                     Some(typed) => self.tell(EngineEvent::Stdout(format!("got {typed}\n").into())),
-                    None => return Err(error("Input", "nobody can answer")),
+                    None => return Err(error("Input", "no input")),
                 }
             }
             "wait" => {

@@ -113,7 +113,7 @@ struct Outcome {
     is_interrupted: bool,
 }
 
-/// Waits until the shell has exited and its output is copied. An interrupt is forwarded to the
+/// Returns when the shell has exited and its output is copied. An interrupt is forwarded to the
 /// group, which is killed after [`KILL_TIMEOUT`].
 async fn wait(
     child: &mut Child,
