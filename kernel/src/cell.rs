@@ -1,10 +1,10 @@
-//! Runs a cell: cuts it into its parts, has each executed, and shows what comes of it.
+//! Runs a cell: splits it into parts, executes each part and shows its output.
 //!
-//! Written once for every frontend. While a part runs, whatever the engine tells is shown as it comes; the part's own
-//! answer is shown after everything that was printed before it.
+//! The runner is independent of the frontend. While a part runs, the output of the engine is shown
+//! as it arrives; the reply of the part is shown after everything that was printed before it.
 
 mod host;
-mod picture;
+mod plot_file;
 mod shell;
 mod write_file;
 
@@ -22,129 +22,130 @@ use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::launch::Launch;
-use crate::live::{Live, Question};
+use crate::engine_handle::EngineHandle;
+use crate::live::{InputRequest, Live};
 use graft_engine::Executor;
 use graft_engine::{EngineEvent, RustOutput};
 use graft_frontend::Interrupt;
 use graft_frontend::OutputBudget;
 use graft_frontend::{CellError, Frontend, Rich};
-use picture::Picture;
+use plot_file::PlotFile;
 
-/// Files that `%run` may run inside one another.
-const RUN_DEPTH: usize = 8;
-/// How often output is looked at when nothing is due.
-const FAR: Duration = Duration::from_secs(3600);
+/// Maximum nesting depth of `%run`.
+const MAX_RUN_DEPTH: usize = 8;
+/// How long to wait for output when no redraw is due.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Name of the errors that the compiler has found.
+/// Name of compiler errors.
 const COMPILE_ERROR: &str = "CompileError";
 
-/// Runs cells, one after the other.
-pub(crate) struct Cells {
-    launch: Launch,
+/// Runs cells, one at a time.
+pub(crate) struct CellRunner {
+    engine_handle: EngineHandle,
     outputs: mpsc::UnboundedReceiver<EngineEvent>,
     interrupt: Interrupt,
     budget: OutputBudget,
-    /// What was set with `%env`, for shell lines; the child has it too.
+    /// Variables set with `%env`; they apply to shell lines and to the child process.
     env: BTreeMap<String, String>,
-    /// Whether the engine was told of what was set before it was there.
-    env_told: bool,
-    /// The cells of this session that ran, for `%history`.
-    ran: Vec<String>,
-    /// Whether Rust has run, so that a name in a cell may be the user's own.
-    rust_ran: bool,
-    /// The folder before the last `%cd`.
-    folder_before: Option<PathBuf>,
-    /// What the engine was last doing when no cell ran.
+    /// Whether the variables set before the engine started have been passed to it.
+    env_sent: bool,
+    /// The cells executed in this session, for `%history`.
+    executed: Vec<String>,
+    /// Whether Rust has run, so that a name in a cell may be defined by the user.
+    rust_has_run: bool,
+    /// The working directory before the last `%cd`.
+    previous_folder: Option<PathBuf>,
+    /// The last status of the engine between cells.
     status: Option<String>,
 }
 
-/// One cell that runs.
-struct Running<'a> {
-    /// The text in which failures point at their token.
+/// State of the running cell.
+struct CellState<'a> {
+    /// The code of the cell, in which failures mark the offending token.
     text: &'a str,
     frontend: &'a dyn Frontend,
     live: Live,
-    /// How many `%run` this is inside.
+    /// Nesting depth of `%run`.
     depth: usize,
 }
 
-impl Cells {
-    /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
+impl CellRunner {
+    /// A runner that uses the engine of `engine_handle`, whose output arrives through `outputs`.
     pub(crate) fn new(
-        launch: Launch,
+        engine_handle: EngineHandle,
         outputs: mpsc::UnboundedReceiver<EngineEvent>,
         interrupt: Interrupt,
         budget: OutputBudget,
     ) -> Self {
         Self {
-            launch,
+            engine_handle,
             outputs,
             interrupt,
             budget,
             env: BTreeMap::new(),
-            env_told: false,
-            ran: Vec::new(),
-            rust_ran: false,
-            folder_before: None,
+            env_sent: false,
+            executed: Vec::new(),
+            rust_has_run: false,
+            previous_folder: None,
             status: None,
         }
     }
 
-    /// Runs one cell. Its error, if any, has been shown when this returns.
+    /// Runs one cell. An error has been shown when this returns.
     ///
     /// # Errors
-    /// What ended the cell.
+    /// The error that ended the cell.
     pub(crate) async fn run(
         &mut self,
         text: &str,
         frontend: &dyn Frontend,
     ) -> Result<(), CellError> {
-        let mut running =
-            Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
+        let mut state =
+            CellState { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
         if let Some(status) = self.status.take() {
-            running.live.take(EngineEvent::Status(status), frontend);
+            state.live.handle(EngineEvent::Status(status), frontend);
         }
-        let result = self.text(&mut running, text).await;
-        running.live.finish(frontend);
+        let result = self.text(&mut state, text).await;
+        state.live.finish(frontend);
         if let Err(error) = &result {
             frontend.error(error);
         }
         result
     }
 
-    /// Remembers a cell for `%history`.
-    pub(crate) fn remember(&mut self, text: &str) {
+    /// Adds a cell to `%history`.
+    pub(crate) fn record(&mut self, text: &str) {
         if !text.trim().is_empty() {
-            self.ran.push(text.to_owned());
+            self.executed.push(text.to_owned());
         }
     }
 
-    /// Shows what arrives while no cell runs: threads of the user that print, a session that died.
+    /// Shows output that arrives between cells, such as prints of background threads or a crash of
+    /// the session.
     pub(crate) async fn idle(&mut self, frontend: &dyn Frontend) -> Infallible {
         let mut live = Live::new(frontend.display_interval());
         while let Some(output) = self.outputs.recv().await {
             match output {
                 EngineEvent::Status(line) => self.status = (!line.is_empty()).then_some(line),
                 EngineEvent::Input { answer, .. } => drop(answer.send(None)),
-                other => drop(live.take(other, frontend)),
+                other => drop(live.handle(other, frontend)),
             }
-            live.draw(frontend);
+            live.redraw(frontend);
         }
         std::future::pending().await
     }
 
-    /// Runs a text inside the running cell.
-    async fn text(&mut self, running: &mut Running<'_>, text: &str) -> Result<(), CellError> {
+    /// Runs code within the current cell.
+    async fn text(&mut self, state: &mut CellState<'_>, text: &str) -> Result<(), CellError> {
         let parts = parse_cell(text, &self.snapshot())
             .map_err(|failure| CellError::from_failure(&failure, text))?;
-        self.parts(running, &parts).await
+        self.parts(state, &parts).await
     }
 
-    async fn parts(&mut self, running: &mut Running<'_>, parts: &[Part]) -> Result<(), CellError> {
+    async fn parts(&mut self, state: &mut CellState<'_>, parts: &[Part]) -> Result<(), CellError> {
         for (index, part) in parts.iter().enumerate() {
-            // Recursive: `%time`, `%%time` and `%run` hold parts of their own.
-            Box::pin(self.part(running, part, index + 1 == parts.len())).await?;
+            // Boxed because `%time`, `%%time` and `%run` contain parts themselves.
+            Box::pin(self.part(state, part, index + 1 == parts.len())).await?;
             if self.interrupt.is_pressed() {
                 return Err(interrupted());
             }
@@ -154,77 +155,78 @@ impl Cells {
 
     async fn part(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         part: &Part,
         last: bool,
     ) -> Result<(), CellError> {
         match &part.kind {
             PartKind::Session(command) => {
-                let reply = match Picture::asked(command) {
-                    Some((picture, curves)) => {
-                        self.command(running, curves).await.and_then(|reply| picture.write(&reply))
+                let reply = match PlotFile::requested(command) {
+                    Some((plot, curves)) => {
+                        self.command(state, curves).await.and_then(|reply| plot.write(&reply))
                     }
-                    None => self.command(running, command.clone()).await,
+                    None => self.command(state, command.clone()).await,
                 };
                 let reply =
-                    reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
-                show(&reply, running);
+                    reply.map_err(|failure| CellError::from_failure(&failure, state.text))?;
+                show_reply(&reply, state);
             }
-            PartKind::Rust(code) => self.rust_or_not(running, part, code, last).await?,
+            PartKind::Rust(code) => self.rust_or_hint(state, part, code, last).await?,
             PartKind::EvcxrCommand(code) => {
-                show_rust(self.rust(running, code).await?, last, running.frontend)
+                show_rust(self.rust(state, code).await?, last, state.frontend)
             }
-            PartKind::Shell(line) => self.shell(running, line).await?,
-            PartKind::ShowRust(source) => running.frontend.display(&Rich::rust_code(source), None),
-            PartKind::Host(command) => self.host(running, command, last).await?,
+            PartKind::Shell(line) => self.shell(state, line).await?,
+            PartKind::ShowRust(source) => state.frontend.display(&Rich::rust_code(source), None),
+            PartKind::Host(command) => self.host(state, command, last).await?,
         }
         Ok(())
     }
 
-    /// Has the session execute a command.
+    /// Executes a command of the session.
     async fn command(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         command: Command,
     ) -> Result<Reply, Failure> {
         if let Command::Generate { prompt, .. } | Command::Compare { prompt, .. } = &command {
-            running.live.set_prompt(prompt);
+            state.live.set_prompt(prompt);
         }
-        let engine = self.engine(running).await?;
+        let engine = self.engine(state).await?;
         let work = async {
             let result = engine.command(command).await;
             engine.drain().await;
             result
         };
-        self.serve(running, work).await
+        self.run_with_output(state, work).await
     }
 
-    /// Runs Rust, unless it can be none: then the answer needs no compiler. What is Rust only where the user has defined a name is left
-    /// to the compiler once Rust has run, and answered when the compiler has not found the name.
-    async fn rust_or_not(
+    /// Runs Rust code. Code that cannot be Rust is answered without the compiler. Code that is Rust
+    /// only if the user has defined a name is compiled once Rust has run; the hint is added if the
+    /// compiler does not find the name.
+    async fn rust_or_hint(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         part: &Part,
         code: &str,
         last: bool,
     ) -> Result<(), CellError> {
         let other = not_rust(code);
         if let Some(other) =
-            other.as_ref().filter(|other| other.unless_defined.is_none() || !self.rust_ran)
+            other.as_ref().filter(|other| other.unless_defined.is_none() || !self.rust_has_run)
         {
             return match &other.answer {
                 Ok(kind) => {
-                    Box::pin(self.part(running, &Part { kind: kind.clone(), ..part.clone() }, last))
+                    Box::pin(self.part(state, &Part { kind: kind.clone(), ..part.clone() }, last))
                         .await
                 }
                 Err(failure) => Err(CellError::from_failure(failure, code)),
             };
         }
-        let result = self.rust(running, code).await;
-        self.rust_ran |= result.as_ref().is_ok()
+        let result = self.rust(state, code).await;
+        self.rust_has_run |= result.as_ref().is_ok()
             || result.as_ref().is_err_and(|error| error.ename != COMPILE_ERROR);
         match result {
-            Ok(output) => show_rust(output, last, running.frontend),
+            Ok(output) => show_rust(output, last, state.frontend),
             Err(error) => return Err(with_hint(error, code, other)),
         }
         Ok(())
@@ -232,124 +234,130 @@ impl Cells {
 
     async fn rust(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         code: &str,
     ) -> Result<RustOutput, CellError> {
         let engine = self
-            .engine(running)
+            .engine(state)
             .await
-            .map_err(|failure| CellError::from_failure(&failure, running.text))?;
+            .map_err(|failure| CellError::from_failure(&failure, state.text))?;
         let work = async {
             let result = engine.rust(code).await;
             engine.drain().await;
             result
         };
-        Ok(self.serve(running, work).await?)
+        Ok(self.run_with_output(state, work).await?)
     }
 
-    /// The engine; while it starts, what it does is shown.
-    async fn engine(&mut self, running: &mut Running<'_>) -> Result<Arc<dyn Executor>, Failure> {
-        if let Some(engine) = self.launch.peek() {
-            self.tell_env(&engine);
+    /// Returns the engine; shows its status while it starts.
+    async fn engine(&mut self, state: &mut CellState<'_>) -> Result<Arc<dyn Executor>, Failure> {
+        if let Some(engine) = self.engine_handle.get() {
+            self.send_env(&engine);
             return Ok(engine);
         }
-        let (launch, interrupt) = (self.launch.clone(), self.interrupt.clone());
+        let (engine_handle, interrupt) = (self.engine_handle.clone(), self.interrupt.clone());
         let work = async {
             tokio::select! {
-                engine = launch.engine() => engine,
-                () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it goes on in the background")),
+                engine = engine_handle.engine() => engine,
+                () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it continues to start in the background")),
             }
         };
-        let engine = self.serve(running, work).await?;
-        self.tell_env(&engine);
+        let engine = self.run_with_output(state, work).await?;
+        self.send_env(&engine);
         Ok(engine)
     }
 
-    fn tell_env(&mut self, engine: &Arc<dyn Executor>) {
-        if !std::mem::replace(&mut self.env_told, true) {
+    fn send_env(&mut self, engine: &Arc<dyn Executor>) {
+        if !std::mem::replace(&mut self.env_sent, true) {
             self.env.iter().for_each(|(name, value)| engine.set_env(name, value));
         }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        self.launch.peek().map(|engine| engine.snapshot()).unwrap_or_default()
+        self.engine_handle.get().map(|engine| engine.snapshot()).unwrap_or_default()
     }
 
-    /// Waits for `work` and shows everything that the engine tells meanwhile, up to what it told before the work ended.
-    async fn serve<T>(&mut self, running: &mut Running<'_>, work: impl Future<Output = T>) -> T {
+    /// Runs `work` and shows the output of the engine that arrives before it completes.
+    async fn run_with_output<T>(
+        &mut self,
+        state: &mut CellState<'_>,
+        work: impl Future<Output = T>,
+    ) -> T {
         tokio::pin!(work);
         let result = loop {
-            let due = running.live.next_draw().unwrap_or_else(|| Instant::now() + FAR);
+            let due = state.live.next_redraw().unwrap_or_else(|| Instant::now() + IDLE_TIMEOUT);
             tokio::select! {
                 biased;
                 Some(output) = self.outputs.recv() => {
-                    if let Some(result) = take(output, running, &self.interrupt, work.as_mut()).await {
+                    if let Some(result) = handle_output(output, state, &self.interrupt, work.as_mut()).await {
                         break result;
                     }
                 }
                 result = &mut work => break result,
                 () = tokio::time::sleep_until(due) => {}
             }
-            running.live.draw(running.frontend);
+            state.live.redraw(state.frontend);
         };
         while let Ok(output) = self.outputs.try_recv() {
-            // A question that came with the end has nobody who waits for its answer.
-            drop(running.live.take(output, running.frontend));
+            // An input request that arrives after completion is dropped.
+            drop(state.live.handle(output, state.frontend));
         }
         result
     }
 }
 
-/// Shows an output; a question waits for its answer, but not beyond the end of `work`, whose result then comes back.
-async fn take<T>(
+/// Shows an output. An input request is answered by the frontend; if `work` completes first, its
+/// result is returned.
+async fn handle_output<T>(
     output: EngineEvent,
-    running: &mut Running<'_>,
+    state: &mut CellState<'_>,
     interrupt: &Interrupt,
     work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let Question { prompt, password, answer } = running.live.take(output, running.frontend)?;
+    let InputRequest { prompt, password, answer } = state.live.handle(output, state.frontend)?;
     let typed = tokio::select! {
-        typed = running.frontend.input(&prompt, password) => typed,
+        typed = state.frontend.input(&prompt, password) => typed,
         () = interrupt.pressed() => None,
-        // The child has died, or somebody else has answered.
+        // The child has exited, or the request was answered elsewhere.
         result = work => return Some(result),
     };
     if typed.is_some() || !interrupt.is_pressed() {
-        // The child may have died meanwhile; then nobody waits.
+        // The child may have exited in the meantime.
         let _ = answer.send(typed);
     }
     None
 }
 
-/// Shows an answer of the session: words and tables that follow each other as one display, each figure as one of its own.
-/// A text that grew on the page is replaced by its final form, a progress bar by what it led to.
-fn show(reply: &Reply, running: &mut Running<'_>) {
-    for blocks in reply.blocks.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
-        let (rich, text) = match blocks {
-            [block] => (Rich::from_block(block), is_text(block)),
+/// Shows a reply of the session: consecutive texts and tables as one display, each figure as a
+/// separate one. Generated text on the page is replaced by its final form, a progress bar by the
+/// result.
+fn show_reply(reply: &Reply, state: &mut CellState<'_>) {
+    for blocks in reply.blocks.chunk_by(|a, b| !needs_own_display(a) && !needs_own_display(b)) {
+        let (rich, is_text) = match blocks {
+            [block] => (Rich::from_block(block), is_generated(block)),
             blocks => (Rich::from_blocks(blocks), false),
         };
-        let replaced = if text {
-            running.live.replace_text(&rich, running.frontend)
+        let was_replaced = if is_text {
+            state.live.replace_text(&rich, state.frontend)
         } else {
-            running.live.replace_progress(&rich, running.frontend)
+            state.live.replace_progress(&rich, state.frontend)
         };
-        if !replaced {
-            running.frontend.display(&rich, None);
+        if !was_replaced {
+            state.frontend.display(&rich, None);
         }
     }
 }
 
-fn stands_alone(block: &Block) -> bool {
-    matches!(block, Block::Chart(_) | Block::Heat(_)) || is_text(block)
+fn needs_own_display(block: &Block) -> bool {
+    matches!(block, Block::Chart(_) | Block::Heat(_)) || is_generated(block)
 }
 
-/// Whether the model wrote it.
-fn is_text(block: &Block) -> bool {
+/// Whether the block is text generated by the model.
+fn is_generated(block: &Block) -> bool {
     matches!(block, Block::Generated { .. } | Block::SideBySide { .. })
 }
 
-/// Shows what Rust gave; the value of the cell's last expression is its result.
+/// Shows the output of Rust code; the value of the last expression of the cell is its result.
 fn show_rust(output: RustOutput, last: bool, frontend: &dyn Frontend) {
     let count = output.mime.len();
     for (index, mime) in output.mime.into_iter().enumerate() {
@@ -361,16 +369,17 @@ fn show_rust(output: RustOutput, last: bool, frontend: &dyn Frontend) {
     }
 }
 
-/// An error of the compiler with the magic that was meant, where its name was not found or where there was no Rust to be parsed.
+/// Adds a hint with the intended magic to a compiler error, if a name was not found or the code
+/// does not parse.
 fn with_hint(mut error: CellError, code: &str, other: Option<NotRust>) -> CellError {
     if error.ename != COMPILE_ERROR {
         return error;
     }
-    let meant = other.filter(|other| {
+    let intended = other.filter(|other| {
         let name = other.unless_defined.clone().unwrap_or_default();
         error.evalue.contains(&format!("`{name}`")) || error.evalue.starts_with("expected")
     });
-    let hint = match meant.map(|other| other.answer) {
+    let hint = match intended.map(|other| other.answer) {
         Some(Ok(_)) => Some(format!("did you mean `%{}`?", code.trim())),
         Some(Err(failure)) => failure.hint,
         None => magic_after_rust(code),
@@ -380,7 +389,7 @@ fn with_hint(mut error: CellError, code: &str, other: Option<NotRust>) -> CellEr
 }
 
 fn interrupted() -> CellError {
-    let evalue = "stopped by you; what was done so far is kept".to_owned();
+    let evalue = "interrupted; results so far are kept".to_owned();
     CellError {
         ename: "Interrupted".to_owned(),
         traceback: vec![format!("\u{1b}[31mInterrupted\u{1b}[0m: {evalue}")],

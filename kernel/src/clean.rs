@@ -1,23 +1,24 @@
-//! `graft clean`: removes what installation and use have left outside the notebooks' folders.
+//! `graft clean`: removes generated files outside the folders of notebooks.
 
 use std::path::{Path, PathBuf};
 
+use graft_jupyter::history_file;
 use graft_spec::Failure;
 
 use crate::cli::CleanArgs;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
-use crate::jupyter::history;
 use graft_engine::sweep_sessions;
 use graft_prebuilt::{Dirs, Layout};
 
-/// Removes templates and sessions that no living kernel uses, and with `--all` the stored state and the runs that lie outside notebooks' folders.
+/// Removes prebuilt libraries and sessions that no running kernel uses; with `--all` also the
+/// stored state, the history and the runs outside the folders of notebooks.
 ///
 /// # Errors
-/// The failure to print; what was removed before stays removed.
+/// The failure to print. Files removed before the failure stay removed.
 pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
-    let places = Dirs::user();
-    let mut freed = clean_cache(&places)?;
+    let dirs = Dirs::user();
+    let mut freed = clean_cache(&dirs)?;
     if args.all {
         let states = [
             state_home().map(|home| home.join("graft")),
@@ -29,35 +30,36 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
         freed += remove_history()?;
     }
     println!("freed {:.0} MB", freed as f64 / 1e6);
-    println!("runs beside notebooks (.graft/runs) are kept: they are yours to delete");
+    println!("kept the runs next to notebooks (in `.graft/runs`); delete them yourself if needed");
     Ok(())
 }
 
-/// Removes what no living process uses, and says how many bytes it held.
-fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
-    let sessions = places.sessions();
+/// Removes prebuilt libraries and sessions that no running process uses; returns the number of
+/// bytes freed.
+fn clean_cache(dirs: &Dirs) -> Result<u64, InstallError> {
+    let sessions = dirs.sessions();
     let before = size(&sessions);
     sweep_sessions(&sessions);
-    let living = names(&sessions);
+    let running = names(&sessions);
     let mut freed = before - size(&sessions).min(before);
-    for name in &living {
-        println!("kept {}: its kernel still runs", sessions.join(name).display());
+    for name in &running {
+        println!("kept {}: its kernel is running", sessions.join(name).display());
     }
-    // Held, so that no build begins in what is being removed.
-    let lock = std::fs::File::open(Layout::new(places.prebuilt().join("any")).lock()).ok();
+    // The lock is held during the removal, so that no build can start.
+    let lock = std::fs::File::open(Layout::new(dirs.prebuilt().join("any")).lock()).ok();
     if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
-        println!("kept {}: a template is being built", places.prebuilt().display());
-    } else if !living.is_empty() {
-        println!("kept {}: the kernels that still run use it", places.prebuilt().display());
+        println!("kept {}: a build is in progress", dirs.prebuilt().display());
+    } else if !running.is_empty() {
+        println!("kept {}: running kernels use it", dirs.prebuilt().display());
     } else {
-        freed += remove(&places.prebuilt())? + remove(&sessions)? + remove(places.cache())?;
+        freed += remove(&dirs.prebuilt())? + remove(&sessions)? + remove(dirs.cache())?;
     }
     Ok(freed)
 }
 
-/// The history and the files that SQLite keeps beside it.
+/// Removes the history and its auxiliary SQLite files; returns the number of bytes freed.
 fn remove_history() -> Result<u64, InstallError> {
-    let Some(file) = history::user_file() else { return Ok(0) };
+    let Some(file) = data_home().map(|home| history_file(&home)) else { return Ok(0) };
     let mut freed = 0;
     for end in ["", "-wal", "-shm", ".damaged"] {
         let path = file.with_extension(format!("sqlite{end}"));
@@ -71,7 +73,7 @@ fn remove_history() -> Result<u64, InstallError> {
     Ok(freed)
 }
 
-/// What lies in a folder, sorted.
+/// Names of the entries of a folder, sorted.
 fn names(folder: &Path) -> Vec<std::ffi::OsString> {
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
@@ -83,7 +85,7 @@ fn names(folder: &Path) -> Vec<std::ffi::OsString> {
     names
 }
 
-/// Removes a folder and says how many bytes it held.
+/// Removes a folder; returns the number of bytes freed.
 fn remove(folder: &Path) -> Result<u64, InstallError> {
     if !folder.exists() {
         return Ok(0);
@@ -95,7 +97,7 @@ fn remove(folder: &Path) -> Result<u64, InstallError> {
     Ok(bytes)
 }
 
-/// Bytes of all files in a folder; what cannot be read counts nothing. Links are not followed.
+/// Total size of the files in a folder. Unreadable entries count as empty, links are not followed.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -109,7 +111,8 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Templates are read-only, their folders too: without this their files cannot be removed.
+/// Makes a folder and its subfolders writable. Prebuilt libraries are read-only, which prevents
+/// their removal.
 pub(crate) fn make_writable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
@@ -132,42 +135,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_living_kernel_uses_is_spared() {
+    fn files_of_a_running_kernel_are_kept() {
         let home = tempfile::tempdir().unwrap();
-        let places = Dirs::in_cache(home.path().join("graft"));
-        let session = places.sessions().join("7-living");
+        let dirs = Dirs::in_cache(home.path().join("graft"));
+        let session = dirs.sessions().join("7-running");
         std::fs::create_dir_all(session.join("cell")).unwrap();
-        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
+        std::fs::create_dir_all(dirs.prebuilt().join("x")).unwrap();
         let owner = std::fs::File::create(session.join("owner")).unwrap();
         assert!(owner.try_lock().is_ok());
-        clean_cache(&places).unwrap();
-        assert!(session.exists() && places.prebuilt().join("x").exists());
+        clean_cache(&dirs).unwrap();
+        assert!(session.exists() && dirs.prebuilt().join("x").exists());
         drop(owner);
-        clean_cache(&places).unwrap();
-        assert!(!places.cache().exists());
+        clean_cache(&dirs).unwrap();
+        assert!(!dirs.cache().exists());
     }
 
     #[test]
-    fn a_template_that_is_being_built_is_spared() {
+    fn a_prebuilt_library_is_kept_while_it_is_being_built() {
         let home = tempfile::tempdir().unwrap();
-        let places = Dirs::in_cache(home.path().join("graft"));
-        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
-        let lock = std::fs::File::create(places.prebuilt().join("lock")).unwrap();
+        let dirs = Dirs::in_cache(home.path().join("graft"));
+        std::fs::create_dir_all(dirs.prebuilt().join("x")).unwrap();
+        let lock = std::fs::File::create(dirs.prebuilt().join("lock")).unwrap();
         assert!(lock.try_lock().is_ok());
-        clean_cache(&places).unwrap();
-        assert!(places.prebuilt().join("x").exists());
+        clean_cache(&dirs).unwrap();
+        assert!(dirs.prebuilt().join("x").exists());
     }
 
     #[test]
-    fn a_read_only_template_is_removed_and_counted() {
+    fn a_read_only_library_is_removed_and_counted() {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
-        let deep = home.path().join("templates/x/deep");
+        let deep = home.path().join("prebuilt/x/deep");
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::write(deep.join("library.so"), [0; 1000]).unwrap();
         std::fs::set_permissions(&deep, std::fs::Permissions::from_mode(0o555)).unwrap();
-        assert_eq!(remove(&home.path().join("templates")).unwrap(), 1000);
-        assert!(!home.path().join("templates").exists());
-        assert_eq!(remove(&home.path().join("templates")).unwrap(), 0);
+        assert_eq!(remove(&home.path().join("prebuilt")).unwrap(), 1000);
+        assert!(!home.path().join("prebuilt").exists());
+        assert_eq!(remove(&home.path().join("prebuilt")).unwrap(), 0);
     }
 }

@@ -1,35 +1,36 @@
-//! The command line: what can be typed after `graft`.
+//! The command line: subcommands and arguments of `graft`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 
 /// A Jupyter kernel for Rust with parameter-efficient fine-tuning built in.
 #[derive(Parser)]
-#[command(name = "graft", version, about)]
+#[command(name = "graft", version)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) command: Subcommand,
 }
 
-/// What to do.
-#[derive(Subcommand)]
-pub(crate) enum Verb {
-    /// Install the kernel for Jupyter and prebuild what its cells use
+/// Subcommands.
+#[derive(clap::Subcommand)]
+pub(crate) enum Subcommand {
+    /// Install the kernel for Jupyter and prebuild the library that cells link to
     Install(InstallArgs),
     /// Remove the kernel from Jupyter
     Uninstall(UninstallArgs),
-    /// Remove templates, sessions and other files that use has left
+    /// Remove prebuilt libraries, sessions and other generated files
     Clean(CleanArgs),
-    /// Run a file of magics and Rust in the terminal
+    /// Run a file with magics and Rust in the terminal
     Run(RunArgs),
-    /// Check this machine: one line for each thing Graft needs
+    /// Check the requirements of Graft on this machine, one line each
     Doctor(DoctorArgs),
-    /// Serve Jupyter (what the kernel specification calls)
+    /// Serve a Jupyter client (started by the kernel spec)
     #[command(hide = true)]
     Kernel(KernelArgs),
-    /// Run each argument as a Rust cell or, with a leading `%`, as a magic, and print what the engine says
+    /// Run each argument as a Rust cell or, with a leading `%`, as a magic, and print the output of
+    /// the engine
     #[command(hide = true)]
     Probe(ProbeArgs),
 }
@@ -46,27 +47,27 @@ pub(crate) struct InstallArgs {
     /// Install under PREFIX/share/jupyter
     #[arg(long, group = "place", value_name = "PREFIX")]
     pub(crate) prefix: Option<PathBuf>,
-    /// Prebuild for NVIDIA cards too; needs CUDA's compiler (`cargo xtask cuda-build` brings it)
+    /// Prebuild for NVIDIA GPUs; needs the CUDA compiler (`cargo xtask cuda-build` installs it)
     #[arg(long)]
     pub(crate) cuda: bool,
-    /// Name of the kernel specification
+    /// Name of the kernel spec
     #[arg(long, default_value = "graft")]
     pub(crate) name: String,
     /// Name shown in Jupyter
-    #[arg(long, default_value = "Rust (Graft)")]
+    #[arg(long, value_name = "NAME", default_value = "Rust (Graft)")]
     pub(crate) display_name: String,
-    /// Make Rust ready in the background whenever a kernel starts
+    /// Prepare Rust in the background whenever a kernel starts
     #[arg(long)]
     pub(crate) warm: bool,
-    /// Seconds that an interrupt may stay unanswered before the child is killed
-    #[arg(long, default_value_t = 10.0)]
+    /// Seconds to wait for an interrupt to take effect before the session process is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 
 /// `graft doctor`
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
-    /// Check the card, its driver and NVIDIA's libraries instead
+    /// Check the GPU, its driver and the NVIDIA libraries instead
     #[arg(long)]
     pub(crate) gpu: bool,
 }
@@ -74,10 +75,10 @@ pub(crate) struct DoctorArgs {
 /// `graft uninstall`
 #[derive(Args)]
 pub(crate) struct UninstallArgs {
-    /// Name of the kernel specification
+    /// Name of the kernel spec
     #[arg(long, default_value = "graft")]
     pub(crate) name: String,
-    /// Look under PREFIX/share/jupyter too
+    /// Also search PREFIX/share/jupyter
     #[arg(long, value_name = "PREFIX")]
     pub(crate) prefix: Option<PathBuf>,
 }
@@ -85,7 +86,7 @@ pub(crate) struct UninstallArgs {
 /// `graft clean`
 #[derive(Args)]
 pub(crate) struct CleanArgs {
-    /// Remove history and stored state as well
+    /// Also remove the history and the stored state
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -93,36 +94,37 @@ pub(crate) struct CleanArgs {
 /// `graft run`
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// The file; `-` is standard input
+    /// The file to run; `-` reads standard input
     pub(crate) file: PathBuf,
-    /// Go on after an error; the exit status still tells of it
+    /// Continue after an error; the exit status is still 1
     #[arg(short, long)]
     pub(crate) keep_going: bool,
-    /// Seconds that an interrupt may stay unanswered before the child is killed
-    #[arg(long, default_value_t = 10.0)]
+    /// Seconds to wait for an interrupt to take effect before the session process is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 
 /// `graft kernel`
 #[derive(Args)]
 pub(crate) struct KernelArgs {
-    /// Connection file that Jupyter wrote
+    /// Connection file written by the Jupyter client
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Make Rust ready in the background
+    /// Prepare Rust in the background
     #[arg(long)]
     pub(crate) warm: bool,
-    /// Seconds that an interrupt may stay unanswered before the child is killed
-    #[arg(long, default_value_t = 10.0)]
+    /// Seconds to wait for an interrupt to take effect before the session process is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
 }
 
 /// `graft probe`
 #[derive(Args)]
 pub(crate) struct ProbeArgs {
-    /// Use the template in this folder, whatever it was built from
+    /// Use the prebuilt library in this folder without checking how it was built
     #[arg(long, value_name = "DIR")]
     pub(crate) template: Option<PathBuf>,
-    /// Cells; also `@interrupt SECONDS CELL`, `@kill`, `@complete CODE`, `@inspect CODE`, `@sleep SECONDS`
+    /// Cells, or `@interrupt SECONDS CELL`, `@kill`, `@complete CODE`, `@inspect CODE`, `@sleep
+    /// SECONDS`
     pub(crate) cells: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! `graft doctor`: one line for each thing that Graft needs, with the one command that mends it.
+//! `graft doctor`: checks the requirements of Graft and prints one line each, with a command that
+//! fixes the problem.
 
 mod gpu;
 
@@ -7,43 +8,43 @@ use std::process::{Command, ExitCode};
 
 use graft_prebuilt::{Dirs, toolchain};
 
-/// What was found of one thing.
+/// The result of one check.
 struct Finding {
     name: &'static str,
-    state: State,
+    status: Status,
     text: String,
 }
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It is there.
-    Good,
-    /// Something works less well, and the text says what to do.
-    Poor,
-    /// Graft does not work without it.
-    Bad,
+enum Status {
+    /// The requirement is met.
+    Ok,
+    /// Part of Graft does not work; the text contains a fix.
+    Note,
+    /// Graft does not work.
+    Fail,
 }
 
-/// Prints the findings; fails when something is missing that Graft does not work without.
-pub(crate) fn run(of_gpu: bool) -> ExitCode {
-    let findings = if of_gpu { gpu::findings() } else { machine() };
+/// Runs the checks and prints the findings; the exit status is 1 if one of them has failed.
+pub(crate) fn run(gpu_only: bool) -> ExitCode {
+    let findings = if gpu_only { gpu::findings() } else { machine() };
     for finding in &findings {
-        let mark = match finding.state {
-            State::Good => "ok  ",
-            State::Poor => "note",
-            State::Bad => "FAIL",
+        let mark = match finding.status {
+            Status::Ok => "ok  ",
+            Status::Note => "note",
+            Status::Fail => "FAIL",
         };
         println!("{mark}  {:<16} {}", finding.name, graft_render::visible(&finding.text));
     }
-    if findings.iter().any(|finding| finding.state == State::Bad) {
+    if findings.iter().any(|finding| finding.status == Status::Fail) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
 }
 
-/// What every use of Graft needs.
+/// The checks that do not concern GPUs.
 fn machine() -> Vec<Finding> {
     vec![
         platform(),
@@ -51,61 +52,61 @@ fn machine() -> Vec<Finding> {
         cargo(),
         linker(),
         rust_sources(),
-        template_state(),
-        room(),
+        prebuilt_library(),
+        cache(),
         program("python", &["python3", "python"]),
         jupyter(),
-        kernel_specification(),
+        kernel_spec(),
     ]
 }
 
-fn good(name: &'static str, text: impl Into<String>) -> Finding {
-    Finding { name, state: State::Good, text: text.into() }
+fn ok(name: &'static str, text: impl Into<String>) -> Finding {
+    Finding { name, status: Status::Ok, text: text.into() }
 }
 
-fn poor(name: &'static str, text: impl Into<String>) -> Finding {
-    Finding { name, state: State::Poor, text: text.into() }
+fn note(name: &'static str, text: impl Into<String>) -> Finding {
+    Finding { name, status: Status::Note, text: text.into() }
 }
 
-fn bad(name: &'static str, text: impl Into<String>) -> Finding {
-    Finding { name, state: State::Bad, text: text.into() }
+fn fail(name: &'static str, text: impl Into<String>) -> Finding {
+    Finding { name, status: Status::Fail, text: text.into() }
 }
 
 fn platform() -> Finding {
     let name = "platform";
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
-        good(name, graft_prebuilt::TARGET)
+        ok(name, graft_prebuilt::TARGET)
     } else {
-        bad(name, format!("Graft runs on {} only", graft_prebuilt::TARGET))
+        fail(name, format!("Graft runs on {} only", graft_prebuilt::TARGET))
     }
 }
 
 fn rustc() -> Finding {
     match toolchain::verbose_version() {
-        Ok(version) => good("rustc", version.lines().next().unwrap_or_default()),
-        Err(_) => poor(
+        Ok(version) => ok("rustc", version.lines().next().unwrap_or_default()),
+        Err(_) => note(
             "rustc",
-            "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh",
+            "not found; Rust cells do not work, magics do: curl https://sh.rustup.rs -sSf | sh",
         ),
     }
 }
 
 fn cargo() -> Finding {
     match toolchain::cargo_version() {
-        Some(version) => good("cargo", version),
-        None => poor(
+        Some(version) => ok("cargo", version),
+        None => note(
             "cargo",
-            "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh",
+            "not found; Rust cells do not work, magics do: curl https://sh.rustup.rs -sSf | sh",
         ),
     }
 }
 
 fn linker() -> Finding {
     match first_line("cc", &["--version"]) {
-        Some(version) => good("linker", version),
-        None => poor(
+        Some(version) => ok("linker", version),
+        None => note(
             "linker",
-            "no C compiler `cc`, so Rust cells cannot be linked: sudo apt install gcc",
+            "C compiler `cc` not found; Rust cells cannot be linked: sudo apt install gcc",
         ),
     }
 }
@@ -116,79 +117,80 @@ fn rust_sources() -> Finding {
         found.as_deref().and_then(toolchain::sources_of_another_version)
     {
         let text = format!(
-            "those of Rust {sources} beside a compiler {compiler}: some untyped `let` with vec! or format! fail; rustup component add rust-src"
+            "rust-src is {sources} but rustc is {compiler}; type inference of some `let` bindings fails: rustup component add rust-src"
         );
-        return poor("rust sources", text);
+        return note("rust-src", text);
     }
     match found {
-        Some(path) => good("rust sources", path.display().to_string()),
-        None => poor(
-            "rust sources",
-            format!("missing, so Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT),
+        Some(path) => ok("rust-src", path.display().to_string()),
+        None => note(
+            "rust-src",
+            format!("not found; Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT),
         ),
     }
 }
 
-fn template_state() -> Finding {
-    let places = Dirs::user();
-    match graft_prebuilt::find(&places) {
-        Some(template) => good("template", template.layout.root().display().to_string()),
-        None if places
-            .all_prebuilt()
-            .iter()
-            .any(|folder| graft_prebuilt::open(folder).is_some()) =>
-        {
-            poor("template", "built by another compiler or from other sources: graft install")
+fn prebuilt_library() -> Finding {
+    let dirs = Dirs::user();
+    match graft_prebuilt::find(&dirs) {
+        Some(library) => ok("prebuilt library", library.layout.root().display().to_string()),
+        None if dirs.all_prebuilt().iter().any(|folder| graft_prebuilt::open(folder).is_some()) => {
+            note(
+                "prebuilt library",
+                "built by another compiler or from other sources: graft install",
+            )
         }
-        None => {
-            poor("template", "not built yet; the first kernel builds it, or now: graft install")
-        }
+        None => note(
+            "prebuilt library",
+            "not built yet; the first kernel builds it, or build it now: graft install",
+        ),
     }
 }
 
-fn room() -> Finding {
+fn cache() -> Finding {
     let cache = Dirs::user().cache().to_owned();
     let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
     let probe = nearest.join(format!(".graft-doctor-{}", std::process::id()));
     let writable = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).is_ok();
     if writable {
-        good("cache", cache.display().to_string())
+        ok("cache", cache.display().to_string())
     } else {
-        bad(
+        fail(
             "cache",
-            format!("{} cannot be written: export XDG_CACHE_HOME=FOLDER", nearest.display()),
+            format!("{} is not writable: export XDG_CACHE_HOME=FOLDER", nearest.display()),
         )
     }
 }
 
 fn program(name: &'static str, words: &[&str]) -> Finding {
     match words.iter().find_map(|word| first_line(word, &["--version"])) {
-        Some(version) => good(name, version),
-        None => poor(name, "not found; Jupyter needs it: sudo apt install python3 python3-venv"),
+        Some(version) => ok(name, version),
+        None => note(name, "not found, required by Jupyter: sudo apt install python3 python3-venv"),
     }
 }
 
 fn jupyter() -> Finding {
     match first_line("jupyter", &["--version"]) {
-        Some(version) => good("jupyter", version),
-        None => {
-            poor("jupyter", "not on PATH (one in a Python environment may be): cargo xtask lab")
-        }
+        Some(version) => ok("jupyter", version),
+        None => note(
+            "jupyter",
+            "not on PATH; it may be in a Python environment that is not active: cargo xtask lab",
+        ),
     }
 }
 
-fn kernel_specification() -> Finding {
+fn kernel_spec() -> Finding {
     match kernel_folders()
         .into_iter()
         .map(|folder| folder.join("kernels/graft/kernel.json"))
         .find(|path| path.exists())
     {
-        Some(path) => good("kernel", path.display().to_string()),
-        None => poor("kernel", "not installed for this user: graft install"),
+        Some(path) => ok("kernel", path.display().to_string()),
+        None => note("kernel", "not installed for this user: graft install"),
     }
 }
 
-/// Where Jupyter looks, as far as this program can know.
+/// The folders in which Jupyter searches for kernels, as far as they can be determined.
 fn kernel_folders() -> Vec<PathBuf> {
     let listed = std::env::var_os("JUPYTER_PATH")
         .map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>())
@@ -201,8 +203,8 @@ fn kernel_folders() -> Vec<PathBuf> {
         .or_else(|| data.map(|data| data.join("jupyter")));
     let environment =
         std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
-    let whole = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
-    listed.into_iter().chain(user).chain(environment).chain(whole).collect()
+    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
+    listed.into_iter().chain(user).chain(environment).chain(system).collect()
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {

@@ -1,7 +1,7 @@
-//! `graft install`: prebuilds what cells use and tells Jupyter about the kernel.
+//! `graft install`: prebuilds the library that cells link to and registers the kernel with Jupyter.
 //!
-//! The specification names an absolute path, so that it works from every environment. A program that lies in a cargo
-//! target folder is copied first: the checkout may be deleted afterwards.
+//! The kernel spec contains an absolute path, so that it works in every environment. A binary in a
+//! cargo target folder is copied first, so that the checkout can be deleted afterwards.
 
 mod copy;
 pub(crate) mod kernelspec;
@@ -16,36 +16,36 @@ use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
 use kernelspec::Kernelspec;
 use spec_dir::Place;
 
-/// Why an installation could not be made or taken away.
+/// Why the kernel could not be installed or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum InstallError {
-    /// The name cannot be a folder of Jupyter's.
-    #[error("`{name}` cannot be the name of a kernel")]
+    /// The name is not a valid folder name for a kernel spec.
+    #[error("invalid kernel name `{name}`")]
     Name {
         /// The name.
         name: String,
     },
-    /// Somebody else's kernel has this name.
+    /// Another kernel has this name.
     #[error("{path} belongs to another kernel ({display_name})")]
     Foreign {
-        /// Its folder.
+        /// Folder of the kernel spec.
         path: PathBuf,
-        /// What it calls itself.
+        /// Display name of the other kernel.
         display_name: String,
     },
-    /// `--sys-prefix` outside an environment.
+    /// `--sys-prefix` outside a Python environment.
     #[error("no Python environment is active")]
     NoEnvironment,
-    /// There is no home folder to install into.
-    #[error("this user has no home folder")]
+    /// The user has no home folder.
+    #[error("the current user has no home folder")]
     NoHome,
     /// A file could not be read or written.
     #[error("cannot write {path}")]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -64,71 +64,72 @@ impl Hint for InstallError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Name { .. } => "letters, digits, dots, hyphens and underscores".to_owned(),
-            Self::Foreign { .. } => "choose another name with --name".to_owned(),
+            Self::Name { .. } => "use letters, digits, dots, hyphens and underscores; the name must not start with a dot".to_owned(),
+            Self::Foreign { .. } => "choose another name with `--name`".to_owned(),
             Self::NoEnvironment => {
-                "activate one (VIRTUAL_ENV or CONDA_PREFIX), or use --user or --prefix FOLDER"
+                "activate one (VIRTUAL_ENV or CONDA_PREFIX), or use `--user` or `--prefix PREFIX`"
                     .to_owned()
             }
-            Self::NoHome => "set HOME, or use --prefix FOLDER".to_owned(),
+            Self::NoHome => "set HOME, or use `--prefix PREFIX`".to_owned(),
             Self::File { .. } => {
-                "make room, or install where you may write: --user, or --prefix FOLDER".to_owned()
+                "free disk space, or install into a writable folder with `--user` or `--prefix PREFIX`".to_owned()
             }
         })
     }
 }
 
 impl InstallError {
-    /// For `map_err` of a file operation.
+    /// Converts the error of a file operation; for `map_err`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }
 }
 
-/// Installs, telling what happens on standard output.
+/// Installs the kernel and reports the progress on standard output.
 ///
 /// # Errors
-/// The failure to print; nothing half-written is left.
+/// The failure to print. No partially written files remain.
 pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let place = Place::of(args.sys_prefix, args.prefix.as_deref());
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
-    // Last what is quick: when the template cannot be built, nothing is left behind.
-    let template =
-        template(&places(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
+    // The build comes first: if it fails, no files have been installed.
+    let library =
+        prebuilt_library(&dirs(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
-    say(&format!("template  {}", template.layout.root().display()));
+    say(&format!("library   {}", library.layout.root().display()));
     say(&format!("program   {}", program.display()));
     say(&format!("kernel    {} as `{}`", folder.display(), args.display_name));
     say(&format!(
-        "\nTry: jupyter lab (choose {}), or jupyter console --kernel {}",
+        "\nNext: run `jupyter lab` and choose {}, or run `jupyter console --kernel {}`",
         args.display_name, args.name
     ));
     Ok(())
 }
 
-/// Where the template goes: a prefix is whole in itself, for every user of it.
-fn places(place: &Place) -> Result<Dirs, InstallError> {
+/// Where to store the prebuilt library: a prefix contains everything that its users need.
+fn dirs(place: &Place) -> Result<Dirs, InstallError> {
     let Some(prefix) = place.prefix()? else { return Ok(Dirs::user()) };
-    let places = Dirs::in_prefix(&prefix);
-    // Not private like a user's cache: everybody must be able to read it.
-    std::fs::create_dir_all(places.cache()).map_err(InstallError::file(places.cache()))?;
-    Ok(places)
+    let dirs = Dirs::in_prefix(&prefix);
+    // Unlike the cache of a user, this folder must be readable by everyone.
+    std::fs::create_dir_all(dirs.cache()).map_err(InstallError::file(dirs.cache()))?;
+    Ok(dirs)
 }
 
-/// The template that is there, or a new one.
-pub(crate) fn template(places: &Dirs, flavour: Variant) -> Result<PrebuiltLibrary, Failure> {
-    if let Some(found) = graft_prebuilt::find_variant(places, flavour) {
+/// Finds the prebuilt library or builds it.
+pub(crate) fn prebuilt_library(dirs: &Dirs, variant: Variant) -> Result<PrebuiltLibrary, Failure> {
+    if let Some(found) = graft_prebuilt::find_variant(dirs, variant) {
         return Ok(found);
     }
-    say("building the library that cells use (once for each compiler; minutes)");
-    Ok(graft_prebuilt::build(places, flavour, &mut |line| say(&format!("  {line}")))?)
+    say("building the library that cells link to (once per compiler; takes several minutes)");
+    Ok(graft_prebuilt::build(dirs, variant, &mut |line| say(&format!("  {line}")))?)
 }
 
-/// A line on standard output; a closed one ends nothing.
+/// Prints a line; errors are ignored, so that a closed standard output does not abort the
+/// installation.
 fn say(line: &str) {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();

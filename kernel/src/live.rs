@@ -1,7 +1,9 @@
-//! Displays that change while a cell runs: the loss plot, progress, text as it is generated, what the engine is doing.
+//! Displays that change while a cell runs: the loss plot, progress bars, generated text and the
+//! status of the engine.
 //!
-//! Each is shown once and then updated under its own name, at most once per interval, the newest state alone
-//! (a training never waits for the page). The last update of a plot is a static figure, which is what a saved notebook keeps.
+//! Each display is shown once and then updated under its identifier, at most once per interval and
+//! with the latest state only, so that the page never slows down training. The last update of a
+//! plot is a static figure, which a saved notebook keeps.
 
 mod run_view;
 mod slot;
@@ -18,8 +20,8 @@ use graft_frontend::{Frontend, Rich, Stream};
 use run_view::RunView;
 use slot::Slot;
 
-/// A status or progress that ends sooner is never shown.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// A status or progress bar that ends sooner is never shown.
+const DISPLAY_DELAY: Duration = Duration::from_millis(300);
 
 /// The live displays of one cell.
 pub(crate) struct Live {
@@ -36,8 +38,8 @@ struct ProgressView {
     label: String,
     done: u64,
     total: u64,
-    /// What stands so far, shown below the bar.
-    standing: Vec<Block>,
+    /// The live table, shown below the bar.
+    live_blocks: Vec<Block>,
 }
 
 struct TextView {
@@ -52,7 +54,7 @@ struct StatusView {
 }
 
 impl Live {
-    /// None yet; updates come at most once per `interval`.
+    /// No displays yet; each is updated at most once per `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -69,12 +71,13 @@ impl Live {
         prompt.clone_into(&mut self.prompt);
     }
 
-    /// Draws, or remembers to draw, what the engine tells. A question for the user is not drawn but given back.
-    pub(crate) fn take(
+    /// Shows an output of the engine, at once or at the next redraw. An input request is returned
+    /// instead.
+    pub(crate) fn handle(
         &mut self,
         output: EngineEvent,
         frontend: &dyn Frontend,
-    ) -> Option<Question> {
+    ) -> Option<InputRequest> {
         match output {
             EngineEvent::Stdout(bytes) => frontend.stream(Stream::Stdout, &bytes),
             EngineEvent::Stderr(bytes) => frontend.stream(Stream::Stderr, &bytes),
@@ -84,29 +87,29 @@ impl Live {
                 frontend.display(&Rich::from_block(&notice(&failure)), None)
             }
             EngineEvent::Input { prompt, password, answer } => {
-                return Some(Question { prompt, password, answer });
+                return Some(InputRequest { prompt, password, answer });
             }
         }
         None
     }
 
-    /// When the next update is due; none when nothing waits.
-    pub(crate) fn next_draw(&self) -> Option<Instant> {
+    /// When the next redraw is due; `None` if nothing has changed.
+    pub(crate) fn next_redraw(&self) -> Option<Instant> {
         self.slots().filter_map(Slot::due).min()
     }
 
-    /// Makes the updates that are due.
-    pub(crate) fn draw(&mut self, frontend: &dyn Frontend) {
+    /// Redraws the displays that are due.
+    pub(crate) fn redraw(&mut self, frontend: &dyn Frontend) {
         let now = Instant::now();
         if let Some(view) = self.run.as_mut().filter(|view| view.slot.is_due(now)) {
-            view.draw(frontend, self.interval);
+            view.redraw(frontend, self.interval);
         }
         if let Some(view) = self.progress.as_mut().filter(|view| view.slot.is_due(now)) {
             let rich = progress(view).live();
             view.slot.show(&rich, frontend, self.interval);
         }
         if let Some(view) = self.text.as_mut().filter(|view| view.slot.is_due(now)) {
-            let rich = Rich::from_block(&grown(&self.prompt, &view.text)).live();
+            let rich = Rich::from_block(&generated(&self.prompt, &view.text)).live();
             view.slot.show(&rich, frontend, self.interval);
         }
         if let Some(view) = self.status.as_mut().filter(|view| view.slot.is_due(now)) {
@@ -115,17 +118,17 @@ impl Live {
         }
     }
 
-    /// Puts a finished text in the place of the one that was shown while it grew. False when none was.
+    /// Replaces the text shown during generation by its final form; `false` if none was shown.
     pub(crate) fn replace_text(&mut self, rich: &Rich, frontend: &dyn Frontend) -> bool {
         self.text.take().is_some_and(|mut view| view.slot.replace(rich, frontend))
     }
 
-    /// Puts what a progress bar led to in its place. False when none was shown.
+    /// Replaces the progress bar by the result; `false` if none was shown.
     pub(crate) fn replace_progress(&mut self, rich: &Rich, frontend: &dyn Frontend) -> bool {
         self.progress.take().is_some_and(|mut view| view.slot.replace(rich, frontend))
     }
 
-    /// The cell is over: everything gets its last state.
+    /// Shows the final state of all displays at the end of the cell.
     pub(crate) fn finish(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.run.take() {
             view.finish(None, frontend);
@@ -133,7 +136,7 @@ impl Live {
         self.end_progress(frontend);
         if let Some(mut view) = self.text.take().filter(|view| view.slot.due().is_some()) {
             view.slot.show(
-                &Rich::from_block(&grown(&self.prompt, &view.text)),
+                &Rich::from_block(&generated(&self.prompt, &view.text)),
                 frontend,
                 self.interval,
             );
@@ -162,8 +165,8 @@ impl Live {
             Event::Progress { label, done, total } => self.progress(label, done, total),
             Event::LiveTable(blocks) => {
                 if let Some(view) = &mut self.progress {
-                    view.standing = blocks;
-                    view.slot.change();
+                    view.live_blocks = blocks;
+                    view.slot.mark_changed();
                 }
             }
             Event::Note { level, text } => {
@@ -174,39 +177,44 @@ impl Live {
                     .text
                     .get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
                 view.text.push_str(&piece);
-                view.slot.change();
+                view.slot.mark_changed();
             }
             Event::Display(bundle) => {
                 let rich = Rich { mime: bundle.data, ..Rich::default() };
-                place(&rich, bundle.display_id.as_deref(), bundle.update, frontend);
+                show_or_update(&rich, bundle.display_id.as_deref(), bundle.update, frontend);
             }
             Event::Named { block, display_id, update } => {
-                place(&Rich::from_block(&block), Some(&display_id), update, frontend)
+                show_or_update(&Rich::from_block(&block), Some(&display_id), update, frontend)
             }
             Event::Block(block) => frontend.display(&Rich::from_block(&block), None),
             Event::ClearOutput { wait } => frontend.clear_output(wait),
         }
     }
 
-    /// One bar for all that a command does before it answers: the next thing takes the place of the last.
+    /// Updates the progress bar. A command has a single bar, which each phase reuses.
     fn progress(&mut self, label: String, done: u64, total: u64) {
-        let before = self.progress.take().map(|view| (view.slot, view.standing));
-        let (slot, standing) = before.unwrap_or_else(|| (Slot::after(PATIENCE), Vec::new()));
-        self.progress.insert(ProgressView { slot, label, done, total, standing }).slot.change();
+        let previous = self.progress.take().map(|view| (view.slot, view.live_blocks));
+        let (slot, live_blocks) =
+            previous.unwrap_or_else(|| (Slot::after(DISPLAY_DELAY), Vec::new()));
+        self.progress
+            .insert(ProgressView { slot, label, done, total, live_blocks })
+            .slot
+            .mark_changed();
     }
 
     fn end_progress(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.progress.take() {
-            // What a stopped comparison has reached is a result: a terminal and a stored notebook keep it too.
-            let (charts, tables): (Vec<Block>, Vec<Block>) = std::mem::take(&mut view.standing)
+            // The live table of an interrupted comparison is a result, which terminals and saved
+            // notebooks keep.
+            let (charts, tables): (Vec<Block>, Vec<Block>) = std::mem::take(&mut view.live_blocks)
                 .into_iter()
                 .partition(|block| matches!(block, Block::Chart(_)));
             let rich = if tables.is_empty() { progress(&view) } else { Rich::from_blocks(&tables) };
-            // Also when it was shown for less than a moment.
+            // Shown even if the progress bar never was.
             if !view.slot.replace(&rich, frontend) && !tables.is_empty() {
                 frontend.display(&rich, None);
             }
-            // A chart is a picture, which one display cannot hold next to a table.
+            // A chart is an image, which cannot be in the same display as a table.
             charts.iter().for_each(|chart| frontend.display(&Rich::from_block(chart), None));
         }
     }
@@ -216,12 +224,12 @@ impl Live {
             return self.end_status(frontend);
         }
         let view = self.status.get_or_insert_with(|| StatusView {
-            slot: Slot::after(PATIENCE),
+            slot: Slot::after(DISPLAY_DELAY),
             since: Instant::now(),
             line: String::new(),
         });
         view.line = line;
-        view.slot.change();
+        view.slot.mark_changed();
     }
 
     fn end_status(&mut self, frontend: &dyn Frontend) {
@@ -243,40 +251,40 @@ impl Live {
     }
 }
 
-/// A cell asks the user for a line.
-pub(crate) struct Question {
-    /// What to show.
+/// A request for a line of input from the user.
+pub(crate) struct InputRequest {
+    /// The prompt.
     pub(crate) prompt: String,
-    /// Whether the answer must not be shown.
+    /// Whether the input is hidden.
     pub(crate) password: bool,
-    /// Where the answer goes.
+    /// Receives the answer.
     pub(crate) answer: tokio::sync::oneshot::Sender<Option<String>>,
 }
 
-/// Shows something, or puts it in the place of what has that name.
-fn place(rich: &Rich, display_id: Option<&str>, update: bool, frontend: &dyn Frontend) {
+/// Displays a value, or updates the display with that identifier.
+fn show_or_update(rich: &Rich, display_id: Option<&str>, update: bool, frontend: &dyn Frontend) {
     match display_id {
         Some(id) if update => frontend.update_display(rich, id),
         id => frontend.display(rich, id),
     }
 }
 
-/// A failure that no cell asked for, as a line to look at.
+/// A warning for a failure that no cell caused.
 fn notice(failure: &Failure) -> Block {
     Block::Note(Level::Warning, failure.to_string())
 }
 
-/// A text while it is written; its shades come with the end.
-fn grown(prompt: &str, text: &str) -> Block {
+/// Text during generation, without the probabilities of its tokens.
+fn generated(prompt: &str, text: &str) -> Block {
     Block::Generated { prompt: prompt.to_owned(), text: text.to_owned(), pieces: Vec::new() }
 }
 
 fn progress(view: &ProgressView) -> Rich {
     let bar = Progress::of(&view.label, view.done, view.total);
-    if view.standing.is_empty() {
+    if view.live_blocks.is_empty() {
         Rich::from_progress(&bar)
     } else {
-        Rich::from_live_table(&bar, &view.standing)
+        Rich::from_live_table(&bar, &view.live_blocks)
     }
 }
 

@@ -9,7 +9,7 @@ use graft_spec::Failure;
 use tokio::sync::mpsc;
 
 use crate::cli::ProbeArgs;
-use crate::start;
+use crate::engine_handle::prebuilt_library;
 use graft_engine::{Engine, EngineEvent, EngineOptions, Executor};
 use graft_frontend::OutputBudget;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let (sender, mut events) = mpsc::unbounded_channel();
     let prebuilt = match &args.template {
         Some(folder) => folder.clone(),
-        None => start::ready_template(&sender)?.layout.root().to_owned(),
+        None => prebuilt_library(&sender)?.layout.root().to_owned(),
     };
     println!("[{:>8.3}] prebuilt {}", began.elapsed().as_secs_f64(), prebuilt.display());
     let cwd = std::env::current_dir().ok();

@@ -1,4 +1,4 @@
-//! An engine for tests. The lines of a Rust cell are instructions; session commands have fixed answers.
+//! An engine for tests: each line of a Rust cell names an action; session commands answer at once.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -58,8 +58,8 @@ impl ScriptedEngine {
                     answer,
                 });
                 match wait.await.unwrap() {
-                    Some(typed) => self.send(EngineEvent::Stdout(format!("got {typed}\n").into())),
-                    None => return Err(error("Input", "no answer is possible")),
+                    Some(typed) => self.tell(EngineEvent::Stdout(format!("got {typed}\n").into())),
+                    None => return Err(error("Input", "no input")),
                 }
             }
             "wait" => {

@@ -1,7 +1,9 @@
-//! `graft run FILE`: the same magics and Rust from a plain file, in a terminal.
+//! `graft run FILE`: runs magics and Rust from a file in a terminal.
 //!
-//! The cell runner is the notebook's; only the [`screen::Screen`] differs. The first error ends the run with exit status 1,
-//! Ctrl-C stops what runs (a training keeps what it has) and ends with 130. A reader that leaves, as `head` does, ends it quietly.
+//! The cell runner is the same as in notebooks; only the frontend ([`screen::Screen`]) differs. The
+//! first error ends the run with exit status 1. Ctrl-C interrupts the running cell (training keeps
+//! its results so far) and exits with status 130. A closed output, as with `| head`, ends the run
+//! without an error.
 
 mod keyboard;
 mod screen;
@@ -13,23 +15,23 @@ use std::sync::Arc;
 use graft_spec::Failure;
 use tokio::sync::{Notify, mpsc};
 
-use crate::cell::Cells;
+use crate::cell::CellRunner;
 use crate::cli::RunArgs;
-use crate::launch::{Launch, Start};
+use crate::engine_handle::{EngineFactory, EngineHandle};
 use graft_frontend::Interrupt;
 use graft_frontend::OutputBudget;
 use graft_frontend::{CellError, Frontend};
 use screen::Screen;
 use script::Script;
 
-/// Exit status after Ctrl-C, as shells count it.
-const STOPPED: u8 = 130;
+/// Exit status after Ctrl-C, as in shells.
+const INTERRUPTED_STATUS: u8 = 130;
 
-/// Runs the file; its output is on the screen when this returns.
-pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
+/// Runs the file; all output has been written when this returns.
+pub(crate) async fn run(args: &RunArgs, factory: Arc<EngineFactory>) -> ExitCode {
     let screen = Screen::standard();
     match Script::read(&args.file) {
-        Ok(script) => ExitCode::from(run_cells(&script, &screen, args.keep_going, start).await),
+        Ok(script) => ExitCode::from(run_cells(&script, &screen, args.keep_going, factory).await),
         Err(error) => {
             screen.error(&CellError::from_failure(&Failure::from(error), ""));
             ExitCode::from(2)
@@ -37,41 +39,53 @@ pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
     }
 }
 
-/// Runs the cells one after the other; the exit status.
-async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Arc<Start>) -> u8 {
+/// Runs the cells in order and returns the exit status.
+async fn run_cells(
+    script: &Script,
+    screen: &Screen,
+    keep_going: bool,
+    factory: Arc<EngineFactory>,
+) -> u8 {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(start, output);
+    let engine_handle = EngineHandle::start(factory, output);
     let interrupt = Interrupt::default();
-    let keys = tokio::spawn(watch(launch.clone(), interrupt.clone(), screen.left()));
-    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone(), OutputBudget::default());
+    let keys =
+        tokio::spawn(forward_interrupts(engine_handle.clone(), interrupt.clone(), screen.closed()));
+    let mut runner =
+        CellRunner::new(engine_handle.clone(), outputs, interrupt.clone(), OutputBudget::default());
     let mut failed = false;
     for cell in &script.cells {
-        failed |= cells.run(cell, screen).await.is_err();
-        cells.remember(cell);
+        failed |= runner.run(cell, screen).await.is_err();
+        runner.record(cell);
         if interrupt.is_pressed() || screen.is_closed() || (failed && !keep_going) {
             break;
         }
     }
     keys.abort();
-    if let Some(engine) = launch.peek() {
+    if let Some(engine) = engine_handle.get() {
         engine.shutdown().await;
     }
     match (screen.is_closed(), interrupt.is_pressed()) {
         (true, _) => 0,
-        (false, true) => STOPPED,
+        (false, true) => INTERRUPTED_STATUS,
         (false, false) => u8::from(failed),
     }
 }
 
-/// Ctrl-C is the stop button: the first asks, the second kills what does not listen. A reader who left (`| head`) is one press.
-async fn watch(launch: Launch, interrupt: Interrupt, left: Arc<Notify>) {
+/// Interrupts the running cell on Ctrl-C and when the output is closed (`| head`). A second Ctrl-C
+/// kills a child that does not react.
+async fn forward_interrupts(
+    engine_handle: EngineHandle,
+    interrupt: Interrupt,
+    closed: Arc<Notify>,
+) {
     loop {
         tokio::select! {
             key = tokio::signal::ctrl_c() => if key.is_err() { return },
-            () = left.notified() => {}
+            () = closed.notified() => {}
         }
         interrupt.press();
-        if let Some(engine) = launch.peek() {
+        if let Some(engine) = engine_handle.get() {
             engine.interrupt().await;
         }
     }

@@ -1,4 +1,5 @@
-//! `graft uninstall`: takes away what `graft install` put into Jupyter's folders and under a prefix.
+//! `graft uninstall`: removes the files that `graft install` wrote to Jupyter's folders and to a
+//! prefix.
 
 use std::path::Path;
 
@@ -11,7 +12,8 @@ use crate::install::kernelspec::{Owner, owner, valid_name};
 use crate::install::spec_dir::{self, Place, data_home};
 use graft_prebuilt::Dirs;
 
-/// Removes the specification of that name everywhere this user may have put it, and the copies of the program.
+/// Removes the kernel spec from all places into which this user may have installed it, and the
+/// copies of the binary.
 ///
 /// # Errors
 /// The failure to print.
@@ -24,29 +26,29 @@ pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
         match owner(&folder) {
             Owner::Graft => removed += usize::from(remove(&folder)?),
             Owner::Other(display_name) => {
-                println!("left alone {}: it belongs to {display_name}", folder.display())
+                println!("kept {}: it belongs to another kernel ({display_name})", folder.display())
             }
-            Owner::Nobody => {}
+            Owner::None => {}
         }
-        if !other_specs(&kernels) {
+        if !has_other_specs(&kernels) {
             removed += usize::from(remove_program(&place)?);
         }
     }
     if removed == 0 {
-        println!("no kernel named {name} is installed here");
+        println!("found no kernel named `{name}`");
     }
-    println!("templates and sessions: graft clean");
+    println!("run `graft clean` to remove prebuilt libraries and sessions");
     Ok(())
 }
 
-/// Whether a specification of Graft's is left that may name the program.
-fn other_specs(kernels: &Path) -> bool {
+/// Whether the folder contains another kernel spec of Graft, which may use the same binary.
+fn has_other_specs(kernels: &Path) -> bool {
     std::fs::read_dir(kernels).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| owner(&entry.path()) == Owner::Graft))
     })
 }
 
-/// Removes the copy that `graft install` made for this place, and its empty folders.
+/// Removes the copy of the binary that `graft install` made, and its empty folders.
 fn remove_program(place: &Place) -> Result<bool, InstallError> {
     let copy = match place.prefix()? {
         Some(prefix) => prefix.join("bin/graft"),
@@ -57,19 +59,19 @@ fn remove_program(place: &Place) -> Result<bool, InstallError> {
     };
     let mut removed = remove(&copy)?;
     if let Some(prefix) = place.prefix()? {
-        let template = Dirs::in_prefix(&prefix).cache().to_owned();
-        make_writable(&template);
-        removed |= remove(&template)?;
+        let cache = Dirs::in_prefix(&prefix).cache().to_owned();
+        make_writable(&cache);
+        removed |= remove(&cache)?;
     }
     if matches!(place, Place::User) {
-        // Only when empty: runs may lie beside it.
+        // Removed only if empty: the folder may also contain runs.
         let folders = [copy.parent(), copy.parent().and_then(Path::parent)];
         folders.into_iter().flatten().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
     Ok(removed)
 }
 
-/// Removes a file or folder; false when it is not there.
+/// Removes a file or folder; `false` if it does not exist.
 fn remove(path: &Path) -> Result<bool, InstallError> {
     if !path.exists() {
         return Ok(false);

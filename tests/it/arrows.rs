@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graft-font", &[]),
     ("graft-render", &["graft-font", "graft-protocol", "graft-spec"]),
     ("graft-frontend", &["graft-protocol", "graft-render", "graft-spec"]),
+    ("graft-jupyter", &["graft-frontend", "graft-spec"]),
     ("graft-nn", &["graft-spec"]),
     ("graft-models", &["graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
@@ -43,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "graft-engine",
             "graft-frontend",
+            "graft-jupyter",
             "graft-magic",
             "graft-prebuilt",
             "graft-protocol",
@@ -81,7 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that carry tensors, directly or through others.
 const TENSORS: &[&str] = &["candle-core", "candle-nn", "gemm"];
 
-/// Crates of the Jupyter side.
+/// Crates of the Jupyter protocol.
 const JUPYTER: &[&str] = &["zeromq", "jupyter-protocol", "jupyter-zmq-client"];
 
 fn ours(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
@@ -124,6 +126,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
     let arrows = ours(&packages);
     for from in [
+        "graft-jupyter",
         "graft-kernel",
         "graft-magic",
         "graft-render",
@@ -140,15 +143,22 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     }
 }
 
-#[test]
-fn only_the_kernel_and_its_mock_frontend_know_jupyter() {
-    for package in workspace()
-        .iter()
-        .filter(|it| !["graft-kernel", "graft-testkit"].contains(&it.name.as_str()))
-    {
-        let found = package.dependencies.iter().find(|it| JUPYTER.contains(&it.as_str()));
+/// Panics unless every crate that depends on one of `names` is in `allowed`.
+fn only(allowed: &[&str], names: &[&str]) {
+    for package in workspace().iter().filter(|it| !allowed.contains(&it.name.as_str())) {
+        let found = package.dependencies.iter().find(|it| names.contains(&it.as_str()));
         assert_eq!(found, None, "{} depends on it", package.name);
     }
+}
+
+#[test]
+fn only_the_jupyter_server_and_its_mock_frontend_know_jupyter() {
+    only(&["graft-jupyter", "graft-testkit"], JUPYTER);
+}
+
+#[test]
+fn only_the_engine_knows_evcxr() {
+    only(&["graft-engine"], &["evcxr"]);
 }
 
 #[test]

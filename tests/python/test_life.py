@@ -145,7 +145,7 @@ esac
 """)
     shim.chmod(0o755)
     done = subprocess.run([GRAFT, "doctor"], env=other(places, shim), capture_output=True, text=True, timeout=ANSWER)
-    template = next(line for line in done.stdout.splitlines() if " template " in line)
+    template = next(line for line in done.stdout.splitlines() if " prebuilt library " in line)
     assert not template.startswith("ok"), template
     with Kernel(places, env={"PATH": other(places, shim)["PATH"]}) as kernel:
         cell = kernel.start("%status")

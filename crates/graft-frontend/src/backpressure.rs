@@ -1,9 +1,10 @@
-//! Back-pressure for the output of cells, so that a cell that prints without end waits for its readers instead of filling
-//! the memory.
+//! Back-pressure for the output of cells: a cell that prints forever is slowed down to the speed of
+//! its readers instead of filling the memory.
 //!
-//! Every piece of output is counted from the child's pipe until the socket has written it: the count travels with the bytes
-//! and ends when their last copy is dropped. Producers wait while too many bytes are in flight. A client that has stopped
-//! reading altogether (a suspended terminal) loses its output, which then no longer counts; if no reader makes progress for
+//! Every piece of output is counted from the child's pipe until the socket has written it: the
+//! count travels with the bytes and ends when their last copy is dropped. Producers wait while too
+//! many bytes are in flight. A client that has stopped reading altogether (a suspended terminal)
+//! loses its output, which then no longer counts; if no reader makes progress for
 //! [`STALL_TIMEOUT`], producers stop waiting.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -78,7 +79,8 @@ impl OutputBudget {
         self.track_as(bytes, weight)
     }
 
-    /// Like [`track`](Self::track), but counts `weight` bytes; for a small part that represents a whole message.
+    /// Like [`track`](Self::track), but counts `weight` bytes; for a small part that represents a
+    /// whole message.
     #[must_use]
     pub fn track_as(&self, bytes: Vec<u8>, weight: usize) -> Bytes {
         self.shared.in_flight_bytes.fetch_add(weight, Ordering::AcqRel);
@@ -91,7 +93,8 @@ impl OutputBudget {
         self.shared.is_stalled.load(Ordering::Acquire)
     }
 
-    /// Blocks the thread until there is room for more output; returns at once if the readers are stalled.
+    /// Blocks the thread until there is room for more output; returns at once if the readers are
+    /// stalled.
     pub fn wait(&self) {
         while self.is_full() {
             let before = self.in_flight_bytes();
@@ -136,7 +139,8 @@ impl OutputBudget {
             self.shared.is_stalled.store(false, Ordering::Release);
         }
         if left + weight > MAX_IN_FLIGHT_BYTES / 2 {
-            // Taking the lock keeps a waiter from missing the wake-up between its check and its wait.
+            // Taking the lock keeps a waiter from missing the wake-up between its check and its
+            // wait.
             drop(self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.shared.decreased.notify_all();
         }

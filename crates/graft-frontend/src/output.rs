@@ -1,7 +1,7 @@
 //! The output target of a cell: a Jupyter frontend over iopub, or the terminal of `graft run`.
 //!
-//! The cell runner is written once against [`Frontend`], without sockets or ANSI codes. Every method except
-//! [`Frontend::input`] enqueues its argument and returns at once.
+//! The cell runner is written once against [`Frontend`], without sockets or ANSI codes. Every
+//! method except [`Frontend::input`] enqueues its argument and returns at once.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,7 +16,8 @@ use graft_render::Progress;
 pub enum Stream {
     /// Standard output of the user's code.
     Stdout,
-    /// Standard error of the user's code. Graft writes nothing to it: nbgrader fails a cell that has any.
+    /// Standard error of the user's code. Graft writes nothing to it: nbgrader fails a cell that
+    /// has any.
     Stderr,
 }
 
@@ -25,7 +26,7 @@ pub enum Stream {
 pub struct Rich {
     /// MIME type to content; binary content as base64, JSON as its text.
     pub mime: BTreeMap<String, String>,
-    /// The data behind the rendered forms, for a terminal that renders it to its own width.
+    /// The data that was rendered, for a terminal that renders it to its own width.
     pub source: Source,
     /// Whether an update will replace this output (a progress line), so that it is not a result.
     pub live: bool,
@@ -81,7 +82,8 @@ pub struct CellError {
     pub traceback: Vec<String>,
 }
 
-/// The line that the user types, or `None` if the frontend does not allow questions or the user cancels.
+/// The line that the user types, or `None` if the frontend does not allow questions or the user
+/// cancels.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
 
 /// The output target of a cell.

@@ -1,11 +1,11 @@
-//! Rendered output: graft-render's bundles, blocks, progress and failures as the [`Rich`] and [`CellError`] that a
-//! [`Frontend`](crate::Frontend) displays.
+//! Rendered output: graft-render's bundles, blocks, progress and failures as the [`Rich`] and
+//! [`CellError`] that a [`Frontend`](crate::Frontend) displays.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graft_protocol::{Block, Chart, Reply};
+use graft_protocol::{Block, Chart, Level, Reply};
 use graft_render::{Bundle, Progress};
 use graft_spec::Failure;
 
@@ -52,7 +52,7 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), ..bundle.into() }
     }
 
-    /// Renders the live plot of a training run.
+    /// Renders the live plot of one training run.
     #[must_use]
     pub fn from_run(chart: &Chart, progress: &Progress) -> Self {
         let bundle = Bundle {
@@ -78,6 +78,12 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
+    /// Renders a short note.
+    #[must_use]
+    pub fn note(text: &str) -> Self {
+        Self::from_block(&Block::Note(Level::Info, text.to_owned()))
+    }
+
     /// Renders Rust source as a highlighted block.
     #[must_use]
     pub fn rust_code(source: &str) -> Self {
@@ -91,6 +97,13 @@ impl Rich {
 }
 
 impl CellError {
+    /// An error without a source location; control characters are shown as symbols.
+    #[must_use]
+    pub fn new(ename: &str, evalue: &str) -> Self {
+        let evalue = graft_render::visible(evalue).into_owned();
+        Self { ename: ename.to_owned(), traceback: vec![format!("{ename}: {evalue}")], evalue }
+    }
+
     /// Renders a failure, with a caret under the offending token of `cell`.
     #[must_use]
     pub fn from_failure(failure: &Failure, cell: &str) -> Self {
@@ -112,7 +125,7 @@ mod tests {
     const CLIPBOARD: &str = "\u{1b}]52;c;eHg=\u{7}\u{202e}";
 
     #[test]
-    fn plain_texts_and_rust_code_show_control_characters() {
+    fn plain_texts_and_rust_code_show_control_characters_as_symbols() {
         for rich in [Rich::plain(CLIPBOARD), Rich::rust_code(CLIPBOARD)] {
             assert!(
                 rich.mime

@@ -1,25 +1,25 @@
-//! What one cell sent.
+//! The messages of one cell.
 
 use crate::Message;
 
-/// The messages of one cell between `busy` and `idle`, and its reply.
+/// The reply to a cell, and its published messages between `busy` and `idle`.
 #[derive(Debug)]
 pub struct Cell {
-    /// `execute_reply`.
+    /// The `execute_reply`.
     pub reply: Message,
-    /// What was published, without the two states and `execute_input`.
+    /// The published messages, except the status and `execute_input`.
     pub outputs: Vec<Message>,
     /// Whether `execute_input` was published.
     pub announced: bool,
 }
 
 impl Cell {
-    /// Types of the outputs, in order.
+    /// Message types of the outputs, in order.
     pub fn kinds(&self) -> Vec<&str> {
         self.outputs.iter().map(Message::kind).collect()
     }
 
-    /// Text of a stream, joined.
+    /// Concatenated text of a stream.
     pub fn stream(&self, name: &str) -> String {
         let texts = self
             .outputs
@@ -28,12 +28,12 @@ impl Cell {
         texts.filter_map(|message| message.content["text"].as_str()).collect()
     }
 
-    /// `ok` or `error`.
+    /// Status of the reply: `ok` or `error`.
     pub fn status(&self) -> &str {
         self.reply.content["status"].as_str().unwrap_or_default()
     }
 
-    /// The outputs of one type.
+    /// The outputs of one message type.
     pub fn of(&self, kind: &str) -> Vec<&Message> {
         self.outputs.iter().filter(|message| message.kind() == kind).collect()
     }

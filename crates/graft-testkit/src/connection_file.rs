@@ -1,11 +1,11 @@
-//! Connection files as a Jupyter client writes them.
+//! Connection files, written as a Jupyter client does.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A connection file in a folder of its own, removed with it.
+/// A connection file in a temporary folder, which is removed on drop.
 #[derive(Debug)]
 pub struct ConnectionFile {
     folder: TempDir,
@@ -13,7 +13,7 @@ pub struct ConnectionFile {
 }
 
 impl ConnectionFile {
-    /// Sockets as files in the same folder: no port can be taken by somebody else.
+    /// A file for the ipc transport, with socket files in the same folder; ports cannot collide.
     pub fn ipc(key: &str) -> Self {
         let folder =
             tempfile::Builder::new().prefix("graft-ipc-").tempdir().expect("a temporary folder");
@@ -21,7 +21,7 @@ impl ConnectionFile {
         Self::write(folder, json!({ "transport": "ipc", "ip": prefix }), [1, 2, 3, 4, 5], key)
     }
 
-    /// Ports of this machine that were free a moment ago.
+    /// A file for the tcp transport, with ports that were free when it was written.
     pub fn tcp(key: &str) -> Self {
         let listeners: Vec<_> = (0..5)
             .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
@@ -48,12 +48,12 @@ impl ConnectionFile {
         file
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("connection.json")
     }
 
-    /// Its folder.
+    /// Folder of the file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -63,13 +63,11 @@ impl ConnectionFile {
         self.content["key"].as_str().unwrap_or_default()
     }
 
-    /// Where the channel of a port listens.
+    /// Address of the channel whose port has this key.
     pub fn endpoint(&self, port: &str) -> String {
-        let (transport, ip) = (
-            self.content["transport"].as_str().unwrap_or_default(),
-            self.content["ip"].as_str().unwrap_or_default(),
-        );
-        let between = if transport == "ipc" { "-" } else { ":" };
-        format!("{transport}://{ip}{between}{}", self.content[port])
+        let transport = self.content["transport"].as_str().unwrap_or_default();
+        let ip = self.content["ip"].as_str().unwrap_or_default();
+        let separator = if transport == "ipc" { "-" } else { ":" };
+        format!("{transport}://{ip}{separator}{}", self.content[port])
     }
 }

@@ -1,4 +1,4 @@
-//! The frontend: five sockets and the manners of a client.
+//! The mock frontend: five sockets and the behavior of a client.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,23 +13,23 @@ use zeromq::{
 
 use crate::{Cell, ConnectionFile, Message};
 
-/// How long a message may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long silence must last to count as such.
-const SILENCE: Duration = Duration::from_millis(120);
+/// Time limit for a message to arrive.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long no message must arrive for a channel to count as silent.
+const SILENCE_DURATION: Duration = Duration::from_millis(120);
 
-/// A channel on which a client asks.
+/// A channel on which a client sends messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// Cells and questions about code.
+    /// Cells and requests about code.
     Shell,
-    /// What must be answered while a cell runs.
+    /// Requests that are answered while a cell runs.
     Control,
-    /// Answers to the kernel's questions.
+    /// Replies to input requests of the kernel.
     Stdin,
 }
 
-/// A client of one kernel. Dropping it with messages unread fails the test.
+/// A client of one kernel. Dropping it with unread messages fails the test.
 pub struct Frontend {
     runtime: Runtime,
     key: String,
@@ -39,16 +39,16 @@ pub struct Frontend {
     stdin: DealerSocket,
     iopub: SubSocket,
     heartbeat: ReqSocket,
-    /// Published messages that were read while looking for another request's.
-    waiting: VecDeque<Message>,
+    /// Published messages that were read before those of another request.
+    unread: VecDeque<Message>,
     kernel_session: Option<String>,
 }
 
 impl Frontend {
-    /// Connects all channels and waits for the welcome, so that nothing published later is missed.
+    /// Connects all channels and receives the welcome message, so that no later message is missed.
     ///
     /// # Panics
-    /// When the kernel does not answer.
+    /// If the kernel does not answer.
     pub fn connect(file: &ConnectionFile) -> Self {
         let mut frontend = Self::connect_silently(file);
         frontend.wait_for("iopub_welcome");
@@ -56,10 +56,10 @@ impl Frontend {
         frontend
     }
 
-    /// Connects all channels and waits for nothing.
+    /// Connects all channels without reading messages.
     ///
     /// # Panics
-    /// When nobody listens.
+    /// If no kernel listens.
     pub fn connect_silently(file: &ConnectionFile) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -90,12 +90,12 @@ impl Frontend {
             stdin,
             iopub,
             heartbeat,
-            waiting: VecDeque::new(),
+            unread: VecDeque::new(),
             kernel_session: None,
         }
     }
 
-    /// Sends a request and gives its number.
+    /// Sends a request and returns its message identifier.
     pub fn request(&mut self, channel: Channel, kind: &str, content: Value) -> String {
         let message = Message::request(&self.session, kind, content);
         let id = message.header["msg_id"].as_str().unwrap_or_default().to_owned();
@@ -103,7 +103,7 @@ impl Frontend {
         id
     }
 
-    /// Sends frames as they are, however wrong.
+    /// Sends frames unchanged, even invalid ones.
     pub fn send_frames(&mut self, channel: Channel, frames: Vec<Bytes>) {
         let message = ZmqMessage::try_from(frames).expect("at least one frame");
         let Self { runtime, shell, control, stdin, .. } = self;
@@ -115,22 +115,22 @@ impl Frontend {
         runtime.block_on(socket.send(message)).expect("the kernel takes a message");
     }
 
-    /// A request built for [`Self::send_frames`], to be spoilt.
+    /// Frames of a request, to be modified and sent with [`Self::send_frames`].
     pub fn frames(&self, kind: &str, content: Value) -> Vec<Bytes> {
         Message::request(&self.session, kind, content).to_frames(&self.key)
     }
 
-    /// The next message that the kernel sends on a channel.
+    /// Receives the next message on a channel.
     ///
     /// # Panics
-    /// When none comes.
+    /// If no message arrives.
     pub fn receive(&mut self, channel: Channel) -> Message {
-        self.receive_within(channel, PATIENCE)
+        self.receive_within(channel, RECEIVE_TIMEOUT)
             .unwrap_or_else(|| panic!("no message on {channel:?}"))
     }
 
-    /// The same with a limit; none when it passes.
-    pub fn receive_within(&mut self, channel: Channel, limit: Duration) -> Option<Message> {
+    /// Receives the next message on a channel; `None` after `timeout`.
+    pub fn receive_within(&mut self, channel: Channel, timeout: Duration) -> Option<Message> {
         let Self { runtime, shell, control, stdin, .. } = self;
         let socket = match channel {
             Channel::Shell => shell,
@@ -138,33 +138,33 @@ impl Frontend {
             Channel::Stdin => stdin,
         };
         let message =
-            runtime.block_on(async { tokio::time::timeout(limit, socket.recv()).await.ok() })?;
+            runtime.block_on(async { tokio::time::timeout(timeout, socket.recv()).await.ok() })?;
         Some(self.check(message.expect("an open socket")))
     }
 
-    /// The next published message.
+    /// Receives the next published message.
     ///
     /// # Panics
-    /// When none comes.
+    /// If no message arrives.
     pub fn published(&mut self) -> Message {
-        self.published_within(PATIENCE).unwrap_or_else(|| panic!("nothing was published"))
+        self.published_within(RECEIVE_TIMEOUT).unwrap_or_else(|| panic!("nothing was published"))
     }
 
-    /// The same with a limit.
-    pub fn published_within(&mut self, limit: Duration) -> Option<Message> {
-        if let Some(message) = self.waiting.pop_front() {
+    /// Receives the next published message; `None` after `timeout`.
+    pub fn published_within(&mut self, timeout: Duration) -> Option<Message> {
+        if let Some(message) = self.unread.pop_front() {
             return Some(message);
         }
         let Self { runtime, iopub, .. } = self;
         let message =
-            runtime.block_on(async { tokio::time::timeout(limit, iopub.recv()).await.ok() })?;
+            runtime.block_on(async { tokio::time::timeout(timeout, iopub.recv()).await.ok() })?;
         Some(self.check(message.expect("an open socket")))
     }
 
-    /// Reads published messages until one of that type comes, which it gives.
+    /// Reads published messages up to the first one of a type and returns it.
     ///
     /// # Panics
-    /// When none comes.
+    /// If no message arrives.
     pub fn wait_for(&mut self, kind: &str) -> Message {
         loop {
             let message = self.published();
@@ -174,30 +174,30 @@ impl Frontend {
         }
     }
 
-    /// Runs a cell to its end.
+    /// Runs a cell and returns its messages.
     pub fn execute(&mut self, code: &str) -> Cell {
         self.execute_with(json!({ "code": code, "silent": false, "store_history": true, "allow_stdin": false, "stop_on_error": true, "user_expressions": {} }))
     }
 
-    /// Runs a cell with the content given.
+    /// Runs a cell with this request content.
     pub fn execute_with(&mut self, content: Value) -> Cell {
         let id = self.request(Channel::Shell, "execute_request", content);
         self.finish(&id)
     }
 
-    /// Reads everything of a cell that was sent before.
+    /// Reads all messages of a cell that was requested earlier.
     ///
     /// # Panics
-    /// When the order of its messages is wrong or one is missing.
+    /// If a message is missing or out of order.
     pub fn finish(&mut self, id: &str) -> Cell {
         let first = self.published_under(id);
-        assert_eq!(first.content["execution_state"], "busy", "a cell begins with busy");
+        assert_eq!(first.content["execution_state"], "busy", "a cell starts with busy");
         let (mut outputs, mut announced) = (Vec::new(), false);
         loop {
             let message = self.published_under(id);
             match message.kind() {
                 "status" if message.content["execution_state"] == "idle" => break,
-                // A question answered beside the cell is followed by the cell's own state.
+                // The reply to another request is followed by the status of the cell.
                 "status" => assert_eq!(message.content["execution_state"], "busy"),
                 "execute_input" => announced = true,
                 _ => outputs.push(message),
@@ -208,10 +208,11 @@ impl Frontend {
         Cell { reply, outputs, announced }
     }
 
-    /// Asks something other than a cell and gives the reply; what is published for it must be busy and idle alone.
+    /// Sends a request other than a cell and returns the reply. Only `busy` and `idle` may be
+    /// published for it.
     ///
     /// # Panics
-    /// When it is not.
+    /// If any other message is published.
     pub fn ask(&mut self, channel: Channel, kind: &str, content: Value) -> Message {
         let id = self.request(channel, kind, content);
         let reply = self.receive(channel);
@@ -222,63 +223,63 @@ impl Frontend {
         reply
     }
 
-    /// Sends bytes to the heartbeat and gives what comes back.
+    /// Sends bytes to the heartbeat channel and returns the echo.
     ///
     /// # Panics
-    /// When nothing comes.
+    /// If no echo arrives.
     pub fn beat(&mut self, bytes: &[u8]) -> Bytes {
         let message = ZmqMessage::from(bytes.to_vec());
         let Self { runtime, heartbeat, .. } = self;
         let echo = runtime.block_on(async {
             heartbeat.send(message).await.expect("the heartbeat takes bytes");
-            tokio::time::timeout(PATIENCE, heartbeat.recv()).await
+            tokio::time::timeout(RECEIVE_TIMEOUT, heartbeat.recv()).await
         });
         echo.expect("an echo").expect("an open socket").into_vec().pop().unwrap_or_default()
     }
 
-    /// The next message published under a request; others wait.
+    /// Receives the next message published for a request; other messages stay unread.
     ///
     /// # Panics
-    /// When none comes.
+    /// If no message arrives.
     pub fn published_under(&mut self, id: &str) -> Message {
-        if let Some(at) = self.waiting.iter().position(|message| message.parent_id() == id) {
-            return self.waiting.remove(at).expect("a position of the queue");
+        if let Some(at) = self.unread.iter().position(|message| message.parent_id() == id) {
+            return self.unread.remove(at).expect("a position of the queue");
         }
-        let mut others = std::mem::take(&mut self.waiting);
+        let mut others = std::mem::take(&mut self.unread);
         loop {
             let message = self.published();
             if message.parent_id() == id {
-                self.waiting = others;
+                self.unread = others;
                 return message;
             }
             others.push_back(message);
         }
     }
 
-    /// Checks that nothing more is published.
+    /// Checks that no more messages are published.
     ///
     /// # Panics
-    /// When something is.
+    /// If a message is published.
     pub fn expect_silence(&mut self) {
-        if let Some(message) = self.published_within(SILENCE) {
+        if let Some(message) = self.published_within(SILENCE_DURATION) {
             panic!("{} was published: {}", message.kind(), message.content);
         }
     }
 
-    /// Drops what is published until nothing comes any more.
+    /// Discards published messages until the channel is silent.
     pub fn skip_greetings(&mut self) {
-        while self.published_within(SILENCE * 2).is_some() {}
+        while self.published_within(SILENCE_DURATION * 2).is_some() {}
     }
 
-    /// What holds for every message.
+    /// Checks the properties of every message.
     fn check(&mut self, message: ZmqMessage) -> Message {
         let message = Message::read(message, &self.key);
         let session = message.header["session"].as_str().unwrap_or_default().to_owned();
-        assert_ne!(session, self.session, "the kernel has a session of its own");
+        assert_ne!(session, self.session, "the kernel has its own session");
         assert_eq!(
             *self.kernel_session.get_or_insert_with(|| session.clone()),
             session,
-            "one session for the kernel's whole life"
+            "the session of the kernel does not change"
         );
         message
     }
@@ -310,11 +311,15 @@ async fn dealer(file: &ConnectionFile, port: &str, identity: &str) -> DealerSock
     socket
 }
 
-/// Connects; a kernel that is about to start may take a moment to listen.
+/// Connects, and retries while the kernel is still starting.
 async fn connect(socket: &mut impl Socket, file: &ConnectionFile, port: &str) {
     let begin = tokio::time::Instant::now();
     while let Err(error) = socket.connect(&file.endpoint(port)).await {
-        assert!(begin.elapsed() < PATIENCE, "cannot connect to {}: {error}", file.endpoint(port));
+        assert!(
+            begin.elapsed() < RECEIVE_TIMEOUT,
+            "cannot connect to {}: {error}",
+            file.endpoint(port)
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,8 +1,9 @@
-//! A mock Jupyter frontend: real sockets, a client's manners, and no mercy.
+//! A mock Jupyter frontend with real sockets.
 //!
-//! A protocol test is a few lines: connect a [`Frontend`], run a cell, look at the messages. It checks by itself what holds
-//! for every message (the signature, the kernel's one session, the parent header) and fails a test that leaves a message
-//! unread. It knows no type of the kernel, so that a mistake there cannot hide in a shared definition.
+//! A protocol test takes a few lines: connect a [`Frontend`], run a cell, inspect the messages. The
+//! frontend checks the properties of every message (signature, session of the kernel, parent
+//! header) and fails a test that leaves a message unread. It shares no types with the kernel, so
+//! that a mistake cannot hide in a common definition.
 //!
 //! ```no_run
 //! use graft_testkit::{ConnectionFile, Frontend};

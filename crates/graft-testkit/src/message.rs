@@ -1,4 +1,4 @@
-//! One message as it was on the wire.
+//! A message of the Jupyter protocol.
 
 use bytes::Bytes;
 use ring::hmac;
@@ -7,14 +7,14 @@ use zeromq::ZmqMessage;
 
 const DELIMITER: &[u8] = b"<IDS|MSG>";
 
-/// A message, its frames parsed as JSON.
+/// A message whose frames are parsed as JSON.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Routing frames: the topic on iopub.
+    /// Routing frames; on iopub, the topic.
     pub prefix: Vec<Bytes>,
     /// The header.
     pub header: Value,
-    /// The header of what it answers.
+    /// The header of the request that it answers.
     pub parent: Value,
     /// The metadata.
     pub metadata: Value,
@@ -23,17 +23,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// `execute_reply`, ...
+    /// Message type, such as `execute_reply`.
     pub fn kind(&self) -> &str {
         self.header["msg_type"].as_str().unwrap_or_default()
     }
 
-    /// Number of the message that it answers.
+    /// Identifier of the request that it answers.
     pub fn parent_id(&self) -> &str {
         self.parent["msg_id"].as_str().unwrap_or_default()
     }
 
-    /// The content's `text/plain`.
+    /// The `text/plain` representation in the content.
     pub fn plain(&self) -> &str {
         self.content["data"]["text/plain"].as_str().unwrap_or_default()
     }
@@ -47,7 +47,7 @@ impl Message {
         Self { prefix: Vec::new(), header, parent: json!({}), metadata: json!({}), content }
     }
 
-    /// The frames, signed.
+    /// Serializes and signs the message.
     pub fn to_frames(&self, key: &str) -> Vec<Bytes> {
         let json: Vec<Bytes> = [&self.header, &self.parent, &self.metadata, &self.content]
             .iter()
@@ -58,10 +58,10 @@ impl Message {
         frames
     }
 
-    /// Reads frames and checks the signature over exactly the four JSON frames.
+    /// Parses a message and verifies its signature, which covers exactly the four JSON frames.
     ///
     /// # Panics
-    /// When anything is wrong with them: a kernel must never send such a message.
+    /// If a frame is invalid or the signature is wrong.
     pub fn read(message: ZmqMessage, key: &str) -> Self {
         let frames = message.into_vec();
         let at =
@@ -71,7 +71,7 @@ impl Message {
         assert_eq!(
             String::from_utf8_lossy(signature),
             sign(key, &body),
-            "signature over the four frames"
+            "signature of the four frames"
         );
         let parse = |index: usize| {
             serde_json::from_slice(body.get(index).expect("four JSON frames"))

@@ -1,4 +1,4 @@
-//! Magics that the host does itself: they need neither the session nor a compiler.
+//! Magics that run in the host process, without the session or a compiler.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -7,131 +7,131 @@ use graft_magic::{HostCommand, Part, host_reply};
 use graft_protocol::{Block, Cell, Level, Table};
 use graft_spec::{Failure, user_file};
 
-use super::shell::{self, Ending, Surroundings};
+use super::shell::{self, Exit, ShellContext};
 use super::write_file::write_file;
-use super::{Cells, RUN_DEPTH, Running};
+use super::{CellRunner, CellState, MAX_RUN_DEPTH};
 use graft_frontend::{CellError, Rich, Stream};
 
-/// Words in the name of a variable whose value is not shown in a list.
-const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
+/// Words that mark an environment variable as secret; its value is hidden in lists.
+const SECRET_WORDS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
-impl Cells {
-    /// Does a host command inside the running cell.
+impl CellRunner {
+    /// Runs a host command within the current cell.
     pub(super) async fn host(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         command: &HostCommand,
         last: bool,
     ) -> Result<(), CellError> {
         match command {
-            HostCommand::Help { .. } | HostCommand::Quickref => running
+            HostCommand::Help { .. } | HostCommand::Quickref => state
                 .frontend
                 .page(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks)),
-            HostCommand::ListMagics => running
+            HostCommand::ListMagics => state
                 .frontend
                 .display(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks), None),
-            HostCommand::Time(part) => self.time(running, std::slice::from_ref(part), last).await?,
-            HostCommand::TimeCell(parts) => self.time(running, parts, last).await?,
-            HostCommand::Run(file) => Box::pin(self.run_file(running, file)).await?,
-            HostCommand::Reset => self.reset(running).await?,
+            HostCommand::Time(part) => self.time(state, std::slice::from_ref(part), last).await?,
+            HostCommand::TimeCell(parts) => self.time(state, parts, last).await?,
+            HostCommand::Run(file) => Box::pin(self.run_file(state, file)).await?,
+            HostCommand::Reset => self.reset(state).await?,
             HostCommand::Load(file) => {
-                let text = read(file)
-                    .map_err(|failure| CellError::from_failure(&failure, running.text))?;
-                running.frontend.set_next_input(&text, true);
+                let text =
+                    read(file).map_err(|failure| CellError::from_failure(&failure, state.text))?;
+                state.frontend.set_next_input(&text, true);
             }
             other => {
                 let blocks = self
                     .answer(other)
-                    .map_err(|failure| CellError::from_failure(&failure, running.text))?;
+                    .map_err(|failure| CellError::from_failure(&failure, state.text))?;
                 for block in &blocks {
-                    running.frontend.display(&Rich::from_block(block), None);
+                    state.frontend.display(&Rich::from_block(block), None);
                 }
             }
         }
         Ok(())
     }
 
-    /// Runs a shell line; its exit status is told but is no error, as in IPython.
+    /// Runs a shell line. As in IPython, a nonzero exit status is shown and is not an error.
     pub(super) async fn shell(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         line: &str,
     ) -> Result<(), CellError> {
-        let ending = shell::run(
+        let exit = shell::run(
             line,
-            Surroundings { env: &self.env, interrupt: &self.interrupt, budget: &self.budget },
-            running.frontend,
+            ShellContext { env: &self.env, interrupt: &self.interrupt, budget: &self.budget },
+            state.frontend,
         )
         .await;
-        let text = match ending {
-            Ok(Ending::Exit(0)) => return Ok(()),
-            Ok(Ending::Exit(code)) => format!("exit status {code}"),
-            Ok(Ending::Signal(_)) if self.interrupt.is_pressed() => return Ok(()),
-            Ok(Ending::Signal(signal)) => format!("ended by signal {signal}"),
+        let text = match exit {
+            Ok(Exit::Code(0)) => return Ok(()),
+            Ok(Exit::Code(code)) => format!("exit status {code}"),
+            Ok(Exit::Signal(_)) if self.interrupt.is_pressed() => return Ok(()),
+            Ok(Exit::Signal(signal)) => format!("terminated by signal {signal}"),
             Err(error) => {
                 let failure =
                     Failure::new("shell::start", format!("cannot start the shell: {error}"));
-                return Err(CellError::from_failure(&failure, running.text));
+                return Err(CellError::from_failure(&failure, state.text));
             }
         };
-        running.frontend.display(&Rich::plain(text), None);
+        state.frontend.display(&Rich::plain(text), None);
         Ok(())
     }
 
     async fn time(
         &mut self,
-        running: &mut Running<'_>,
+        state: &mut CellState<'_>,
         parts: &[Part],
         last: bool,
     ) -> Result<(), CellError> {
         let begin = Instant::now();
         let result = match parts {
-            [part] => Box::pin(self.part(running, part, last)).await,
-            parts => self.parts(running, parts).await,
+            [part] => Box::pin(self.part(state, part, last)).await,
+            parts => self.parts(state, parts).await,
         };
-        running.frontend.stream(
+        state.frontend.stream(
             Stream::Stdout,
             format!("wall time: {}\n", duration(begin.elapsed().as_secs_f64())).as_bytes(),
         );
         result
     }
 
-    async fn run_file(&mut self, running: &mut Running<'_>, file: &str) -> Result<(), CellError> {
+    async fn run_file(&mut self, state: &mut CellState<'_>, file: &str) -> Result<(), CellError> {
         let fail = |failure: Failure, text: &str| Err(CellError::from_failure(&failure, text));
-        if running.depth >= RUN_DEPTH {
+        if state.depth >= MAX_RUN_DEPTH {
             return fail(
                 Failure::new(
                     "run::depth",
-                    format!("files run inside one another more than {RUN_DEPTH} deep"),
+                    format!("`%run` is nested more than {MAX_RUN_DEPTH} levels deep"),
                 )
                 .site(file),
-                running.text,
+                state.text,
             );
         }
         let text = match read(file) {
             Ok(text) => text,
-            Err(failure) => return fail(failure, running.text),
+            Err(failure) => return fail(failure, state.text),
         };
-        running.depth += 1;
-        let result = self.text(running, &text).await;
-        running.depth -= 1;
+        state.depth += 1;
+        let result = self.text(state, &text).await;
+        state.depth -= 1;
         result
     }
 
-    async fn reset(&mut self, running: &mut Running<'_>) -> Result<(), CellError> {
+    async fn reset(&mut self, state: &mut CellState<'_>) -> Result<(), CellError> {
         let engine = self
-            .engine(running)
+            .engine(state)
             .await
-            .map_err(|failure| CellError::from_failure(&failure, running.text))?;
-        self.serve(running, engine.restart()).await;
-        self.rust_ran = false;
-        running
+            .map_err(|failure| CellError::from_failure(&failure, state.text))?;
+        self.run_with_output(state, engine.restart()).await;
+        self.rust_has_run = false;
+        state
             .frontend
-            .display(&Rich::plain("a new session: no model, no adapters, no Rust variables"), None);
+            .display(&Rich::plain("new session: no model, no adapters, no Rust variables"), None);
         Ok(())
     }
 
-    /// Commands that answer with blocks.
+    /// Runs a command whose answer is a list of blocks.
     fn answer(&mut self, command: &HostCommand) -> Result<Vec<Block>, Failure> {
         Ok(match command {
             HostCommand::Env { name: None, .. } => vec![Block::Table(self.variables())],
@@ -140,7 +140,7 @@ impl Cells {
             }
             HostCommand::Env { name: Some(name), value: Some(value) } => {
                 self.env.insert(name.clone(), value.clone());
-                if let Some(engine) = self.launch.peek() {
+                if let Some(engine) = self.engine_handle.get() {
                     engine.set_env(name, value);
                 }
                 vec![Block::Text(format!("{name}={value}"))]
@@ -150,7 +150,7 @@ impl Cells {
                 vec![Block::Text(write_file(&expand(file), text, *append)?)]
             }
             HostCommand::Note(text) => vec![Block::Note(Level::Info, text.clone())],
-            HostCommand::Pwd => vec![Block::Text(here()?.display().to_string())],
+            HostCommand::Pwd => vec![Block::Text(current_folder()?.display().to_string())],
             HostCommand::History { count } => vec![Block::Text(self.history(*count))],
             HostCommand::Who => vec![Block::Table(self.who())],
             other => host_reply(other).unwrap_or_default().blocks,
@@ -166,7 +166,7 @@ impl Cells {
         all.extend(self.env.clone());
         let mut table = Table::new("environment", &["variable", "value"]);
         for (name, value) in all {
-            let secret = SECRETS.iter().any(|word| name.to_uppercase().contains(word));
+            let secret = SECRET_WORDS.iter().any(|word| name.to_uppercase().contains(word));
             table.row(vec![
                 Cell::Code(name),
                 Cell::Text(if secret { "(hidden)".to_owned() } else { value }),
@@ -176,27 +176,28 @@ impl Cells {
     }
 
     fn variable(&self, name: &str) -> Result<String, Failure> {
-        let set =
+        let value =
             self.env.get(name).cloned().or_else(|| {
                 std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
             });
-        set.ok_or_else(|| {
-            Failure::new("env::unset", format!("the variable `{name}` is not set"))
-                .hint(format!("`%env {name}=VALUE` sets it"))
+        value.ok_or_else(|| {
+            Failure::new("env::unset", format!("environment variable `{name}` is not set"))
+                .hint(format!("use `%env {name}=VALUE` to set it"))
         })
     }
 
-    /// Changes the folder of host and child; file completion and `!` lines follow.
+    /// Changes the working directory of the host and the child; it also applies to file completion
+    /// and `!` lines.
     fn change_folder(&mut self, folder: &str) -> Result<String, Failure> {
-        let before = here().ok();
-        let path = match (folder.trim(), &self.folder_before) {
+        let before = current_folder().ok();
+        let path = match (folder.trim(), &self.previous_folder) {
             ("-", Some(before)) => before.clone(),
             ("-", None) => {
                 return Err(Failure::new(
                     "cd::no_folder_before",
-                    "there is no earlier folder to go back to",
+                    "no previous folder to change back to",
                 )
-                .hint("`%cd FOLDER` changes to another"));
+                .hint("use `%cd FOLDER` to change to a folder"));
             }
             _ => expand(folder),
         };
@@ -205,50 +206,56 @@ impl Cells {
                 .hint(folder_hint())
         };
         std::env::set_current_dir(&path).map_err(unusable)?;
-        let real = here()?;
-        self.folder_before = before.or(self.folder_before.take());
-        if let Some(engine) = self.launch.peek() {
+        let real = current_folder()?;
+        self.previous_folder = before.or(self.previous_folder.take());
+        if let Some(engine) = self.engine_handle.get() {
             engine.set_cwd(&real);
         }
         Ok(real.display().to_string())
     }
 
     fn history(&self, count: Option<usize>) -> String {
-        let first = self.ran.len().saturating_sub(count.unwrap_or(usize::MAX));
-        self.ran.iter().skip(first).map(|text| text.trim_end()).collect::<Vec<_>>().join("\n\n")
+        let first = self.executed.len().saturating_sub(count.unwrap_or(usize::MAX));
+        self.executed
+            .iter()
+            .skip(first)
+            .map(|text| text.trim_end())
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 
     fn who(&self) -> Table {
         let mut table = Table::new("Rust variables", &["name", "type"]);
-        for (name, kind) in self.launch.peek().map(|engine| engine.variables()).unwrap_or_default()
+        for (name, kind) in
+            self.engine_handle.get().map(|engine| engine.variables()).unwrap_or_default()
         {
             table.row(vec![Cell::Code(name), Cell::Code(kind)]);
         }
         if table.rows.is_empty() {
             table
                 .footer
-                .push("no Rust variables; %status shows model, adapters and data".to_owned());
+                .push("no Rust variables; `%status` shows the model, adapters and data".to_owned());
         }
         table
     }
 }
 
-fn here() -> Result<PathBuf, Failure> {
+fn current_folder() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|error| {
-        Failure::new("cd::gone", format!("the current folder cannot be read: {error}"))
-            .hint("`%cd FOLDER` changes to another")
+        Failure::new("cd::gone", format!("cannot read the current folder: {error}"))
+            .hint("use `%cd FOLDER` to change to a folder")
     })
 }
 
-/// Where the user is: a folder that is not found is often looked for in the wrong place.
+/// A hint with the current folder, because a missing folder is often a wrong relative path.
 fn folder_hint() -> String {
-    here().map_or_else(
+    current_folder().map_or_else(
         |failure| failure.message,
-        |here| format!("the current folder is {}; `!ls` lists it", here.display()),
+        |here| format!("the current folder is {}; `!ls` lists its contents", here.display()),
     )
 }
 
-/// `~` and an empty text are the home folder.
+/// Expands `~` and an empty path to the home folder.
 fn expand(folder: &str) -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     match folder.trim() {
@@ -263,14 +270,14 @@ fn read(file: &str) -> Result<String, Failure> {
     let path = expand(file);
     user_file::read_text(&path, user_file::MOST_TEXT).map_err(|error| {
         let failure = Failure::from(error);
-        match (&failure.hint, here()) {
+        match (&failure.hint, current_folder()) {
             (None, Ok(here)) => failure.hint(format!("the current folder is {}", here.display())),
             _ => failure,
         }
     })
 }
 
-/// Seconds with the unit that fits.
+/// Formats a duration with a suitable unit.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
@@ -285,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_the_unit_that_fits() {
+    fn durations_have_a_suitable_unit() {
         assert_eq!(duration(0.000_25), "250 µs");
         assert_eq!(duration(0.25), "250.0 ms");
         assert_eq!(duration(2.5), "2.50 s");

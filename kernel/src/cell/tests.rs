@@ -8,7 +8,7 @@ use crate::scripted_engine::ScriptedEngine;
 use graft_frontend::OutputBudget;
 use graft_frontend::{Answer, Stream};
 
-/// Remembers what it was told, one line each.
+/// Records the calls, one line each.
 #[derive(Default)]
 struct Recorder {
     lines: Mutex<Vec<String>>,
@@ -76,15 +76,16 @@ impl Frontend for Recorder {
 
 async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let mut results = Vec::new();
     for cell in cells {
         results.push(runner.run(cell, recorder).await);
-        runner.remember(cell);
+        runner.record(cell);
     }
     results
 }
@@ -96,7 +97,7 @@ async fn run(cell: &str) -> (Result<(), CellError>, Vec<String>) {
 }
 
 #[tokio::test]
-async fn magics_and_rust_run_in_their_order() {
+async fn magics_and_rust_run_in_order() {
     let (result, lines) = run("print a;\n%status\nprint b;\nvalue 3").await;
     assert_eq!(result, Ok(()));
     assert_eq!(
@@ -128,7 +129,7 @@ async fn an_error_ends_the_cell_and_is_shown_once() {
 }
 
 #[tokio::test]
-async fn a_training_is_one_live_display_that_ends_as_a_figure() {
+async fn training_is_one_live_display_that_ends_as_a_figure() {
     let (_, lines) = run("%train steps=50").await;
     assert!(lines[0].starts_with("display live step"), "{lines:?}");
     let updates = lines.iter().filter(|line| line.starts_with("update step")).count();
@@ -142,7 +143,7 @@ async fn a_training_is_one_live_display_that_ends_as_a_figure() {
 }
 
 #[tokio::test]
-async fn text_that_grew_is_replaced_by_its_final_form() {
+async fn generated_text_is_replaced_by_its_final_form() {
     let (_, lines) = run("%generate \"Say\"").await;
     assert!(lines[0].starts_with("display live"), "{lines:?}");
     assert!(
@@ -154,14 +155,14 @@ async fn text_that_grew_is_replaced_by_its_final_form() {
 }
 
 #[tokio::test]
-async fn a_progress_bar_gives_its_place_to_what_it_led_to() {
+async fn a_progress_bar_is_replaced_by_the_result() {
     let (_, lines) = run("%eval").await;
     assert!(lines[0].starts_with("display live evaluating"), "{lines:?}");
     assert_eq!(lines.last().unwrap(), "update accuracy 0.9 [text/html text/plain]");
 }
 
 #[tokio::test]
-async fn a_cell_asks_and_gets_the_answer() {
+async fn a_cell_asks_for_input_and_receives_the_answer() {
     let (_, lines) = run("ask name?").await;
     assert_eq!(lines, ["Stdout got Ada"]);
 }
@@ -176,7 +177,7 @@ async fn displays_and_clearing_arrive_in_order() {
 }
 
 #[tokio::test]
-async fn a_shell_line_streams_and_tells_its_status() {
+async fn a_shell_line_streams_and_shows_its_status() {
     let (result, lines) = run("!echo out; echo err >&2; exit 3").await;
     assert_eq!(result, Ok(()));
     assert!(
@@ -187,30 +188,31 @@ async fn a_shell_line_streams_and_tells_its_status() {
 }
 
 #[tokio::test]
-async fn a_shell_line_that_leaves_something_in_the_background_ends() {
+async fn a_shell_line_with_a_background_process_ends() {
     let (result, lines) = run("!sleep 1000 & echo $!").await;
     assert_eq!(result, Ok(()));
     let left: u32 = lines[0].trim_start_matches("Stdout ").parse().unwrap();
-    assert!(is_alive(left), "what `&` started goes on");
+    assert!(is_alive(left), "the background process keeps running");
     graft_prebuilt::process::signal(left, libc::SIGKILL);
 }
 
 #[tokio::test]
-async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
+async fn an_interrupt_ends_a_shell_line_and_all_its_processes() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
-    let mut runner = Cells::new(launch, outputs, interrupt.clone(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, interrupt.clone(), OutputBudget::default());
     let press = async {
         while recorder.lines().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         interrupt.press();
     };
-    // The shell has its background processes ignore SIGINT.
+    // Background processes of the shell ignore SIGINT.
     let (result, ()) = tokio::join!(runner.run("!sleep 1000 & echo $!; wait", &recorder), press);
     assert_eq!(result.unwrap_err().ename, "Interrupted");
     let left: u32 = recorder.lines()[0].trim_start_matches("Stdout ").parse().unwrap();
@@ -219,7 +221,7 @@ async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
     }
 }
 
-/// Whether a process is there and not just waiting to be reaped.
+/// Whether a process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
@@ -259,20 +261,21 @@ async fn a_missing_file_is_an_error_with_the_folder() {
 }
 
 #[tokio::test]
-async fn timing_tells_after_the_work() {
+async fn timing_is_shown_after_the_work() {
     let (_, lines) = run("%time print a").await;
     assert_eq!(lines[0], "Stdout a");
     assert!(lines[1].starts_with("Stdout wall time: "), "{lines:?}");
 }
 
 #[tokio::test]
-async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
+async fn host_magics_work_without_an_engine() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     assert!(runner.run("%pwd", &recorder).await.is_ok());
     let error = runner.run("%status", &recorder).await.unwrap_err();
@@ -280,13 +283,14 @@ async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
 }
 
 #[tokio::test]
-async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
+async fn python_and_magics_without_a_percent_sign_get_a_hint_without_the_engine() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     for (cell, hint) in [
         ("lora attach r=8", "%lora attach r=8"),
@@ -308,14 +312,15 @@ async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
 }
 
 #[tokio::test]
-async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error() {
+async fn after_rust_has_run_the_hint_is_added_to_the_compiler_error() {
     let recorder = Recorder::default();
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(
+    let engine_handle = EngineHandle::start(
         Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
+    let mut runner =
+        CellRunner::new(engine_handle, outputs, Interrupt::default(), OutputBudget::default());
     assert!(runner.run("help", &recorder).await.is_err(), "nothing can be defined yet");
     assert!(runner.run("value 1", &recorder).await.is_ok());
     assert!(runner.run("help", &recorder).await.is_ok(), "it may be a variable by now");
@@ -336,7 +341,7 @@ async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error()
 }
 
 #[tokio::test]
-async fn a_file_is_written_from_the_cell_and_the_folder_before_is_found_again() {
+async fn writefile_writes_and_appends_the_body_of_the_cell() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("my notes.txt");
     let recorder = Recorder::default();
@@ -353,7 +358,7 @@ async fn a_file_is_written_from_the_cell_and_the_folder_before_is_found_again() 
 }
 
 #[tokio::test]
-async fn arguments_of_python_are_taken_and_those_without_effect_are_named() {
+async fn python_style_arguments_are_accepted_and_those_without_effect_are_listed() {
     let (_, lines) = run("%train max_steps=5, fp16=True, report_to=\"none\"").await;
     assert!(
         lines[0].contains("no effect here: `fp16`") && lines[0].contains("`report_to`"),

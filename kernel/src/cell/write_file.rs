@@ -1,4 +1,4 @@
-//! `%%writefile`: a text into a file, which is replaced as a whole.
+//! `%%writefile`: writes text to a file, atomically.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use graft_spec::Failure;
 
-/// Writes a text into a file, or adds it at its end; says where and how much.
+/// Writes or appends text to a file; returns a message with the path and the size.
 ///
-/// The file is written beside its place and renamed, so that a reader sees the old text or the new one. A link stays a link, and an old
-/// file's permissions are kept.
+/// The text is written to a temporary file that is renamed, so that readers see either the old or
+/// the new text. Symbolic links and the permissions of an existing file are preserved.
 pub(super) fn write_file(path: &Path, text: &str, append: bool) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new("file::unwritable", format!("cannot write `{}`: {error}", path.display()))
-            .hint("check that the folder exists and that you may write there: `!ls -ld .`")
+            .hint("check that the folder exists and is writable: `!ls -ld .`")
     };
-    // What a link leads to is replaced, not the link.
+    // The target of a symbolic link is replaced, not the link.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = match std::fs::metadata(&target) {
         Ok(data) if !data.is_file() => {
-            return Err(failed(std::io::Error::other("it is not a regular file")));
+            return Err(failed(std::io::Error::other("not a regular file")));
         }
         Ok(data) => Some(data.permissions()),
         Err(_) => None,
@@ -43,12 +43,12 @@ pub(super) fn write_file(path: &Path, text: &str, append: bool) -> Result<String
         std::fs::set_permissions(file.path(), permissions.clone()).map_err(failed)?;
     }
     file.persist(&target).map_err(|error| failed(error.error))?;
-    let did = match (append, old.is_some()) {
+    let action = match (append, old.is_some()) {
         (true, true) => "appended to",
         (false, true) => "overwrote",
         (_, false) => "wrote",
     };
-    Ok(format!("{did} `{}` ({} bytes)", path.display(), ended.len()))
+    Ok(format!("{action} `{}` ({} bytes)", path.display(), ended.len()))
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_or_extended_as_a_whole() {
+    fn a_file_is_replaced_or_appended_to_atomically() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a b.txt");
         assert_eq!(
@@ -71,12 +71,12 @@ mod tests {
         assert_eq!(
             std::fs::read_dir(folder.path()).unwrap().count(),
             1,
-            "nothing is left beside it"
+            "no temporary file remains"
         );
     }
 
     #[test]
-    fn a_link_stays_one_and_what_cannot_be_written_is_said() {
+    fn a_symbolic_link_is_preserved_and_errors_name_the_path() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "old").unwrap();

@@ -1,4 +1,4 @@
-//! The kernel specification: a folder with `kernel.json` and the logo.
+//! The kernel spec: a folder with `kernel.json` and the logo.
 //! Source: <https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs>
 
 use std::path::Path;
@@ -27,20 +27,20 @@ pub(crate) struct Kernelspec {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Metadata {
-    /// Only Graft's own specifications have it: what `graft uninstall` may remove.
+    /// Present only in kernel specs of Graft, which `graft uninstall` may remove.
     #[serde(skip_serializing_if = "Option::is_none")]
-    graft: Option<Mark>,
+    graft: Option<GraftMetadata>,
     #[serde(default)]
     debugger: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Mark {
+struct GraftMetadata {
     version: String,
 }
 
 impl Kernelspec {
-    /// A specification that starts `program`.
+    /// A kernel spec that starts `program`.
     pub(crate) fn new(program: &Path, args: &InstallArgs) -> Self {
         let mut argv = vec![
             program.display().to_string(),
@@ -52,21 +52,22 @@ impl Kernelspec {
             argv.push("--warm".to_owned());
         }
         argv.extend(["--grace".to_owned(), args.grace.to_string()]);
-        let mark = Mark { version: env!("CARGO_PKG_VERSION").to_owned() };
+        let metadata = GraftMetadata { version: env!("CARGO_PKG_VERSION").to_owned() };
         Self {
             argv,
             display_name: args.display_name.clone(),
             language: "rust".to_owned(),
             interrupt_mode: "message".to_owned(),
-            metadata: Metadata { graft: Some(mark), debugger: false },
+            metadata: Metadata { graft: Some(metadata), debugger: false },
         }
     }
 
-    /// Writes the folder: everything beside, then renamed, so that Jupyter never sees half of it.
+    /// Writes the files to a temporary folder and renames it, so that Jupyter never sees a partial
+    /// kernel spec.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), InstallError> {
         let parent = folder.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(parent).map_err(InstallError::file(parent))?;
-        let beside = tempfile::Builder::new()
+        let temporary = tempfile::Builder::new()
             .prefix(".graft-")
             .tempdir_in(parent)
             .map_err(InstallError::file(parent))?;
@@ -81,54 +82,54 @@ impl Kernelspec {
             ("logo-64x64.png", LOGO_64),
         ];
         for (name, bytes) in files {
-            let path = beside.path().join(name);
+            let path = temporary.path().join(name);
             std::fs::write(&path, bytes).map_err(InstallError::file(&path))?;
         }
-        readable_by_all(beside.path())?;
+        readable_by_all(temporary.path())?;
         if folder.exists() {
             std::fs::remove_dir_all(folder).map_err(InstallError::file(folder))?;
         }
-        std::fs::rename(beside.keep(), folder).map_err(InstallError::file(folder))
+        std::fs::rename(temporary.keep(), folder).map_err(InstallError::file(folder))
     }
 }
 
-/// Temporary folders are private; a specification for a whole machine must be read by all.
+/// Temporary folders are private, but the kernel spec must be readable by all users.
 fn readable_by_all(folder: &Path) -> Result<(), InstallError> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
         .map_err(InstallError::file(folder))
 }
 
-/// The name, if it can be a kernel's.
+/// Checks the name of a kernel.
 ///
 /// # Errors
 /// [`InstallError::Name`]
 pub(crate) fn valid_name(name: &str) -> Result<&str, InstallError> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    match !name.is_empty() && !name.starts_with('.') && name.chars().all(fine) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match !name.is_empty() && !name.starts_with('.') && name.chars().all(is_allowed) {
         true => Ok(name),
         false => Err(InstallError::Name { name: name.to_owned() }),
     }
 }
 
-/// What lies in a folder of Jupyter's.
+/// The owner of a kernel spec folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Nothing.
-    Nobody,
-    /// A specification that Graft wrote.
+    /// The folder does not exist.
+    None,
+    /// A kernel spec written by Graft.
     Graft,
-    /// Somebody else's, with the name it shows.
+    /// Another kernel, with its display name.
     Other(String),
 }
 
-/// Whose the specification in a folder is.
+/// Determines the owner of a kernel spec folder.
 pub(crate) fn owner(folder: &Path) -> Owner {
     let Ok(text) = std::fs::read_to_string(folder.join("kernel.json")) else {
         return if folder.exists() {
             Owner::Other("a folder without a readable kernel.json".to_owned())
         } else {
-            Owner::Nobody
+            Owner::None
         };
     };
     match serde_json::from_str::<Kernelspec>(&text) {
@@ -138,7 +139,7 @@ pub(crate) fn owner(folder: &Path) -> Owner {
     }
 }
 
-/// Lets nobody else's specification be overwritten.
+/// Prevents the kernel spec of another kernel from being overwritten.
 ///
 /// # Errors
 /// [`InstallError::Foreign`]
@@ -147,7 +148,7 @@ pub(crate) fn refuse_foreign(folder: &Path) -> Result<(), InstallError> {
         Owner::Other(display_name) => {
             Err(InstallError::Foreign { path: folder.to_owned(), display_name })
         }
-        Owner::Nobody | Owner::Graft => Ok(()),
+        Owner::None | Owner::Graft => Ok(()),
     }
 }
 
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_specification_is_written_twice_and_is_ours() {
+    fn a_kernel_spec_can_be_overwritten_by_graft() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("kernels/graft");
         let spec = Kernelspec::new(Path::new("/opt/bin/graft"), &args());
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kernel_of_the_same_name_is_refused() {
+    fn another_kernel_of_the_same_name_is_not_overwritten() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(
             home.path().join("kernel.json"),
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_the_folder_is_refused() {
+    fn names_outside_the_folder_are_rejected() {
         for name in ["", "../rust", "a b", ".hidden", "a/b"] {
             assert!(valid_name(name).is_err(), "{name}");
         }

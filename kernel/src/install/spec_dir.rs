@@ -1,23 +1,23 @@
-//! Where Jupyter looks for kernels.
+//! The folders in which Jupyter searches for kernels.
 //! Source: <https://docs.jupyter.org/en/latest/use/jupyter-directories.html#data-files>
 
 use std::path::{Path, PathBuf};
 
 use super::InstallError;
 
-/// For whom the kernel is installed.
+/// Where the kernel is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// This user.
+    /// For the current user.
     User,
-    /// The Python environment that is active.
+    /// In the active Python environment.
     Environment,
-    /// Everything that lives under this folder.
+    /// Under this folder.
     Prefix(PathBuf),
 }
 
 impl Place {
-    /// What the flags ask for.
+    /// The place that the command-line flags select.
     pub(crate) fn of(sys_prefix: bool, prefix: Option<&Path>) -> Self {
         match prefix {
             Some(prefix) => Self::Prefix(prefix.to_owned()),
@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// The prefix, where it is one.
+    /// The prefix; `None` for the current user.
     ///
     /// # Errors
     /// [`InstallError::NoEnvironment`]
@@ -40,10 +40,10 @@ impl Place {
         }
     }
 
-    /// Jupyter's data folder there; `kernels` lies in it.
+    /// Jupyter's data folder, which contains `kernels`.
     ///
     /// # Errors
-    /// When there is no environment or no home folder.
+    /// [`InstallError::NoEnvironment`] or [`InstallError::NoHome`]
     pub(crate) fn data_dir(&self) -> Result<PathBuf, InstallError> {
         match self.prefix()? {
             Some(prefix) => Ok(prefix.join("share/jupyter")),
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// Every place this user may have installed into, `prefix` first.
+/// All places into which this user may have installed, `prefix` first.
 pub(crate) fn all(prefix: Option<&Path>) -> Vec<Place> {
     let given = prefix.map(|prefix| Place::Prefix(prefix.to_owned()));
     given
@@ -62,7 +62,7 @@ pub(crate) fn all(prefix: Option<&Path>) -> Vec<Place> {
         .collect()
 }
 
-/// `$XDG_DATA_HOME` or `~/.local/share`.
+/// The data folder of the user: `$XDG_DATA_HOME` or `~/.local/share`.
 pub(crate) fn data_home() -> Option<PathBuf> {
     absolute("XDG_DATA_HOME").or_else(|| Some(std::env::home_dir()?.join(".local/share")))
 }

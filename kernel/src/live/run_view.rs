@@ -1,4 +1,4 @@
-//! The loss plot of a training: live while it runs, a static figure when it is over.
+//! The loss plot of one training run: live while it runs, a static figure at the end.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use graft_render::Progress;
 use super::slot::Slot;
 use graft_frontend::{Frontend, Rich};
 
-/// One training as the page shows it.
+/// The display of one training run.
 pub(crate) struct RunView {
-    /// Its place.
+    /// The display slot.
     pub(crate) slot: Slot,
     started: RunStarted,
     steps: Vec<StepRecord>,
@@ -18,33 +18,34 @@ pub(crate) struct RunView {
 }
 
 impl RunView {
-    /// A training that begins; a resumed one has its earlier curve already.
+    /// The plot of a new run; a resumed run starts with its earlier curve.
     pub(crate) fn new(started: RunStarted) -> Self {
         let mut slot = Slot::new();
-        slot.change();
+        slot.mark_changed();
         Self { slot, started, steps: Vec::new(), validations: Vec::new() }
     }
 
-    /// Adds a step.
+    /// Adds one step.
     pub(crate) fn step(&mut self, step: StepRecord) {
         self.steps.push(step);
-        self.slot.change();
+        self.slot.mark_changed();
     }
 
-    /// Adds a validation.
+    /// Adds one validation result.
     pub(crate) fn validation(&mut self, validation: ValidationRecord) {
         self.validations.push(validation);
-        self.slot.change();
+        self.slot.mark_changed();
     }
 
     /// Draws the live plot.
-    pub(crate) fn draw(&mut self, frontend: &dyn Frontend, interval: Duration) {
+    pub(crate) fn redraw(&mut self, frontend: &dyn Frontend, interval: Duration) {
         let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, None);
         let progress = Progress::of_run(&self.started, &self.steps, &self.validations);
         self.slot.show(&Rich::from_run(&chart, &progress), frontend, interval);
     }
 
-    /// Draws the static figure in its place; without an end (the session died) the figure shows how far it came.
+    /// Replaces the live plot by the static figure. Without `ended` (the session crashed), the
+    /// figure shows the steps so far.
     pub(crate) fn finish(&mut self, ended: Option<&RunEnded>, frontend: &dyn Frontend) {
         let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, ended);
         self.slot.show(&Rich::from_block(&Block::Chart(chart)), frontend, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The place of one live display on the page.
+//! A live display on the page.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use graft_frontend::{Frontend, Rich};
 
-/// A display that is updated under its own name.
+/// A display that is updated under its identifier.
 #[derive(Debug)]
 pub(crate) struct Slot {
     id: String,
@@ -16,37 +16,37 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Shown as soon as it changes.
+    /// A display that is shown as soon as it changes.
     pub(crate) fn new() -> Self {
         Self::after(Duration::ZERO)
     }
 
-    /// Shown only if it still lives after that long.
-    pub(crate) fn after(patience: Duration) -> Self {
+    /// A display that is shown after a delay.
+    pub(crate) fn after(delay: Duration) -> Self {
         Self {
             id: format!("graft-{}", uuid::Uuid::new_v4()),
             shown: false,
             changed: false,
-            next: Instant::now() + patience,
+            next: Instant::now() + delay,
         }
     }
 
-    /// There is something new to show.
-    pub(crate) fn change(&mut self) {
+    /// Marks the contents as changed.
+    pub(crate) fn mark_changed(&mut self) {
         self.changed = true;
     }
 
-    /// When it may be drawn; none when there is nothing new.
+    /// When the next redraw is due; `None` if the contents have not changed.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.changed.then_some(self.next)
     }
 
-    /// Whether it is to be drawn now.
+    /// Whether a redraw is due.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.due().is_some_and(|due| due <= now)
     }
 
-    /// Shows or updates it; the next update comes after `interval` at the earliest.
+    /// Shows or updates the display; the next redraw is due after `interval` at the earliest.
     pub(crate) fn show(&mut self, rich: &Rich, frontend: &dyn Frontend, interval: Duration) {
         match self.shown {
             true => frontend.update_display(rich, &self.id),
@@ -57,7 +57,7 @@ impl Slot {
         self.next = Instant::now() + interval;
     }
 
-    /// Updates it for the last time if it was ever shown; false when it was not.
+    /// Updates the display for the last time; `false` if it was never shown.
     pub(crate) fn replace(&mut self, rich: &Rich, frontend: &dyn Frontend) -> bool {
         if self.shown {
             frontend.update_display(rich, &self.id);

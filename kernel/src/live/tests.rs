@@ -5,7 +5,7 @@ use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
 use super::*;
 use graft_frontend::{Answer, CellError};
 
-/// Remembers what was shown, one line each.
+/// Records the displays, one line each.
 #[derive(Default)]
 struct Page(Mutex<Vec<String>>);
 
@@ -36,15 +36,15 @@ impl Frontend for Page {
     }
 }
 
-/// A comparison whose only trial stands at `status`.
-fn tell(live: &mut Live, page: &Page, status: &str) {
+/// Sends the events of a comparison whose only trial has this status.
+fn send_comparison(live: &mut Live, page: &Page, status: &str) {
     let mut table = Table::new("", &["trial", "status"]);
     table.row(vec![Cell::Text("lora r=1".to_owned()), Cell::Text(status.to_owned())]);
     for event in [
         Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 },
         Event::LiveTable(vec![Block::Table(table)]),
     ] {
-        assert!(live.take(EngineEvent::Session(event), page).is_none());
+        assert!(live.handle(EngineEvent::Session(event), page).is_none());
     }
 }
 
@@ -53,17 +53,17 @@ fn last(page: &Page) -> String {
 }
 
 #[test]
-fn what_a_stopped_comparison_has_reached_stays_on_the_page() {
+fn the_table_of_a_stopped_comparison_stays_on_the_page() {
     let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
-    tell(&mut live, &page, "step 1 of 9");
-    std::thread::sleep(PATIENCE);
-    live.draw(&page);
+    send_comparison(&mut live, &page, "step 1 of 9");
+    std::thread::sleep(DISPLAY_DELAY);
+    live.redraw(&page);
     assert!(
         last(&page).starts_with("display ") && last(&page).contains("trial 1 of 1"),
         "{}",
         last(&page)
     );
-    tell(&mut live, &page, "stopped, step 2 of 9");
+    send_comparison(&mut live, &page, "stopped, step 2 of 9");
     live.finish(&page);
     assert!(
         last(&page).starts_with("update ") && last(&page).contains("stopped, step 2 of 9"),
@@ -73,27 +73,27 @@ fn what_a_stopped_comparison_has_reached_stays_on_the_page() {
 }
 
 #[test]
-fn so_does_that_of_one_that_was_stopped_at_once() {
+fn the_table_of_a_comparison_that_was_stopped_at_once_stays_too() {
     let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
-    tell(&mut live, &page, "stopped, step 0 of 9");
+    send_comparison(&mut live, &page, "stopped, step 0 of 9");
     live.finish(&page);
     assert!(
         last(&page).starts_with("display ") && last(&page).contains("stopped, step 0 of 9"),
         "{}",
         last(&page)
     );
-    live.take(
+    live.handle(
         EngineEvent::Session(Event::Progress { label: "quick".to_owned(), done: 1, total: 2 }),
         &page,
     );
     live.finish(&page);
-    assert!(last(&page).contains("stopped"), "a bar alone that ended sooner is not shown");
+    assert!(last(&page).contains("stopped"), "a bar that ends before the delay is not shown");
 }
 
 #[test]
 fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
     let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
-    tell(&mut live, &page, "stopped, step 2 of 9");
+    send_comparison(&mut live, &page, "stopped, step 2 of 9");
     let mut table = Table::new("", &["trial"]);
     table.row(vec![Cell::Text("lora r=1".to_owned())]);
     let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
@@ -103,7 +103,7 @@ fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
         ..Chart::default()
     };
     let event = Event::LiveTable(vec![Block::Table(table), Block::Chart(chart)]);
-    assert!(live.take(EngineEvent::Session(event), &page).is_none());
+    assert!(live.handle(EngineEvent::Session(event), &page).is_none());
     live.finish(&page);
     let shown = page.0.lock().unwrap().clone();
     let kinds: Vec<&str> =

@@ -1,4 +1,5 @@
-//! The terminal as a [`Frontend`]: tables with colours, a bar that is drawn over and over, plain lines where output is a pipe.
+//! A terminal as a [`Frontend`]: colored tables and a progress bar; plain lines if the output is a
+//! pipe.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -11,91 +12,95 @@ use tokio::sync::Notify;
 use super::keyboard;
 use graft_frontend::{Answer, CellError, Frontend, Rich, Source, Stream};
 
-/// How the output is to look.
+/// Capabilities of the output.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    /// Whether a line can be drawn over.
-    pub(crate) terminal: bool,
-    /// Whether escape sequences are understood and wanted.
-    pub(crate) colours: bool,
-    /// Columns.
+pub(crate) struct Capabilities {
+    /// Whether a line can be overwritten.
+    pub(crate) is_terminal: bool,
+    /// Whether to use escape sequences for colors.
+    pub(crate) has_color: bool,
+    /// Width in columns.
     pub(crate) width: usize,
 }
 
-/// Standard output and standard error of this process, or what a test gives.
+/// Writes output to standard output and standard error, or to the writers of a test.
 pub(crate) struct Screen {
-    look: Look,
+    capabilities: Capabilities,
     state: Mutex<State>,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
-    /// Whether a bar stands in the last line.
-    bar: bool,
-    /// Whether the last byte written ended a line.
-    at_start: bool,
-    /// Text of live displays as far as it is on the screen.
-    grown: BTreeMap<String, String>,
-    /// The progress last written as a line: label and count.
-    last: (String, u64),
-    /// Nobody reads any more.
-    closed: bool,
-    /// Told when that happens.
-    left: Arc<Notify>,
+    /// Whether the last line is a progress bar.
+    has_bar: bool,
+    /// Whether the cursor is at the start of a line.
+    at_line_start: bool,
+    /// Generated text already on the screen, by display.
+    partial_text: BTreeMap<String, String>,
+    /// The last progress written as a line: label and count.
+    last_progress: (String, u64),
+    /// Whether the output was closed by its reader.
+    is_closed: bool,
+    /// Notified when the output is closed.
+    closed: Arc<Notify>,
 }
 
 impl Screen {
-    /// That of this process. `NO_COLOR` is obeyed.
+    /// The screen of this process; respects `NO_COLOR`.
     pub(crate) fn standard() -> Self {
-        let terminal = io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        let is_terminal = io::stdout().is_terminal();
+        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let width = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
         Self::new(
-            Look { terminal, colours: terminal && !plain, width },
+            Capabilities { is_terminal, has_color: is_terminal && !is_plain, width },
             Box::new(io::stdout()),
             Box::new(io::stderr()),
         )
     }
 
-    /// One that writes there.
-    pub(crate) fn new(look: Look, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+    /// A screen with these writers.
+    pub(crate) fn new(
+        capabilities: Capabilities,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Self {
         Self {
-            look,
+            capabilities,
             state: Mutex::new(State {
                 out,
                 err,
-                bar: false,
-                at_start: true,
-                grown: BTreeMap::new(),
-                last: Default::default(),
-                closed: false,
-                left: Arc::default(),
+                has_bar: false,
+                at_line_start: true,
+                partial_text: BTreeMap::new(),
+                last_progress: Default::default(),
+                is_closed: false,
+                closed: Arc::default(),
             }),
         }
     }
 
-    /// Whether nobody reads the output any more, as after `| head`.
+    /// Whether the output was closed by its reader, as with `| head`.
     pub(crate) fn is_closed(&self) -> bool {
-        self.state().closed
+        self.state().is_closed
     }
 
-    /// Returns a permit when the reader has left.
-    pub(crate) fn left(&self) -> Arc<Notify> {
-        self.state().left.clone()
+    /// Notified when the output is closed by its reader.
+    pub(crate) fn closed(&self) -> Arc<Notify> {
+        self.state().closed.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `rich` looks like here.
+    /// What `rich` capabilitiess like here.
     fn text(&self, rich: &Rich) -> String {
         match &rich.source {
-            Source::Blocks(blocks) if self.look.colours => blocks
+            Source::Blocks(blocks) if self.capabilities.has_color => blocks
                 .iter()
-                .map(|block| graft_render::ansi(block, self.look.width))
+                .map(|block| graft_render::ansi(block, self.capabilities.width))
                 .collect::<Vec<_>>()
                 .join("\n\n"),
             Source::Blocks(_) | Source::Progress(_) => rich.text().to_owned(),
@@ -106,20 +111,21 @@ impl Screen {
         }
     }
 
-    /// A passing state: a bar that the next one replaces, or a text that grows. A pipe gets lines, and texts only when they are done.
-    fn passing(&self, rich: &Rich, id: &str) {
+    /// Shows a live display: a progress bar or text during generation. A pipe receives progress as
+    /// lines, and text only when it is complete.
+    fn show_live(&self, rich: &Rich, id: &str) {
         if let Source::Blocks(blocks) = &rich.source
             && let [Block::Generated { .. }] = blocks.as_slice()
         {
-            if self.look.terminal {
+            if self.capabilities.is_terminal {
                 let text = self.text(rich);
-                self.state().grow(id, &text);
+                self.state().write_partial(id, &text);
             }
             return;
         }
         let line = match &rich.source {
-            Source::Progress(progress) if self.look.colours => {
-                progress.ansi(self.look.width.saturating_sub(1))
+            Source::Progress(progress) if self.capabilities.has_color => {
+                progress.ansi(self.capabilities.width.saturating_sub(1))
             }
             _ => rich
                 .text()
@@ -127,35 +133,35 @@ impl Screen {
                 .next()
                 .unwrap_or("")
                 .chars()
-                .take(self.look.width.saturating_sub(1))
+                .take(self.capabilities.width.saturating_sub(1))
                 .collect(),
         };
         let mut state = self.state();
-        if !self.look.terminal && state.is_told(rich) {
+        if !self.capabilities.is_terminal && state.is_repeated(rich) {
             return;
         }
-        if self.look.terminal {
+        if self.capabilities.is_terminal {
             state.clear_bar();
-            state.fresh_line();
+            state.end_line();
             state.write(line.as_bytes());
-            state.bar = true;
-            state.at_start = true;
+            state.has_bar = true;
+            state.at_line_start = true;
         } else {
             state.line(&line);
         }
     }
 
-    fn lasting(&self, rich: &Rich, id: Option<&str>) {
+    fn show_final(&self, rich: &Rich, id: Option<&str>) {
         let text = self.text(rich);
         let mut state = self.state();
         state.clear_bar();
-        if state.is_told(rich) {
+        if state.is_repeated(rich) {
             return;
         }
-        if let Some(id) = id.filter(|id| state.grown.contains_key(*id)) {
-            state.grow(id, &text);
-            state.grown.remove(id);
-            state.fresh_line();
+        if let Some(id) = id.filter(|id| state.partial_text.contains_key(*id)) {
+            state.write_partial(id, &text);
+            state.partial_text.remove(id);
+            state.end_line();
             return;
         }
         state.line(&text);
@@ -174,8 +180,8 @@ impl Frontend for Screen {
 
     fn display(&self, rich: &Rich, display_id: Option<&str>) {
         match display_id {
-            Some(id) if rich.live => self.passing(rich, id),
-            id => self.lasting(rich, id),
+            Some(id) if rich.live => self.show_live(rich, id),
+            id => self.show_final(rich, id),
         }
     }
 
@@ -184,20 +190,20 @@ impl Frontend for Screen {
     }
 
     fn result(&self, rich: &Rich) {
-        self.lasting(rich, None);
+        self.show_final(rich, None);
     }
 
-    /// What was written stays: a terminal's reader may want it.
+    /// Keeps the output: on a terminal it may still be of use.
     fn clear_output(&self, _: bool) {
         self.state().clear_bar();
     }
 
     fn error(&self, error: &CellError) {
-        let colours = self.look.colours && io::stderr().is_terminal();
+        let has_color = self.capabilities.has_color && io::stderr().is_terminal();
         let lines: Vec<String> = error
             .traceback
             .iter()
-            .map(|line| if colours { line.clone() } else { without_escapes(line) })
+            .map(|line| if has_color { line.clone() } else { without_escapes(line) })
             .collect();
         let text = if lines.is_empty() {
             format!("{}: {}", error.ename, error.evalue)
@@ -205,103 +211,104 @@ impl Frontend for Screen {
             lines.join("\n")
         };
         let mut state = self.state();
-        if state.closed {
+        if state.is_closed {
             return;
         }
         state.clear_bar();
-        state.fresh_line();
+        state.end_line();
         state.write_error(format!("{text}\n").as_bytes());
     }
 
     fn page(&self, rich: &Rich) {
-        self.lasting(rich, None);
+        self.show_final(rich, None);
     }
 
-    /// There is no next cell to put it into, so it is shown.
+    /// Prints the text, because a terminal has no cells.
     fn set_next_input(&self, text: &str, _: bool) {
-        self.lasting(&Rich::plain(text), None);
+        self.show_final(&Rich::plain(text), None);
     }
 
     fn input<'a>(&'a self, prompt: &'a str, password: bool) -> Answer<'a> {
         let mut state = self.state();
         state.clear_bar();
         state.write(prompt.as_bytes());
-        state.at_start = true;
+        state.at_line_start = true;
         drop(state);
         Box::pin(async move {
-            tokio::task::spawn_blocking(move || keyboard::line(password)).await.ok().flatten()
+            tokio::task::spawn_blocking(move || keyboard::read_line(password)).await.ok().flatten()
         })
     }
 
-    /// A bar moves ten times a second; a pipe gets a line every two seconds.
+    /// Progress bars are redrawn ten times per second; pipes receive a line every two seconds.
     fn display_interval(&self) -> Duration {
-        Duration::from_millis(if self.look.terminal { 100 } else { 2000 })
+        Duration::from_millis(if self.capabilities.is_terminal { 100 } else { 2000 })
     }
 }
 
 impl State {
-    /// Whether a line has said already how far this is.
-    fn is_told(&mut self, rich: &Rich) -> bool {
+    /// Whether this progress was already written.
+    fn is_repeated(&mut self, rich: &Rich) -> bool {
         let Source::Progress(progress) = &rich.source else { return false };
-        let now = (progress.label.clone(), progress.done);
-        std::mem::replace(&mut self.last, now.clone()) == now
+        let current = (progress.label.clone(), progress.done);
+        std::mem::replace(&mut self.last_progress, current.clone()) == current
     }
 
     fn write(&mut self, bytes: &[u8]) {
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
-        if written.is_err() && !std::mem::replace(&mut self.closed, true) {
-            self.left.notify_one();
+        if written.is_err() && !std::mem::replace(&mut self.is_closed, true) {
+            self.closed.notify_one();
         }
         if let Some(last) = bytes.last() {
-            self.at_start = *last == b'\n';
+            self.at_line_start = *last == b'\n';
         }
     }
 
     fn write_error(&mut self, bytes: &[u8]) {
-        // Where even this fails there is nobody to tell.
+        // If standard error fails too, the error cannot be reported.
         let _ = self.err.write_all(bytes).and_then(|()| self.err.flush());
     }
 
     fn line(&mut self, text: &str) {
-        self.fresh_line();
+        self.end_line();
         self.write(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
     }
 
-    /// Ends a line that was left open.
-    fn fresh_line(&mut self) {
-        if !self.at_start {
+    /// Ends an unfinished line.
+    fn end_line(&mut self) {
+        if !self.at_line_start {
             self.write(b"\n");
         }
     }
 
     fn clear_bar(&mut self) {
-        if std::mem::take(&mut self.bar) {
+        if std::mem::take(&mut self.has_bar) {
             self.write(b"\r\x1b[K");
-            self.at_start = true;
+            self.at_line_start = true;
         }
     }
 
-    /// Writes what is new of a text; a text that changed is written again from its start.
-    fn grow(&mut self, id: &str, text: &str) {
+    /// Writes the new part of a generated text; a text that has changed is written again from the
+    /// start.
+    fn write_partial(&mut self, id: &str, text: &str) {
         self.clear_bar();
-        let before = self.grown.insert(id.to_owned(), text.to_owned());
-        let shown = before.as_deref().unwrap_or("");
+        let previous = self.partial_text.insert(id.to_owned(), text.to_owned());
+        let shown = previous.as_deref().unwrap_or("");
         match text.strip_prefix(shown) {
             Some(more) => {
                 if shown.is_empty() {
-                    self.fresh_line();
+                    self.end_line();
                 }
                 self.write(more.as_bytes());
             }
             None => {
-                self.fresh_line();
+                self.end_line();
                 self.write(text.as_bytes());
             }
         }
     }
 }
 
-/// `text` without the escape sequences that colour it.
+/// Removes escape sequences from `text`.
 fn without_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();

@@ -1,6 +1,7 @@
-//! A file into cells.
+//! Splits a file into cells.
 //!
-//! A text is cut by [`graft_magic::script_cells`]; a notebook (`.ipynb`) gives its code cells.
+//! Text files are split by [`graft_magic::script_cells`]; of a notebook (`.ipynb`), the code cells
+//! are used.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +9,13 @@ use graft_spec::Hint;
 use graft_spec::user_file::{self, UserFileError};
 use serde::Deserialize;
 
-/// Most bytes of a file: a notebook holds its pictures.
-const MOST_SCRIPT: u64 = 1 << 30;
+/// Maximum size of a file in bytes; large, because notebooks contain their images.
+const MAX_SCRIPT_BYTES: u64 = 1 << 30;
 
 /// The cells of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Script {
-    /// In their order; none is blank.
+    /// The cells in order, without blank ones.
     pub(crate) cells: Vec<String>,
 }
 
@@ -22,15 +23,15 @@ pub(crate) struct Script {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ScriptError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] UserFileError),
-    /// It ends in `.ipynb` and is no notebook.
+    /// A file with the extension `.ipynb` that is not a notebook.
     #[error("`{}` is not a notebook", path.display())]
     NotANotebook {
         /// The file.
         path: PathBuf,
-        /// Where its text goes wrong.
+        /// Location and reason.
         #[source]
         source: serde_json::Error,
     },
@@ -49,16 +50,15 @@ impl Hint for ScriptError {
         match self {
             Self::Read(error) => error
                 .hint()
-                .or_else(|| Some("usage: graft run FILE; `-` reads standard input".to_owned())),
+                .or_else(|| Some("usage: `graft run FILE`; `-` reads standard input".to_owned())),
             Self::NotANotebook { .. } => Some(
-                "save it as nbformat 4, or give the file another ending to run it as text"
-                    .to_owned(),
+                "save it as nbformat 4, or change the file extension to run it as text".to_owned(),
             ),
         }
     }
 }
 
-/// What is needed of nbformat 4.
+/// The required part of nbformat 4.
 #[derive(Deserialize)]
 struct Notebook {
     cells: Vec<NotebookCell>,
@@ -87,12 +87,12 @@ impl Script {
         if path.extension().is_some_and(|ending| ending == "ipynb") {
             let notebook: Notebook = serde_json::from_str(&text)
                 .map_err(|source| ScriptError::NotANotebook { path: path.to_owned(), source })?;
-            return Ok(Self::of_notebook(notebook));
+            return Ok(Self::from_notebook(notebook));
         }
-        Ok(Self::of_text(&text))
+        Ok(Self::from_text(&text))
     }
 
-    fn of_notebook(notebook: Notebook) -> Self {
+    fn from_notebook(notebook: Notebook) -> Self {
         let text = |source| match source {
             Source::Lines(lines) => lines.concat(),
             Source::Text(text) => text,
@@ -105,23 +105,23 @@ impl Script {
         Self { cells: cells.filter(|cell| !cell.trim().is_empty()).collect() }
     }
 
-    /// Cuts a plain text.
-    pub(crate) fn of_text(text: &str) -> Self {
+    /// Splits plain text.
+    pub(crate) fn from_text(text: &str) -> Self {
         Self { cells: graft_magic::script_cells(text) }
     }
 }
 
-/// A file, standard input, or what a shell's `<(...)` opened for this process.
+/// Reads a file, standard input, or a process substitution of the shell (`<(...)`).
 fn read_text(path: &Path) -> Result<String, UserFileError> {
     if path.as_os_str() == "-" {
-        return user_file::read_text_stream(std::io::stdin(), path, MOST_SCRIPT);
+        return user_file::read_text_stream(std::io::stdin(), path, MAX_SCRIPT_BYTES);
     }
     if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
         let stream = std::fs::File::open(path)
             .map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
-        return user_file::read_text_stream(stream, path, MOST_SCRIPT);
+        return user_file::read_text_stream(stream, path, MAX_SCRIPT_BYTES);
     }
-    user_file::read_text(path, MOST_SCRIPT)
+    user_file::read_text(path, MAX_SCRIPT_BYTES)
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@ use super::screen::tests::screen;
 use super::*;
 use crate::scripted_engine::ScriptedEngine;
 
-/// Status, standard output and standard error of a file that is piped, or of one on a terminal.
+/// Runs a file with its output in a pipe or on a terminal; returns the exit status, standard output
+/// and standard error.
 async fn run_text(text: &str, keep_going: bool, terminal: bool) -> (u8, String, String) {
     let (screen, out, err) = screen(terminal);
-    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
-    let status = run_cells(&Script::of_text(text), &screen, keep_going, start).await;
+    let factory: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
+    let status = run_cells(&Script::from_text(text), &screen, keep_going, factory).await;
     (status, out.text(), err.text())
 }
 
@@ -30,13 +31,13 @@ async fn the_first_error_ends_the_run_with_its_line_in_the_file() {
 }
 
 #[tokio::test]
-async fn with_keep_going_the_rest_runs_and_the_status_still_tells() {
+async fn with_keep_going_the_rest_runs_and_the_status_is_still_one() {
     let (status, out, _) = run_text("fail here\n// %%\nprint after\n", true, false).await;
     assert_eq!((status, out.as_str()), (1, "after\n"));
 }
 
 #[tokio::test]
-async fn a_training_shows_a_bar_on_a_terminal_and_ends_with_the_curve() {
+async fn training_shows_a_bar_on_a_terminal_and_ends_with_the_curve() {
     let (status, out, _) = run_text("%train", false, true).await;
     assert_eq!(status, 0);
     assert!(out.contains("\r\u{1b}[K") && out.contains("tokens/s · ETA"), "{out:?}");
@@ -55,10 +56,10 @@ async fn a_generated_text_is_written_once() {
     assert_eq!(out, "\u{1b}[1mA tale:\u{1b}[0monce upon a time\n");
 }
 
-/// Takes one write and then refuses, as a pipe does when `head` has what it wants.
-struct Leaves(bool);
+/// Accepts one write and then fails, like a pipe that `head` has closed.
+struct ClosesAfterOneWrite(bool);
 
-impl std::io::Write for Leaves {
+impl std::io::Write for ClosesAfterOneWrite {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match std::mem::replace(&mut self.0, true) {
             false => Ok(bytes.len()),
@@ -72,12 +73,14 @@ impl std::io::Write for Leaves {
 }
 
 #[tokio::test]
-async fn a_reader_who_leaves_ends_the_run_quietly() {
-    let look = screen::Look { terminal: false, colours: false, width: 80 };
-    let errors = screen::tests::Paper::default();
-    let screen = Screen::new(look, Box::new(Leaves(false)), Box::new(errors.clone()));
-    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
+async fn a_closed_output_ends_the_run_without_an_error() {
+    let capabilities = screen::Capabilities { is_terminal: false, has_color: false, width: 80 };
+    let errors = screen::tests::Buffer::default();
+    let screen =
+        Screen::new(capabilities, Box::new(ClosesAfterOneWrite(false)), Box::new(errors.clone()));
+    let factory: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
     let status =
-        run_cells(&Script::of_text("print one\nprint two\nwait\n"), &screen, false, start).await;
+        run_cells(&Script::from_text("print one\nprint two\nwait\n"), &screen, false, factory)
+            .await;
     assert_eq!((status, errors.text().as_str()), (0, ""));
 }

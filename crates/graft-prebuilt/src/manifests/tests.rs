@@ -28,12 +28,12 @@ fn library_and_session_compile_dependencies_alike() {
 }
 
 #[test]
-fn template_and_tests_compile_dependencies_alike() {
-    let template: Table = workspace_root().unwrap().parse().unwrap();
-    let (template, tests) =
-        (&template["profile"]["dev"], &parse("Cargo.toml").unwrap()["profile"]["dev"]);
-    assert_eq!(template.get("rpath"), tests.get("rpath"));
-    for (name, settings) in template["package"].as_table().unwrap() {
+fn the_library_and_the_tests_compile_dependencies_alike() {
+    let library: Table = workspace_root().unwrap().parse().unwrap();
+    let (library, tests) =
+        (&library["profile"]["dev"], &parse("Cargo.toml").unwrap()["profile"]["dev"]);
+    assert_eq!(library.get("rpath"), tests.get("rpath"));
+    for (name, settings) in library["package"].as_table().unwrap() {
         if !name.starts_with("graft") {
             assert_eq!(Some(settings), tests["package"].get(name), "{name}");
         }

@@ -5,11 +5,11 @@ use graft_render::Progress;
 
 use super::*;
 
-/// What was written, shared with the screen that writes.
+/// A shared buffer for the output of a screen.
 #[derive(Clone, Default)]
-pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Paper {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -20,16 +20,16 @@ impl Write for Paper {
     }
 }
 
-impl Paper {
+impl Buffer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-pub(crate) fn screen(terminal: bool) -> (Screen, Paper, Paper) {
-    let (out, err) = (Paper::default(), Paper::default());
-    let look = Look { terminal, colours: terminal, width: 80 };
-    (Screen::new(look, Box::new(out.clone()), Box::new(err.clone())), out, err)
+pub(crate) fn screen(is_terminal: bool) -> (Screen, Buffer, Buffer) {
+    let (out, err) = (Buffer::default(), Buffer::default());
+    let capabilities = Capabilities { is_terminal, has_color: is_terminal, width: 80 };
+    (Screen::new(capabilities, Box::new(out.clone()), Box::new(err.clone())), out, err)
 }
 
 fn step(done: u64) -> Rich {
@@ -43,7 +43,7 @@ fn table() -> Rich {
 }
 
 #[test]
-fn a_bar_is_drawn_over_and_gives_way_to_what_lasts() {
+fn a_bar_is_overwritten_and_removed_before_other_output() {
     let (screen, out, _) = screen(true);
     screen.display(&step(1), Some("a"));
     screen.update_display(&step(2), "a");
@@ -68,7 +68,7 @@ fn a_pipe_gets_plain_lines() {
 }
 
 #[test]
-fn a_generated_text_grows_on_a_terminal_and_comes_whole_through_a_pipe() {
+fn generated_text_is_incremental_on_a_terminal_and_complete_in_a_pipe() {
     let text = |text: &str| {
         Rich::from_block(&Block::Generated {
             prompt: "A".to_owned(),
@@ -76,17 +76,17 @@ fn a_generated_text_grows_on_a_terminal_and_comes_whole_through_a_pipe() {
             pieces: Vec::new(),
         })
     };
-    for (terminal, wanted) in [(true, "\u{1b}[1mA\u{1b}[0m b c\n"), (false, "A b c\n")] {
+    for (terminal, expected) in [(true, "\u{1b}[1mA\u{1b}[0m b c\n"), (false, "A b c\n")] {
         let (screen, out, _) = screen(terminal);
         screen.display(&text(" b").live(), Some("g"));
         screen.update_display(&text(" b c").live(), "g");
         screen.update_display(&text(" b c"), "g");
-        assert_eq!(out.text(), wanted);
+        assert_eq!(out.text(), expected);
     }
 }
 
 #[test]
-fn an_open_line_is_ended_before_a_block() {
+fn an_unfinished_line_is_ended_before_a_block() {
     let (screen, out, _) = screen(false);
     screen.stream(Stream::Stdout, b"no end");
     screen.display(&Rich::plain("next"), None);
@@ -105,7 +105,7 @@ fn errors_go_to_standard_error_without_escapes_in_a_pipe() {
 }
 
 #[test]
-fn a_display_without_text_says_what_it_is() {
+fn a_display_without_text_shows_its_mime_type() {
     let (screen, out, _) = screen(false);
     screen.result(&Rich {
         mime: BTreeMap::from([("image/png".to_owned(), "AAAA".to_owned())]),
@@ -116,25 +116,25 @@ fn a_display_without_text_says_what_it_is() {
 
 #[test]
 fn no_escape_sequence_of_data_or_of_an_error_reaches_the_terminal() {
-    const EVIL: &str = "\u{1b}]52;c;eHg=\u{7}\u{9b}2J\u{202e}";
+    const ESCAPES: &str = "\u{1b}]52;c;eHg=\u{7}\u{9b}2J\u{202e}";
     for terminal in [true, false] {
         let (screen, out, err) = screen(terminal);
-        screen.display(&Rich::from_block(&Block::Text(EVIL.to_owned())), None);
-        screen.display(&Rich::from_progress(&Progress::of(EVIL, 1, 10)).live(), Some("a"));
+        screen.display(&Rich::from_block(&Block::Text(ESCAPES.to_owned())), None);
+        screen.display(&Rich::from_progress(&Progress::of(ESCAPES, 1, 10)).live(), Some("a"));
         screen.display(
             &Rich::from_block(&Block::Generated {
-                prompt: EVIL.to_owned(),
-                text: EVIL.to_owned(),
+                prompt: ESCAPES.to_owned(),
+                text: ESCAPES.to_owned(),
                 pieces: Vec::new(),
             })
             .live(),
             Some("b"),
         );
-        screen.result(&Rich::plain(EVIL));
-        screen.set_next_input(EVIL, true);
+        screen.result(&Rich::plain(ESCAPES));
+        screen.set_next_input(ESCAPES, true);
         screen.error(&CellError::from_failure(
-            &graft_spec::Failure::new("data::malformed", EVIL).hint(EVIL),
-            EVIL,
+            &graft_spec::Failure::new("data::malformed", ESCAPES).hint(ESCAPES),
+            ESCAPES,
         ));
         let text = out.text() + &err.text();
         assert!(text.contains("␛]52;c;eHg=␇\\u{9b}2J\\u{202e}"), "{text:?}");
@@ -146,7 +146,7 @@ fn no_escape_sequence_of_data_or_of_an_error_reaches_the_terminal() {
 }
 
 #[test]
-fn what_a_cell_prints_is_its_own() {
+fn escape_sequences_printed_by_a_cell_are_unchanged() {
     let (screen, out, _) = screen(true);
     screen.stream(Stream::Stdout, b"\x1b[31mred\x1b[0m\n");
     assert_eq!(out.text(), "\u{1b}[31mred\u{1b}[0m\n");

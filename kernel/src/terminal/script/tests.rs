@@ -1,7 +1,7 @@
 use super::*;
 
 fn cells(text: &str) -> Vec<String> {
-    Script::of_text(text).cells
+    Script::from_text(text).cells
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn a_plain_file_is_one_cell_without_its_shebang() {
 }
 
 #[test]
-fn marks_cut_it_and_cells_keep_the_lines_of_the_file() {
+fn markers_split_it_and_cells_keep_the_line_numbers_of_the_file() {
     assert_eq!(
         cells("%seed 1\n// %% second\n%%time\n\nlet b = 2;\n"),
         ["%seed 1\n", "\n\n%%time\n\nlet b = 2;\n"]
@@ -23,7 +23,7 @@ fn marks_cut_it_and_cells_keep_the_lines_of_the_file() {
 }
 
 #[test]
-fn without_marks_a_cell_magic_ends_at_the_first_blank_line() {
+fn without_markers_a_cell_magic_ends_at_the_first_blank_line() {
     assert_eq!(
         cells("%seed 1\n%%data pairs\n{}\n\n%train"),
         ["%seed 1\n", "\n%%data pairs\n{}\n", "\n\n\n\n%train"]
@@ -33,11 +33,14 @@ fn without_marks_a_cell_magic_ends_at_the_first_blank_line() {
 #[test]
 fn a_notebook_gives_its_code_cells() {
     let text = r##"{"cells": [{"cell_type": "markdown", "source": "# a"}, {"cell_type": "code", "source": ["%seed 1\n", "1 + 1"]}, {"cell_type": "code", "source": ""}], "nbformat": 4}"##;
-    assert_eq!(Script::of_notebook(serde_json::from_str(text).unwrap()).cells, ["%seed 1\n1 + 1"]);
+    assert_eq!(
+        Script::from_notebook(serde_json::from_str(text).unwrap()).cells,
+        ["%seed 1\n1 + 1"]
+    );
 }
 
 #[test]
-fn a_missing_file_and_a_broken_notebook_are_told_apart() {
+fn a_missing_file_and_an_invalid_notebook_have_different_codes() {
     assert_eq!(
         Script::read(Path::new("/no/such/file.graft")).unwrap_err().code(),
         "terminal::unreadable"
@@ -50,7 +53,7 @@ fn a_missing_file_and_a_broken_notebook_are_told_apart() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn only_a_regular_file_of_text_is_run() {
+fn only_a_regular_file_from_text_is_run() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.graft");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

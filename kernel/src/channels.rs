@@ -1,9 +1,0 @@
-//! The five channels of the Jupyter protocol, one file each.
-
-pub(crate) mod control;
-pub(crate) mod heartbeat;
-pub(crate) mod iopub;
-pub(crate) mod outbox;
-pub(crate) mod publisher;
-pub(crate) mod shell;
-pub(crate) mod stdin;
