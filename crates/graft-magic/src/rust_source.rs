@@ -1,9 +1,9 @@
-//! `--rust`: the Rust that does what a magic does, as a cell may contain it.
+//! `--rust`: the Rust code that does the same as a magic.
 
 use graft_protocol::{AdapterAction, Command, RunsAction};
-use graft_spec::{Settings, Value, methods, training};
+use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
-/// The Rust of `command`; every line ends in a statement or shows something.
+/// The Rust code of `command`, one statement per line.
 pub fn rust_source(command: &Command) -> String {
     match command {
         Command::ModelLoad { source, settings } => {
@@ -108,7 +108,7 @@ fn foreground(settings: &Settings) -> String {
 fn grid(verb: &str, methods: &[String], keys: &[(String, String)]) -> String {
     let keys: String =
         keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
-    // The type of no names at all has to be said.
+    // An empty list needs a type.
     let names = if methods.is_empty() { "[\"\"; 0]".to_owned() } else { format!("{methods:?}") };
     shown(&format!("lab().{verb}(Ablate::of({names}){keys})?"))
 }
@@ -156,7 +156,8 @@ fn adapter(method: &str, action: &AdapterAction) -> String {
         }
         AdapterAction::List => shown("lab().model()?.adapter_table()?"),
         AdapterAction::Use { name } => format!("lab().model()?.adapter({name:?})?.activate()?;"),
-        AdapterAction::Enable { on } => format!("lab().model()?.enable_adapters({on})?;"),
+        AdapterAction::Enable { on: true } => "lab().model()?.enable_adapters()?;".to_owned(),
+        AdapterAction::Enable { on: false } => "lab().model()?.disable_adapters()?;".to_owned(),
     }
 }
 
@@ -181,11 +182,15 @@ fn load(function: &str, texts: &[&str], options: &str, settings: &Settings) -> S
     format!("lab().{function}_with({}, {})?;", texts.join(", "), builder(options, settings))
 }
 
-/// `Lora::new().r(8).lora_alpha(16.0)`; the methods of a builder are the canonical keys.
+/// `Lora::new().r(8).lora_alpha(16.0)`: the builder has one setter per key, by the key's name.
 fn builder(name: &str, settings: &Settings) -> String {
-    let keys: Vec<_> =
-        settings.values.iter().map(|(key, value)| format!(".{key}({})", literal(value))).collect();
-    format!("{name}::new(){}", keys.concat())
+    let keys = options::keys_of(name).unwrap_or_default();
+    let setters = settings.values.iter().map(|(key, value)| {
+        let is_auto = *value == Value::Text(AUTO.to_owned())
+            && keys.iter().any(|spec| spec.name == key && spec.takes_auto());
+        if is_auto { format!(".{key}_auto()") } else { format!(".{key}({})", literal(value)) }
+    });
+    format!("{name}::new(){}", setters.collect::<String>())
 }
 
 fn literal(value: &Value) -> String {

@@ -1,7 +1,8 @@
 //! The option schema of Graft: the keys of every method and command, their values, and errors with hints.
 //!
 //! A [`KeySpec`] defines one `key=value` option: its name, kind, default and help text. [`methods`], [`training`],
-//! [`combination`] and [`ablation`] list the keys of each magic; [`Settings`] holds the values that a user gave. Parser,
+//! [`combination`] and [`ablation`] list the keys of each magic, and [`options`] the Rust builders;
+//! [`Settings`] holds the values that a user gave. Parser,
 //! completion, help, the Rust builders and the session all read these definitions. Errors implement [`Hint`] and cross
 //! crate and process boundaries as [`Failure`]. This crate has no tensors and no wire format.
 
@@ -10,6 +11,7 @@ pub mod combination;
 pub mod failure;
 pub mod methods;
 pub mod number;
+pub mod options;
 pub mod settings;
 pub mod training;
 pub mod user_file;

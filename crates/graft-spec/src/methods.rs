@@ -31,14 +31,21 @@ pub struct MethodSpec {
     pub builder: &'static str,
     /// One line of help.
     pub summary: &'static str,
-    /// A paragraph: equation, what is trained, what is kept; then the source.
+    /// The equation of an adapted layer, such as `y = W x + s B A x`.
+    pub equation: &'static str,
+    /// A paragraph: what is trained, initial values, and what is saved.
     pub help: &'static str,
+    /// Shapes of the tensors in the equation, in Markdown.
+    pub shapes: &'static str,
+    /// The papers, each with its arXiv number, or the reference implementation.
+    pub source: &'static str,
     /// The keys of `attach`, HF PEFT's words.
     pub keys: &'static [KeySpec],
-    /// Default learning rate at a width of 256, the embedded model's; it differs by an order of magnitude between methods.
+    /// Default learning rate for a hidden size of 256, that of the embedded model. It differs by an
+    /// order of magnitude between methods.
     pub learning_rate: f64,
-    /// Whether what a step changes in a layer's output grows with the layer's width, as it does for matrices and soft prompts; factors and offsets of
-    /// single activations act on each alone.
+    /// Whether the effect of a step on the output of a layer grows with the width of the layer. It
+    /// does for matrices and soft prompts, but not for factors and offsets of single activations.
     pub rate_falls_with_width: bool,
 }
 
@@ -46,8 +53,11 @@ pub struct MethodSpec {
 const WIDTH: usize = 256;
 
 impl MethodSpec {
-    /// Learning rate without `lr` in a model of hidden size `C`: `learning_rate · min(1, 256 / C)` to two digits where it falls with the width,
-    /// so that LoRA's is near 3e-4 in a Llama of 4,096.
+    /// Learning rate of a run that sets no `lr`, in a model of hidden size `C`.
+    ///
+    /// If [`rate_falls_with_width`](Self::rate_falls_with_width), it is
+    /// `learning_rate · min(1, 256 / C)`, rounded to two digits: for LoRA about 3e-4 in a Llama of
+    /// hidden size 4,096.
     ///
     /// # Source
     /// Yang et al. 2022, arXiv:2203.03466, table 3: Adam and hidden matrices

@@ -90,6 +90,11 @@ impl KeySpec {
         self.name == word || self.aliases.contains(&word)
     }
 
+    /// Whether [`AUTO`] is a value of this key.
+    pub fn takes_auto(&self) -> bool {
+        matches!(self.kind, KeyKind::IntegerOrAuto { .. })
+    }
+
     /// Reads `text` as a value of this key.
     ///
     /// # Errors

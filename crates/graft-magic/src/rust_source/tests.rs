@@ -22,6 +22,8 @@ fn each_verb_prints_its_rust() {
         ("%lora scale 0.5", "lab().model()?.active_adapter()?.set_scale(0.5)?;"),
         ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
         ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
+        ("%train batch=auto", "lab().train(Train::new().batch_auto())?;"),
+        ("%lora off", "lab().model()?.disable_adapters()?;"),
         ("%resume", "lab().resume(None)?;"),
         (
             "%generate A trait is tokens=40",
@@ -152,6 +154,7 @@ fn every_command() -> Vec<Command> {
         adapter(AdapterAction::List),
         adapter(AdapterAction::Use { name: "a".to_owned() }),
         adapter(AdapterAction::Enable { on: false }),
+        adapter(AdapterAction::Enable { on: true }),
     ];
     let attach = |spec: &&graft_spec::methods::MethodSpec| Command::Adapter {
         method: spec.verb.to_owned(),

@@ -30,7 +30,7 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
         name: spec.verb,
         aliases: &[],
         summary: spec.summary,
-        help: spec.help,
+        help: help(spec),
         forms: vec![
             Form::bare(
                 "",
@@ -86,6 +86,12 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
         cell: None,
         examples: examples(spec),
     }
+}
+
+/// The help paragraph with its sources. The registry of verbs is built once and lives as long as the
+/// process, so the text is never freed.
+fn help(spec: &MethodSpec) -> &'static str {
+    format!("{} {}.", spec.help, spec.source).leak()
 }
 
 fn examples(spec: &MethodSpec) -> Vec<std::borrow::Cow<'static, str>> {

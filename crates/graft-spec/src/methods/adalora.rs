@@ -11,10 +11,16 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "ADALORA",
     builder: "AdaLora",
     summary: "LoRA that reallocates rank to the layers that need it during training",
-    help: "Each targeted linear layer computes y = W x + s·B (E ∘ A) x with A (r × d_in), B (d_out × r) and one factor E per rank, s = lora_alpha / init_r. \
-           Training starts with rank init_r in each layer; between the first tinit and the last tfinal steps the ranks with the lowest sensitivity are pruned, \
-           until the average rank is target_r. The training loop does this automatically, and the loss contains an orthogonality penalty on A and B. E starts at zero, so \
-           attaching changes nothing. Zhang et al. 2023, arXiv:2303.10512.",
+    equation: "y = W x + s B (E ∘ A) x",
+    help: "Each targeted linear layer computes y = W x + s·B (E ∘ A) x with A (r × d_in), B (d_out \
+        × r) and one factor E per rank, s = lora_alpha / init_r. Training starts with rank \
+        init_r in each layer; between the first tinit and the last tfinal steps the ranks with \
+        the lowest sensitivity are pruned, until the average rank is target_r. The training \
+        loop does this automatically, and the loss contains an orthogonality penalty on A and \
+        B. E starts at zero, so attaching changes nothing.",
+    shapes: "`x: (.., d_in)`, `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)` with `R = init_r`, `W: \
+        (d_out, d_in)` frozen",
+    source: "Zhang et al. 2023, arXiv:2303.10512",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,

@@ -9,9 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "BITFIT",
     builder: "BitFit",
     summary: "train only the biases",
-    help: "Each linear layer keeps its weights frozen and trains its bias, y = W x + b; norms with a bias train it too. Copies are trained, so the base model is unchanged. \
-           Families without biases (Llama and relatives, including tiny) are refused: use %ln_tuning there, the closest alternative. \
-           Ben Zaken et al. 2021, arXiv:2106.10199.",
+    equation: "y = W x + b",
+    help: "Each linear layer keeps its weights frozen and trains its bias, y = W x + b; norms with \
+        a bias train it too. Copies are trained, so the base model is unchanged. Families \
+        without biases (Llama and relatives, including tiny) are refused: use %ln_tuning there, \
+        the closest alternative.",
+    shapes: "`b: (d_out)` of linear layers, `(C)` of norms",
+    source: "Ben Zaken et al. 2021, arXiv:2106.10199",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: false,

@@ -9,9 +9,17 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "ADAPTERHUB",
     builder: "Bottleneck",
     summary: "bottleneck adapters: small trained networks between the sublayers",
-    help: "A small network is inserted where a sublayer's output h is added to the residual stream x: h + s·U f(D z), with D (C/reduction_factor × C) and U (C × C/reduction_factor) and their biases trained. \
-           config=pfeiffer: after the feed-forward sublayer, z = h + x (normalized in BERT); houlsby: after attention and feed-forward, z = h; parallel: in parallel with the feed-forward sublayer, z = x. \
-           U starts at zero, so attaching changes nothing. Saved in AdapterHub's format. Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021, arXiv:2110.04366.",
+    equation: "h + s U f(D z)",
+    help: "A small network is inserted where a sublayer's output h is added to the residual stream \
+        x: h + s·U f(D z), with D (C/reduction_factor × C) and U (C × C/reduction_factor) and \
+        their biases trained. config=pfeiffer: after the feed-forward sublayer, z = h + x \
+        (normalized in BERT); houlsby: after attention and feed-forward, z = h; parallel: in \
+        parallel with the feed-forward sublayer, z = x. U starts at zero, so attaching changes \
+        nothing. Saved in AdapterHub's format.",
+    shapes: "`D: (b, C)`, `U: (C, b)` with `b = C / reduction_factor`; biases `d: (b)` and `u: \
+        (C)`",
+    source: "Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et \
+        al. 2021, arXiv:2110.04366",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,

@@ -12,9 +12,15 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LORA",
     builder: "Dora",
     summary: "weight-decomposed LoRA: train the direction with B·A and the magnitude m of each row",
-    help: "Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n, where n contains the norms of the rows of W + s·B A, treated as constants in the gradient, \
-           and the magnitude m, initialized with the norms of the rows of W, is trained together with A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
-           B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA with use_dora. Liu et al. 2024, arXiv:2402.09353.",
+    equation: "y = m ∘ (W + s B A) x / ‖W + s B A‖",
+    help: "Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n, where n contains the \
+        norms of the rows of W + s·B A, treated as constants in the gradient, and the magnitude \
+        m, initialized with the norms of the rows of W, is trained together with A (r × d_in) \
+        and B (d_out × r); s = lora_alpha / r. B starts at zero, so attaching changes nothing. \
+        The files are HF PEFT's LoRA with use_dora.",
+    shapes: "`x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: \
+        (d_out)`",
+    source: "Liu et al. 2024, arXiv:2402.09353",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: true,

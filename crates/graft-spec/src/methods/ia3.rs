@@ -9,9 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "IA3",
     builder: "Ia3",
     summary: "rescaling: train one factor per activation",
-    help: "Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output; in feedforward_modules the factors scale the input, \
-           y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last linear layer of the feed-forward blocks, as in the paper. \
-           Liu et al. 2022, arXiv:2205.05638.",
+    equation: "y = l ∘ (W x + b)",
+    help: "Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per \
+        output; in feedforward_modules the factors scale the input, y = W (l ∘ x) + b. All \
+        start at 1, so attaching changes nothing. Without target_modules: keys, values and the \
+        last linear layer of the feed-forward blocks, as in the paper.",
+    shapes: "`l: (d_out, 1)`, or `(1, d_in)` in feed-forward modules",
+    source: "Liu et al. 2022, arXiv:2205.05638",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: false,

@@ -9,8 +9,12 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LN_TUNING",
     builder: "LnTuning",
     summary: "train only the weights of the normalization layers",
-    help: "Each targeted norm gets a trained copy of its weight w, and of its bias b where it has one: y = x̂ ∘ w + b with x̂ the normalized input. \
-           The copies are initialized with the base weights, so attaching changes nothing. Zhao et al. 2023, arXiv:2312.11420.",
+    equation: "y = x̂ ∘ w + b",
+    help: "Each targeted norm gets a trained copy of its weight w, and of its bias b where it has \
+        one: y = x̂ ∘ w + b with x̂ the normalized input. The copies are initialized with the \
+        base weights, so attaching changes nothing.",
+    shapes: "`x̂: (.., C)`; `w, b: (C)`",
+    source: "Zhao et al. 2023, arXiv:2312.11420",
     keys: KEYS,
     learning_rate: 1e-1,
     rate_falls_with_width: false,

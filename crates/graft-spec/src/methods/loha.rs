@@ -12,9 +12,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LOHA",
     builder: "LoHa",
     summary: "the element-wise (Hadamard) product of two low-rank updates",
-    help: "Each targeted linear layer computes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r: the element-wise product of two matrices of rank r \
-           reaches rank r² with twice the parameters of a LoRA. The second product starts at zero, so attaching changes nothing. \
-           Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
+    equation: "y = W x + s (B₁A₁ ∘ B₂A₂) x",
+    help: "Each targeted linear layer computes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r: the \
+        element-wise product of two matrices of rank r reaches rank r² with twice the \
+        parameters of a LoRA. The second product starts at zero, so attaching changes nothing.",
+    shapes: "`B₁, B₂: (d_out, r)`, `A₁, A₂: (r, d_in)`, `W: (d_out, d_in)` frozen",
+    source: "Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 \
+        (LyCORIS)",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,

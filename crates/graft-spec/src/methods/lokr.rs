@@ -12,9 +12,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LOKR",
     builder: "LoKr",
     summary: "the Kronecker product of a small matrix and a low-rank one",
-    help: "Each targeted linear layer computes y = W x + s·(W₁ ⊗ W₂) x with s = alpha / r. Each dimension of W is split into two factors; W₁ is small, and \
-           W₂ is a product of rank r if that is smaller than the full matrix. W₁ starts at zero, so attaching changes nothing. The product is applied without being materialized. \
-           Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
+    equation: "y = W x + s (W₁ ⊗ W₂) x",
+    help: "Each targeted linear layer computes y = W x + s·(W₁ ⊗ W₂) x with s = alpha / r. Each \
+        dimension of W is split into two factors; W₁ is small, and W₂ is a product of rank r if \
+        that is smaller than the full matrix. W₁ starts at zero, so attaching changes nothing. \
+        The product is applied without being materialized.",
+    shapes: "`d_out = l k`, `d_in = m n`; `W₁: (l, m)`, `W₂: (k, n)`, each of them possibly a \
+        product of rank r",
+    source: "Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS)",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,

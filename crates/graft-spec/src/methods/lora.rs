@@ -12,9 +12,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LORA",
     builder: "Lora",
     summary: "low-rank adaptation: train an update B·A on top of frozen weights",
-    help: "Each targeted linear layer computes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
-           s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
-           Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
+    equation: "y = W x + s B A x",
+    help: "Each targeted linear layer computes y = W x + s·B A x with A (r × d_in) and B (d_out × \
+        r) trained and W frozen; s = lora_alpha / r, or lora_alpha / √r with use_rslora. B \
+        starts at zero, so attaching changes nothing.",
+    shapes: "`x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen",
+    source: "Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; \
+        LoRA+: Hayou et al. 2024, arXiv:2402.12354",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: true,

@@ -11,9 +11,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "OFT",
     builder: "Oft",
     summary: "orthogonal fine-tuning: rotate the inputs of each layer, in blocks",
-    help: "Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each block is Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, \
-           which preserves norms of and angles between the rows of W. use_cayley_neumann replaces the inverse by the first terms of its Neumann series. \
-           Q starts at zero, so attaching changes nothing. Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2).",
+    equation: "y = W R x",
+    help: "Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each \
+        block is Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, which preserves norms \
+        of and angles between the rows of W. use_cayley_neumann replaces the inverse by the \
+        first terms of its Neumann series. Q starts at zero, so attaching changes nothing.",
+    shapes: "`n` blocks of side `b` with `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the numbers \
+        of `Q` above its diagonal, row by row",
+    source: "Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2)",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: true,

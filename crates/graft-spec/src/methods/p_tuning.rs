@@ -9,9 +9,15 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "P_TUNING",
     builder: "PTuning",
     summary: "P-tuning: a soft prompt computed by a small trained network",
-    help: "A trained network f maps num_virtual_tokens trained vectors E to a soft prompt that is prepended to the embedded input: x' = [f(E); embed(ids)]. \
-           f is an MLP of three linear layers with ReLU, or a bidirectional LSTM followed by two linear layers. The network couples the vectors, which makes them easier to train. \
-           As in HF PEFT, only f(E) is saved: a loaded adapter trains these vectors directly. Liu et al. 2021, arXiv:2103.10385.",
+    equation: "x' = [f(E); embed(ids)]",
+    help: "A trained network f maps num_virtual_tokens trained vectors E to a soft prompt that is \
+        prepended to the embedded input: x' = [f(E); embed(ids)]. f is an MLP of three linear \
+        layers with ReLU, or a bidirectional LSTM followed by two linear layers. The network \
+        couples the vectors, which makes them easier to train. As in HF PEFT, only f(E) is \
+        saved: a loaded adapter trains these vectors directly.",
+    shapes: "`E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both \
+        directions, then 2H -> 2H -> C",
+    source: "Liu et al. 2021, arXiv:2103.10385",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: true,

@@ -9,9 +9,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "PREFIX_TUNING",
     builder: "PrefixTuning",
     summary: "prefix tuning: train keys and values that are prepended to the input's in every block",
-    help: "num_virtual_tokens trained keys and values are prepended to those of every attention: softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. \
-           With prefix_projection a two-layer network with tanh computes them from num_virtual_tokens vectors during training; as in HF PEFT, only its output is saved. \
-           Li and Liang 2021, arXiv:2101.00190.",
+    equation: "softmax(q [Pk; k]ᵀ) [Pv; v]",
+    help: "num_virtual_tokens trained keys and values are prepended to those of every attention: \
+        softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. With prefix_projection a \
+        two-layer network with tanh computes them from num_virtual_tokens vectors during \
+        training; as in HF PEFT, only its output is saved.",
+    shapes: "`E: (P, L * 2 * K*D)`: the keys and then the values of K heads of width D, for each \
+        of L blocks; with projection `E = W₂ tanh(W₁ e)` and `e: (P, K*D)`",
+    source: "Li and Liang 2021, arXiv:2101.00190",
     keys: KEYS,
     learning_rate: 5e-1,
     rate_falls_with_width: true,

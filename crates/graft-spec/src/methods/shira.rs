@@ -9,9 +9,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "SHIRA",
     builder: "Shira",
     summary: "train a few randomly chosen weights of each matrix",
-    help: "Each targeted linear layer computes y = (W + S)·x where S has r·(d_in + d_out) trained values at random positions and zeros elsewhere: as many parameters as a LoRA of rank r, but \
-           of high rank. The positions are derived from random_seed and the shape of the layer, as in HF PEFT, and are not saved. S starts at zero, so attaching changes nothing. \
-           Bhardwaj et al. 2024, arXiv:2406.13175.",
+    equation: "y = (W + S) x",
+    help: "Each targeted linear layer computes y = (W + S)·x where S has r·(d_in + d_out) trained \
+        values at random positions and zeros elsewhere: as many parameters as a LoRA of rank r, \
+        but of high rank. The positions are derived from random_seed and the shape of the \
+        layer, as in HF PEFT, and are not saved. S starts at zero, so attaching changes \
+        nothing.",
+    shapes: "`S: (d_out, d_in)` with `r (d_in + d_out)` trained entries",
+    source: "Bhardwaj et al. 2024, arXiv:2406.13175",
     keys: KEYS,
     learning_rate: 2e-2,
     rate_falls_with_width: true,

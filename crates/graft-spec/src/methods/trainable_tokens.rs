@@ -9,8 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "TRAINABLE_TOKENS",
     builder: "TrainableTokens",
     summary: "train only the embeddings of some tokens",
-    help: "The rows E[i] of the embedding with i in token_indices are replaced by trained copies; all other rows are unchanged. A head that shares the embedding's weight uses the \
-           same trained rows. The copies are initialized with the base weights, so attaching changes nothing. Useful for new words and special tokens. HF PEFT's TrainableTokensConfig.",
+    equation: "E'[i] = D[n] for the n-th of the chosen tokens i, else E[i]",
+    help: "The rows E[i] of the embedding with i in token_indices are replaced by trained copies; \
+        all other rows are unchanged. A head that shares the embedding's weight uses the same \
+        trained rows. The copies are initialized with the base weights, so attaching changes \
+        nothing. Useful for new words and special tokens.",
+    shapes: "`E: (V, C)` frozen, `D: (N, C)` trained for N tokens",
+    source: "HF PEFT's TrainableTokensConfig",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,

@@ -9,9 +9,15 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "VERA",
     builder: "Vera",
     summary: "train two vectors per layer around random matrices shared by all layers",
-    help: "Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B (d_out × r) are random, frozen and shared by all layers, sliced to the shape of each; \
-           only λ_d (r) and λ_b (d_out) are trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
-           Kopiczko et al. 2023, arXiv:2310.11454.",
+    equation: "y = W x + λ_b ∘ B (λ_d ∘ A x)",
+    help: "Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B \
+        (d_out × r) are random, frozen and shared by all layers, sliced to the shape of each; \
+        only λ_d (r) and λ_b (d_out) are trained, so a large r is cheap. λ_b starts at zero, so \
+        attaching changes nothing.",
+    shapes: "`x: (.., d_in)`, `A: (r, D_in)` and `B: (D_out, r)` with the widest input and output \
+        of the targets; a layer uses the first `d_in` columns of A and the first `d_out` rows \
+        of B; `λ_d: (r)`, `λ_b: (d_out)`",
+    source: "Kopiczko et al. 2023, arXiv:2310.11454",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: false,
