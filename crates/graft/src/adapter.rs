@@ -1,4 +1,4 @@
-//! The handle on an adapter.
+//! The handle of an adapter.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,7 +7,26 @@ use graft_spec::Failure;
 
 use crate::{Error, Lab, Result, Tensor, Var};
 
-/// An attached adapter: the very object that the magics work on. Copies are the same adapter.
+/// An attached adapter: the same object that the magics use. Clones refer to the same adapter.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// # fn main() -> graft::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// # std::env::set_current_dir(&folder)?;
+/// let model = lab().load_model("tiny")?;
+/// let adapter = model.attach(Lora::new().r(4))?;
+/// adapter.save("my-adapter")?; // the files of HF PEFT
+/// adapter.detach()?;
+///
+/// let adapter = model.load_adapter("my-adapter")?;
+/// let a = adapter.tensor("layers.0.self_attn.q_proj.lora_A.weight")?;
+/// assert_eq!(a.dims()[0], 4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Adapter {
     lab: Lab,
@@ -24,40 +43,40 @@ impl Adapter {
         self.attached.adapter.name()
     }
 
-    /// Verb of its method: `lora`, `prompt_tune`.
+    /// The magic of its method, without `%`: `lora`, `prompt_tune`.
     pub fn method(&self) -> &'static str {
         self.attached.adapter.spec().verb
     }
 
-    /// Its settings in words: `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
+    /// Its settings: `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
     pub fn settings(&self) -> String {
         self.attached.adapter.summary()
     }
 
-    /// Parameters it trains.
+    /// Number of parameters it trains.
     pub fn trainable_parameters(&self) -> u64 {
         self.attached.adapter.trainable_parameters()
     }
 
-    /// Paths of the modules it sits on.
+    /// Paths of the modules it is attached to.
     pub fn sites(&self) -> Vec<String> {
         self.attached.adapter.sites()
     }
 
-    /// Whether it acts on the next forward pass.
+    /// Whether the next forward pass uses it.
     pub fn is_active(&self) -> bool {
         self.lab.state().is_acting(&self.attached)
     }
 
-    /// Takes it in use; the adapter before stays attached and is silent.
+    /// Makes it the active adapter. The previous one stays attached but is not used.
     ///
     /// # Errors
-    /// `graft::detached` when it is no longer attached.
+    /// `graft::detached` if it has been detached or replaced.
     pub fn activate(&self) -> Result<()> {
         self.change(verbs::adapter::choose)
     }
 
-    /// Removes it; the base is as it was.
+    /// Removes it from the model.
     ///
     /// # Errors
     /// As [`Adapter::activate`].
@@ -68,77 +87,82 @@ impl Adapter {
     /// Adds its update to the base weights.
     ///
     /// # Errors
-    /// As [`Adapter::activate`], and when the method cannot be merged (a soft prompt has no weights to add).
+    /// As [`Adapter::activate`], and if the method cannot be merged, such as a soft prompt.
     pub fn merge(&self) -> Result<()> {
         self.change(verbs::adapter::merge)
     }
 
-    /// Takes a merge back; the base is bit for bit as it was.
+    /// Undoes [`Adapter::merge`]. The base weights are restored bit for bit.
     ///
     /// # Errors
-    /// As [`Adapter::activate`], and when it is not merged.
+    /// As [`Adapter::activate`], and if it is not merged.
     pub fn unmerge(&self) -> Result<()> {
         self.change(verbs::adapter::unmerge)
     }
 
-    /// Whether it is merged into the base.
+    /// Whether it is merged into the base weights.
     pub fn is_merged(&self) -> bool {
         self.attached.adapter.is_merged()
     }
 
-    /// Factor on its effect: 1 is as trained, 0 is the base.
+    /// The factor on its update: 1 as trained, 0 for the base.
     pub fn scale(&self) -> f64 {
         self.attached.adapter.scale()
     }
 
-    /// Sets the factor on its effect.
+    /// Sets the factor on its update.
     ///
     /// # Errors
-    /// As [`Adapter::activate`], and when the method has no scale.
+    /// As [`Adapter::activate`], and if the method has no scale.
     pub fn set_scale(&self, factor: f64) -> Result<()> {
-        self.change(move |desk, attached| verbs::adapter::set_scale(desk, attached, factor))
+        self.change(move |cx, attached| verbs::adapter::set_scale(cx, attached, factor))
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does; the folder is made if missing.
+    /// Saves it as `adapter_config.json` and `adapter_model.safetensors`, in the format of HF PEFT.
+    /// Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// When the folder cannot be written; nothing is left half-written.
+    /// If the folder cannot be written. Files are replaced as a whole, never in part.
     pub fn save(&self, directory: &str) -> Result<()> {
         self.still_attached()?;
         let (attached, directory) = (self.attached.clone(), directory.to_owned());
-        self.lab.look("saving an adapter", move |desk| {
-            verbs::adapter::save(desk, &attached, &directory)
+        self.lab.read_model("saving an adapter", move |cx| {
+            verbs::adapter::save(cx, &attached, &directory)
         })
     }
 
-    /// Its tensors by their names in `adapter_model.safetensors`.
+    /// Its tensors, by their names in `adapter_model.safetensors`.
     ///
     /// # Errors
-    /// When one cannot be copied.
+    /// If a tensor cannot be copied.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        // Between two steps where it is trained in the background, so that all of them are of one step.
+        // While it is trained in the background this runs between two steps, so all tensors belong to
+        // the same step.
         let attached = self.attached.clone();
-        self.lab.glance("copying tensors", move |_| attached.adapter.state().map_err(Failure::from))
+        self.lab.read_attached("copying tensors", move |_| {
+            attached.adapter.state().map_err(Failure::from)
+        })
     }
 
-    /// One of its tensors, by its name in `adapter_model.safetensors` or the end of it: `layers.0.self_attn.q_proj.lora_A.weight`.
+    /// One of its tensors, by its name in `adapter_model.safetensors` or the end of that name, such as
+    /// `layers.0.self_attn.q_proj.lora_A.weight`.
     ///
     /// # Errors
-    /// `graft::unknown_tensor` when none or several names fit.
+    /// `graft::unknown_tensor` if no name or several names match.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
         let tensors = self.tensors()?;
         if let Some(tensor) = tensors.get(name) {
             return Ok(tensor.clone());
         }
-        let fitting: Vec<_> = tensors.iter().filter(|(key, _)| key.ends_with(name)).collect();
-        match fitting.as_slice() {
+        let matching: Vec<_> = tensors.iter().filter(|(key, _)| key.ends_with(name)).collect();
+        match matching.as_slice() {
             [(_, tensor)] => Ok((*tensor).clone()),
             [] => Err(unknown_tensor(name, tensors.keys())),
             several => Err(unknown_tensor(name, several.iter().map(|(key, _)| *key))),
         }
     }
 
-    /// What an optimizer of your own would change, with the names of the tensors.
+    /// Its trained variables with the names of their tensors, for your own optimizer.
     pub fn variables(&self) -> Vec<(String, Var)> {
         self.attached
             .adapter
@@ -156,7 +180,7 @@ impl Adapter {
     ) -> Result<()> {
         self.still_attached()?;
         let attached = self.attached.clone();
-        self.lab.job("changing an adapter", move |desk| work(desk, &attached))
+        self.lab.job("changing an adapter", move |cx| work(cx, &attached))
     }
 
     fn still_attached(&self) -> Result<()> {
@@ -168,7 +192,7 @@ impl Adapter {
         Err(Error::new(
             "graft::detached",
             message,
-            "take the current one: `lab().model()?.active_adapter()?`",
+            "get the current one: `lab().model()?.active_adapter()?`",
         ))
     }
 }
@@ -177,7 +201,7 @@ fn unknown_tensor<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Er
     let known = known.take(6).cloned().collect::<Vec<_>>().join(", ");
     Error::new(
         "graft::unknown_tensor",
-        format!("the adapter has not exactly one tensor `{name}`"),
+        format!("`{name}` does not name exactly one tensor of the adapter"),
         format!("for example {known}"),
     )
 }

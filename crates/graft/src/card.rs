@@ -1,4 +1,4 @@
-//! A model's card.
+//! The card of a model.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use graft_session::verbs::model;
 
 use crate::{Markdown, Table, lab};
 
-/// Facts of a model and what its makers say of it.
+/// Properties of a model, and the model card of its authors.
 #[derive(Clone, PartialEq)]
 pub struct Card {
     facts: Table,
@@ -14,17 +14,17 @@ pub struct Card {
 }
 
 impl Card {
-    /// Family, sizes, parameters, where it was read from.
+    /// Family, sizes, number of parameters and source.
     pub fn facts(&self) -> &Table {
         &self.facts
     }
 
-    /// What its makers say, in Markdown.
+    /// The model card (`README.md` of the model), in Markdown.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(&self.facts);
         if let Some(text) = &self.text {

@@ -1,7 +1,7 @@
-//! How the running cell ends, collected until it has returned.
+//! The outcome of the running cell, collected until the cell returns.
 //!
-//! evcxr has its generated code print lines for this. The session's compiler wrapper replaces them by calls of these functions: what
-//! is printed can come from anybody, a call cannot.
+//! evcxr's generated code prints the outcome as lines of text. The session's `rustc` wrapper replaces
+//! them by calls of these functions, because a cell could print the same lines itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,30 +10,30 @@ use graft_protocol::CellEnd;
 static END: Mutex<CellEnd> =
     Mutex::new(CellEnd { panicked: false, failed: None, lost_variables: Vec::new() });
 
-/// The cell has panicked.
+/// Records that the cell panicked.
 #[doc(hidden)]
 pub fn cell_panicked() {
     end().panicked = true;
 }
 
-/// A `?` at the top of the cell has met an error.
+/// Records that a `?` at the top level of the cell returned an error.
 #[doc(hidden)]
 pub fn cell_failed() {
     end().failed.get_or_insert_default();
 }
 
-/// A variable is gone, because its type was defined again.
+/// Records that a variable was lost because its type was redefined.
 #[doc(hidden)]
 pub fn variable_lost(name: &str) {
     end().lost_variables.push(name.to_owned());
 }
 
-/// The message of the error that a `?` has met.
+/// Records the message of the error that `?` returned.
 pub(crate) fn report_error(message: String) {
     end().failed = Some(message);
 }
 
-/// What has been collected; the next cell begins with nothing.
+/// Takes the outcome and resets it for the next cell.
 pub(crate) fn take() -> CellEnd {
     std::mem::take(&mut end())
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_holds_everything_that_was_reported_and_is_taken_once() {
+    fn an_outcome_contains_everything_that_was_reported_and_is_taken_once() {
         cell_failed();
         assert_eq!(end().failed.as_deref(), Some(""));
         report_error("no model".to_owned());

@@ -1,10 +1,21 @@
-//! A line chart that the host draws as it draws the loss.
+//! A line chart, drawn in the style of the loss plots.
 
 use graft_protocol::{Block, Series, SeriesStyle, chart::NonFinite};
 
 use crate::{Show, Shown, lab};
 
-/// A line chart: `Chart::new("loss").line("a", &[(0.0, 3.1), (1.0, 2.7)])`.
+/// A line chart, drawn in the style of the loss plots.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// let chart = Chart::new("loss")
+///     .axes("step", "nats per token")
+///     .line("training", &[(0.0, 3.1), (1.0, 2.7)])
+///     .dots("validation", &[(1.0, 2.8)]);
+/// lab().display(&chart);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     chart: graft_protocol::Chart,
@@ -16,7 +27,7 @@ impl Chart {
         Self { chart: graft_protocol::Chart { title: title.to_owned(), ..Default::default() } }
     }
 
-    /// Names the axes, with their units.
+    /// Labels the axes.
     #[must_use]
     pub fn axes(mut self, x: &str, y: &str) -> Self {
         self.chart.x_label = x.to_owned();
@@ -31,7 +42,7 @@ impl Chart {
         self
     }
 
-    /// Adds a line; a point with a non-finite y leaves a gap.
+    /// Adds a line. A point with a non-finite y leaves a gap.
     #[must_use]
     pub fn line(self, name: &str, points: &[(f64, f64)]) -> Self {
         self.series(name, points, SeriesStyle::Line)
@@ -49,7 +60,7 @@ impl Chart {
         self
     }
 
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }

@@ -1,4 +1,4 @@
-//! The handle on a data set.
+//! The handle of a data set.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ impl Data {
         &self.data.dataset.name
     }
 
-    /// Examples of a split: `train`, `validation` or `test`, each as prompt and completion.
+    /// The examples of a split (`train`, `validation` or `test`) as pairs of prompt and completion.
+    /// Another name gives no examples.
     pub fn examples(&self, split: &str) -> Vec<(String, String)> {
         let set = &self.data.dataset;
         let examples = match split {
@@ -37,7 +38,7 @@ impl Data {
             .collect()
     }
 
-    /// The first `rows` examples of each split.
+    /// A table with the first `rows` examples of each split.
     pub fn show(&self, rows: usize) -> Table {
         self.data.dataset.table(rows).into()
     }

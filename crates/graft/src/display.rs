@@ -1,4 +1,4 @@
-//! What can be shown below a cell.
+//! Values that can be shown below a cell.
 
 use std::{
     collections::BTreeMap,
@@ -12,26 +12,26 @@ pub use mime::{Html, Json, Latex, Markdown, Mime, Png, Svg, VegaLite};
 
 mod mime;
 
-/// Something that [`Lab::display`] can show.
+/// A value that [`Lab::display`] can show.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be shown by `lab().display`",
     note = "tensors, tables, charts, generated texts, `Html`, `Svg`, `Png`, `Markdown`, `Latex`, `Json`, `VegaLite` and `Mime` can; `println!` shows anything with `Display`"
 )]
 pub trait Show {
-    /// What to show.
+    /// The content to show.
     fn shown(&self) -> Shown;
 }
 
-/// What [`Show`] gives.
+/// The content of a value that implements [`Show`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
-    /// A block that the host draws like those of the magics.
+    /// A block that the host draws in the style of the magics.
     Block(Block),
-    /// MIME type to content, binary as base64.
+    /// Content by MIME type; binary content as base64.
     Mime(BTreeMap<String, String>),
 }
 
-/// A display that can be replaced in place.
+/// A display whose content can be replaced.
 #[derive(Clone, Debug)]
 pub struct DisplayHandle {
     lab: Lab,
@@ -47,19 +47,19 @@ impl DisplayHandle {
         handle
     }
 
-    /// Name of the display, as Jupyter knows it.
+    /// The `display_id` of the Jupyter protocol.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Shows something else in its place, of whatever kind, also from a later cell.
+    /// Replaces the content by another value of any kind, also from a later cell.
     pub fn update<T: Show + ?Sized>(&self, item: &T) {
         self.send(item.shown(), true);
     }
 
     fn send(&self, shown: Shown, update: bool) {
         let display_id = self.id.clone();
-        self.lab.tell(match shown {
+        self.lab.emit(match shown {
             Shown::Mime(data) => {
                 Event::Display(MimeBundle { data, display_id: Some(display_id), update })
             }
@@ -67,6 +67,6 @@ impl DisplayHandle {
         });
     }
 
-    /// Nothing: as the last expression of a cell a handle prints nothing, since its display is there already.
+    /// Shows nothing: as the last expression of a cell, a handle already has its display above.
     pub fn evcxr_display(&self) {}
 }

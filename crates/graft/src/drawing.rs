@@ -1,4 +1,4 @@
-//! Drawing with plotters from a cell, in one call.
+//! Drawing with plotters from a cell.
 
 use graft_spec::Failure;
 use plotters::{
@@ -9,18 +9,18 @@ use plotters::{
 
 use crate::{Error, Result};
 
-/// What the closure of [`crate::Lab::draw`] paints on.
+/// The drawing area of the closure of [`Lab::draw`](crate::Lab::draw).
 pub type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What that closure gives back; `?` makes any error fit.
+/// The result of the closure of [`Lab::draw`](crate::Lab::draw). `?` converts any error.
 pub type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// Most pixels of a side: beyond it a page has nothing to show it with.
+/// Largest side in pixels: browsers do not show larger images.
 const LONGEST_SIDE: u32 = 16_384;
 
 const CODE: &str = "graft::drawing";
 
-/// The text of an SVG that `paint` painted.
+/// The SVG that `paint` draws.
 pub(crate) fn svg(
     (width, height): (u32, u32),
     paint: impl FnOnce(&Drawing<'_>) -> Painted,

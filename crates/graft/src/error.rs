@@ -1,4 +1,4 @@
-//! The one error of the facade.
+//! The error type of the facade.
 
 use std::fmt;
 
@@ -7,22 +7,23 @@ use graft_spec::{Failure, Hint};
 /// `std::result::Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, where, and what to type next. `Debug` reads like `Display`, for `unwrap` and `:efmt {:?}`.
+/// An error with a stable code, a message and usually a hint. `Debug` is as readable as `Display`, for
+/// `unwrap` and `:efmt {:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Failure>);
 
 impl Error {
-    /// Stable name, such as `session::no_model`.
+    /// A stable code, such as `session::no_model`.
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// What to type next, where there is something to say.
+    /// How to fix the error, if there is a suggestion.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// An error about the use of a handle.
+    /// An error in the use of a handle.
     pub(crate) fn new(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure::new(code, message).hint(hint).into()
     }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_what_to_type_next_and_debug_adds_its_code() {
+    fn an_error_shows_its_hint_and_debug_adds_its_code() {
         let error = Error::new(
             "session::no_model",
             "no model is loaded",

@@ -1,4 +1,4 @@
-//! Scores of the base and the adapter.
+//! The result of an evaluation.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use graft_session::verbs::eval::Scores;
 
 use crate::{Show, Shown, lab, plain};
 
-/// The adapter in use beside the untuned base and the majority class.
+/// Scores of the active adapter, the base model and the majority class on one split.
 #[derive(Clone, PartialEq)]
 pub struct Evaluation {
     scores: Scores,
@@ -16,13 +16,13 @@ pub struct Evaluation {
 /// Scores of one model on one split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// Mean loss per label token, nats.
+    /// Mean loss per label token, in nats.
     pub loss: f64,
     /// `exp(loss)`.
     pub perplexity: f64,
-    /// Share of examples whose label scored highest, for text with labels.
+    /// Fraction of examples whose label scored highest, for text with labels.
     pub accuracy: Option<f64>,
-    /// Examples scored.
+    /// Number of examples.
     pub examples: usize,
 }
 
@@ -31,33 +31,33 @@ impl Evaluation {
         Self { scores }
     }
 
-    /// The untuned base, unless it was not asked for.
+    /// The score of the base model, unless [`Eval::base`](crate::Eval::base) was false.
     pub fn base(&self) -> Option<Score> {
         self.scores.base.as_ref().map(score)
     }
 
-    /// The adapter in use, when there is one.
+    /// The score of the active adapter, if there is one.
     pub fn adapter(&self) -> Option<Score> {
         self.scores.adapter.as_ref().map(|(_, _, evaluation)| score(evaluation))
     }
 
-    /// Accuracy of always answering the commonest label, for text with labels.
+    /// Accuracy of always predicting the most frequent label, for text with labels.
     pub fn majority(&self) -> Option<f64> {
         let adapter = self.scores.adapter.as_ref().map(|(_, _, evaluation)| evaluation);
         self.scores.base.as_ref().or(adapter)?.majority
     }
 
-    /// Loss of the adapter, or of the base where none is in use.
+    /// The loss of the active adapter, or of the base without one.
     pub fn loss(&self) -> f64 {
         self.adapter().or(self.base()).map_or(f64::NAN, |score| score.loss)
     }
 
-    /// Accuracy of the adapter, or of the base where none is in use, for text with labels.
+    /// The accuracy of the active adapter, or of the base without one, for text with labels.
     pub fn accuracy(&self) -> Option<f64> {
         self.adapter().or(self.base())?.accuracy
     }
 
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }

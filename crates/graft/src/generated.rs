@@ -1,4 +1,4 @@
-//! What the model wrote.
+//! Generated text.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use graft_session::verbs::compare;
 
 use crate::{Show, Shown, lab, plain};
 
-/// A prompt and what the model wrote after it.
+/// A prompt and its continuation by the model.
 #[derive(Clone, PartialEq)]
 pub struct Generated {
     prompt: String,
@@ -17,7 +17,7 @@ pub struct Generated {
     logprob_mean: f64,
 }
 
-/// The base and the adapter after the same prompt.
+/// The continuations of one prompt by the base model and by the active adapter.
 #[derive(Clone, PartialEq)]
 pub struct Comparison {
     base: Generated,
@@ -36,22 +36,22 @@ impl Generated {
         &self.prompt
     }
 
-    /// What followed.
+    /// The continuation.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Tokens written.
+    /// Number of generated tokens.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
 
-    /// Mean log-probability of the tokens written, nats per token.
+    /// Mean log-probability of the generated tokens, in nats per token.
     pub fn logprob_mean(&self) -> f64 {
         self.logprob_mean
     }
 
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }
@@ -70,17 +70,17 @@ impl Comparison {
         }
     }
 
-    /// What the untuned base wrote.
+    /// The continuation by the base model.
     pub fn base(&self) -> &Generated {
         &self.base
     }
 
-    /// What the model with the adapter wrote.
+    /// The continuation with the active adapter.
     pub fn tuned(&self) -> &Generated {
         &self.tuned
     }
 
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }

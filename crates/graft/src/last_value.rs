@@ -1,7 +1,8 @@
-//! What is shown for the last expression of a cell.
+//! The display of a cell's last expression.
 //!
-//! evcxr first compiles a cell with `(expression).evcxr_display()` and, when that does not compile, a second time with `{:?}`. This trait
-//! gives the method to everything that has `Debug`, so that one compilation is enough; a type's own method of that name comes first.
+//! evcxr compiles a cell with `(expression).evcxr_display()` and, if that fails, compiles it again
+//! with `{:?}`. This trait adds the method to every type with `Debug`, so one compilation is enough.
+//! An inherent method of that name takes precedence.
 #![allow(unsafe_code)]
 
 use std::fmt::{Debug, Write};
@@ -11,15 +12,16 @@ use graft_protocol::message::{CELL_FORMAT, CELL_TYPES};
 
 use crate::{Show, Shown};
 
-/// The value of a cell's last expression; implemented for everything with `Debug`.
+/// The value of a cell's last expression. Implemented for every type with `Debug`.
 pub trait LastValue {
-    /// Shows it as the cell's result: a tensor with its facts, nothing for `()`, anything else as `:fmt` says (at first `{:?}`).
+    /// Shows the value as the result of the cell: a tensor as a table, `()` as nothing, any other
+    /// value in the format of `:fmt` (initially `{:?}`).
     fn evcxr_display(&self);
 }
 
 impl<T: Debug + ?Sized> LastValue for T {
     fn evcxr_display(&self) {
-        match picture(self) {
+        match rich_form(self) {
             Some(Shown::Mime(forms)) => print(&forms.into_iter().collect::<Vec<_>>()),
             _ if typeid::of::<T>() == typeid::of::<()>() => {}
             _ => print(&[("text/plain".to_owned(), text(&self, std::any::type_name::<T>()))]),
@@ -27,28 +29,28 @@ impl<T: Debug + ?Sized> LastValue for T {
     }
 }
 
-/// How a value is drawn that is more than its `Debug`.
-fn picture<T: ?Sized>(value: &T) -> Option<Shown> {
+/// The display of a value that has a richer form than its `Debug`.
+fn rich_form<T: ?Sized>(value: &T) -> Option<Shown> {
     let kind = typeid::of::<T>();
     let address = std::ptr::from_ref(value).cast::<()>();
     if kind == typeid::of::<Tensor>() {
-        // SAFETY: T is Tensor, which has no lifetimes that its id would not tell apart.
+        // SAFETY: T is `Tensor`: `typeid::of` ignores lifetimes, and `Tensor` has none.
         Some(unsafe { &*address.cast::<Tensor>() }.shown())
     } else if kind == typeid::of::<Var>() {
-        // SAFETY: T is Var, likewise.
+        // SAFETY: T is `Var`, which has no lifetimes either.
         Some(unsafe { &*address.cast::<Var>() }.shown())
     } else {
         None
     }
 }
 
-/// The value in words, as the user's `:fmt` and `:types` want it; the host sets both in this process's environment.
+/// The value as text. The host passes the settings of `:fmt` and `:types` in environment variables.
 fn text(value: &dyn Debug, kind: &str) -> String {
     let mut text = String::new();
     if std::env::var_os(CELL_TYPES).is_some() {
         text = format!(": {kind} = ");
     }
-    // Writing to a String cannot fail; a Debug of the user's that fails leaves what it wrote.
+    // Writing to a `String` cannot fail. If a `Debug` of the user fails, its partial text is shown.
     let _ = match std::env::var(CELL_FORMAT).as_deref() {
         Ok("{:#?}") => write!(text, "{value:#?}"),
         Ok("{:x?}") => write!(text, "{value:x?}"),
@@ -59,7 +61,7 @@ fn text(value: &dyn Debug, kind: &str) -> String {
     text
 }
 
-/// evcxr's protocol for rich output, one block for each form.
+/// Prints the value in evcxr's protocol for rich output, one block per MIME type.
 fn print(forms: &[(String, String)]) {
     for (kind, content) in forms {
         println!("EVCXR_BEGIN_CONTENT {kind}\n{content}\nEVCXR_END_CONTENT");
@@ -74,12 +76,13 @@ mod tests {
     fn tensors_are_drawn_and_other_values_are_not() {
         let tensor = Tensor::new(&[1f32, 2.0], &candle_core::Device::Cpu).unwrap();
         assert!(
-            picture(&tensor).is_some() && picture(&Var::from_tensor(&tensor).unwrap()).is_some()
+            rich_form(&tensor).is_some()
+                && rich_form(&Var::from_tensor(&tensor).unwrap()).is_some()
         );
         assert!(
-            picture("text").is_none()
-                && picture(&[1, 2][..]).is_none()
-                && picture(&&tensor).is_none()
+            rich_form("text").is_none()
+                && rich_form(&[1, 2][..]).is_none()
+                && rich_form(&&tensor).is_none()
         );
     }
 

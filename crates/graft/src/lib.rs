@@ -1,21 +1,48 @@
-//! The crate that Rust cells name: [`lab()`] opens the session that the magics work on, and everything a cell can hold has a path here.
+//! Fine-tuning language models from Rust: the crate that the cells of a Graft notebook use.
 //!
-//! ```no_run
+//! [`lab()`] returns the session. In a notebook it is the session of the magics; in your own program,
+//! the first call starts one. Everything a cell can store in a variable has a public path here.
+//!
+//! # Examples
+//! ```
 //! use graft::prelude::*;
 //!
 //! # fn main() -> graft::Result<()> {
-//! let model = lab().load_model("tiny")?;
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(&folder)?;
+//! let model = lab().load_model("tiny")?; // the embedded model; or a folder, or ORG/NAME
 //! let adapter = model.attach(Lora::new().r(8).target_modules(["q_proj", "v_proj"]))?;
 //! lab().load_data("which-book")?;
-//! let run = lab().train(Train::new().steps(200))?;
-//! println!("{run}\n{}", lab().eval(Eval::new())?);
+//! let run = lab().train(Train::new().steps(4).batch(2))?;
+//! println!("{run}\n{}", lab().eval(Eval::new().examples(8))?);
 //! adapter.save("my-adapter")?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Types are concrete and live for ever (`Clone + Send + Sync`, no lifetimes), because a cell keeps its variables for the next one,
-//! and generic code is compiled again in every cell. The installed copy is one shared library, so that all cells have one candle.
+//! * Handles: [`Lab`], [`Model`], [`Adapter`], [`Data`], [`Run`], [`Runs`], [`Tokenizer`].
+//! * Methods: [`Lora`] and the other builders that implement [`Method`], with equation, shapes and
+//!   paper.
+//! * Options: [`Train`], [`Eval`], [`Generate`], [`Ablate`] and others.
+//! * Display: [`Lab::display`], [`Table`], [`Chart`], [`Html`] and others.
+//! * Your own methods and training loops: [`Model::network`], [`Adapter::variables`], [`nn`],
+//!   [`candle`].
+//!
+//! # Outside a notebook
+//! A program needs `graft` as its only dependency and no setup. `cargo run -p graft --example NAME`
+//! runs one of these:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `fine_tune` | load, attach, train, evaluate, generate |
+//! | `own_method` | your own adapter in the layers of a model |
+//! | `own_loop` | your own training loop with a custom loss |
+//! | `exchange_with_peft` | save an adapter for HF PEFT and load it again |
+//!
+//! # Design
+//! Types are concrete, `Clone + Send + Sync` and without lifetimes, because a cell keeps its variables
+//! for the next one, and generic code is compiled again in every cell. In a notebook this crate is one
+//! shared library, so that all cells use the same candle.
 
 pub mod prelude;
 
@@ -63,25 +90,24 @@ pub use generated::{Comparison, Generated};
 pub use lab::{Lab, lab};
 pub use last_value::LastValue;
 pub use model::{Model, Module};
-pub use options::{
-    Ablate, AdaLora, BitFit, Bottleneck, Combine, DataOptions, Dora, Eval, Full, Generate, Ia3,
-    LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft, PTuning, Plot,
-    PrefixTuning, PromptTuning, RunWeights, Shira, Train, TrainableTokens, Vera,
-};
+pub use options::*;
 pub use run::{Run, Step};
 pub use runs::Runs;
 pub use table::Table;
 pub use tokenizer::Tokenizer;
 pub use tree::Tree;
 
-/// The tensor library under everything: `graft::candle::Tensor`.
+/// The tensor library: `graft::candle::Tensor`.
 pub use candle_core as candle;
-/// candle's layers, losses and optimisers.
+/// Layers, losses and optimizers of candle.
 pub use candle_nn;
-/// Drawing.
+/// The layers of the models, with slots for adapters. Your own methods use them.
+pub use graft_nn as nn;
+/// The plotting library of [`Lab::draw`].
 pub use plotters;
 
-// Also at the root: rust-analyzer prints the shortest path, and evcxr stores a cell's variables by what it prints.
+// Also at the root: rust-analyzer prints the shortest path of a type, and evcxr compiles that path into
+// the code that stores a cell's variables.
 pub use candle_core::{D, DType, Device, IndexOp, Shape, Tensor, Var};
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The child's end of the link: requests come in, replies, events and snapshots go out.
+//! The child's end of the link: receives requests, and sends replies, events and snapshots.
 //!
-//! Reading and writing are two threads. The writer alone touches the socket's outgoing side, so a host that reads slowly never
-//! holds up training (see [`outbox`]).
+//! Reading and writing each have a thread. Only the writing thread writes to the socket, so a host
+//! that reads slowly never delays training (see [`outbox`]).
 
 mod environment;
-mod meeting;
 mod outbox;
+mod stream_barrier;
 
 use std::{
     io::{self, BufReader},
@@ -16,14 +16,15 @@ use std::{
 use graft_protocol::{Event, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
 use graft_session::{Session, Sink};
 
-pub(crate) use meeting::{begin as begin_meetings, meet, report};
 use outbox::Outbox;
+pub(crate) use stream_barrier::{barrier, enable as enable_barriers, report};
 
-/// Opens a session on this end of the link, greets the host, and serves it on threads of its own until the host closes its end;
-/// then `closed` is called. What waits to be written comes back too, for [`begin_meetings`].
+/// Opens a session on this end of the link, greets the host, and serves it on two threads until the
+/// host closes its end; then calls `closed`. Also returns the queue of outgoing messages, for
+/// [`enable_barriers`].
 ///
 /// # Errors
-/// When the socket cannot be doubled or a thread cannot be started.
+/// If the socket cannot be duplicated or a thread cannot be started.
 pub(crate) fn serve(
     stream: UnixStream,
     identity: &str,
@@ -44,7 +45,7 @@ pub(crate) fn serve(
     let served = session.clone();
     thread("graft-link-in", move || {
         if let Err(error) = receive(&served, &outbox, BufReader::new(stream)) {
-            eprintln!("graft: the link to the host broke: {error}");
+            eprintln!("graft: lost the connection to the host: {error}");
         }
         outbox.close();
         closed(&served);
@@ -88,12 +89,12 @@ fn receive(
     Ok(())
 }
 
-/// Does what `%env` and `:env` ask for.
+/// Executes `%env` and `:env`.
 #[allow(unsafe_code)]
 fn set_variable(name: &str, value: Option<&str>) {
-    // SAFETY: the session reads the environment through std alone. C libraries that a cell has brought read theirs when they are loaded; a cell
-    // that has one call `getenv` on another thread at this moment has the same race with the `%env` of its user as with a `set_var` of its own,
-    // which Rust makes it write as `unsafe`.
+    // SAFETY: the session reads the environment only through std, and C libraries usually read it
+    // when they are loaded. A cell with C code that calls `getenv` on another thread at this moment
+    // races with `%env`, just as it would with its own `set_var`, which Rust marks as `unsafe`.
     unsafe { environment::set(name, value) };
 }
 
@@ -101,7 +102,7 @@ fn change_directory(session: &Session, path: &str) {
     match std::env::set_current_dir(path) {
         Ok(()) => session.refresh_runs(),
         Err(error) => {
-            let text = format!("the session stays in its folder: `{path}`: {error}");
+            let text = format!("could not change the directory to `{path}`: {error}");
             session.emit(Event::Note { level: graft_protocol::Level::Warning, text });
         }
     }

@@ -1,4 +1,4 @@
-//! Tables and other blocks as plain text: what `println!` shows. The host's renderer draws the rich forms.
+//! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
 use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
 use graft_spec::number;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_stand_left_and_numbers_right() {
+    fn text_is_left_aligned_and_numbers_are_right_aligned() {
         let mut data = Table::new("scores", &["model", "#loss"]);
         data.row(vec![Cell::Text("base".to_owned()), Cell::Float(12.5, 2)]);
         data.row(vec![Cell::Text("default".to_owned()), Cell::Float(1.25, 2)]);

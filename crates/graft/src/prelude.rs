@@ -1,18 +1,19 @@
-//! What cells see without a `use`: the lab, its handles, the builders, and candle's everyday names.
+//! The names that every cell imports: [`lab()`], its handles, the builders, and common names of candle.
 
+/// [`Ablate`](crate::Ablate), and a builder for each method and each set of options.
+pub use crate::options::*;
 pub use crate::{
-    Ablate, AdaLora, Adapter, BitFit, Bottleneck, Chart, Combine, Comparison, D, DType, Data,
-    DataOptions, Device, Dora, Eval, Evaluation, Full, Generate, Generated, Ia3, IndexOp, Lab,
-    LastValue, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PTuning, Plot,
-    PrefixTuning, PromptTuning, Run, RunWeights, Runs, Shira, Show, Table, Tensor, Tokenizer,
-    Train, TrainableTokens, Var, Vera, lab,
+    Adapter, Chart, Comparison, D, DType, Data, Device, Evaluation, Generated, IndexOp, Lab,
+    LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var, lab,
 };
 
-/// rust-analyzer writes the type of a `VarBuilder` with this trait alone, without its path, and so a cell must have the name.
+/// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr compiles
+/// that type into the next cell, so the name must be in scope.
 #[doc(hidden)]
 pub use candle_nn::var_builder::SimpleBackend;
 
-/// The crates that cells name without a `:dep`. The compiler gets them from the session's wrapper, as crates of the cell's own, so that a
-/// `:dep` of another version can take their place; this is how rust-analyzer, which knows nothing of the wrapper, finds them.
+/// The crates that cells can use without a `:dep`. The compiler gets them from the session's `rustc`
+/// wrapper as extern crates, so that a `:dep` of another version can replace them. rust-analyzer does
+/// not use the wrapper and finds them here.
 #[cfg(feature = "analysis")]
 pub use {candle_core, candle_nn, plotters, serde_json, tokenizers};

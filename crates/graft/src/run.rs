@@ -1,4 +1,4 @@
-//! A run that has ended.
+//! The result of a training run.
 
 use std::fmt;
 
@@ -7,7 +7,26 @@ use graft_session::verbs::train::FinishedRun;
 
 use crate::Result;
 
-/// A training that has ended: its curve and where it is kept.
+/// A finished or interrupted training run: its losses and its folder on disk.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// # fn main() -> graft::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// # std::env::set_current_dir(&folder)?;
+/// lab().load_model("tiny")?.attach(Lora::new())?;
+/// lab().load_data("which-book")?;
+/// let options = Train::new().steps(4).batch(2).eval_every(2).eval_examples(4);
+/// let run = lab().train(options)?;
+/// assert_eq!((run.last_step(), run.is_finished()), (4, true));
+/// for (step, loss) in run.validation_losses()? {
+///     println!("validation loss after step {step}: {loss:.3}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Run {
     trained: FinishedRun,
@@ -16,13 +35,13 @@ pub struct Run {
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// Number of the step, from 1.
+    /// Number of the step, starting at 1.
     pub step: u64,
-    /// Mean loss per label token, nats.
+    /// Mean loss per label token, in nats.
     pub loss: f64,
     /// Learning rate.
     pub lr: f64,
-    /// Global gradient norm before clipping.
+    /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
 }
 
@@ -31,30 +50,30 @@ impl Run {
         Self { trained }
     }
 
-    /// Its name, by which `%resume` and `lab().resume` know it.
+    /// Its name: the argument of `%resume` and [`Lab::resume`](crate::Lab::resume).
     pub fn name(&self) -> &str {
         &self.trained.ended.run
     }
 
-    /// Its folder, with ledger and checkpoints.
+    /// Its folder, with the ledger and the checkpoints.
     pub fn folder(&self) -> &std::path::Path {
         self.trained.folder.path()
     }
 
-    /// Last step done.
+    /// The last completed step.
     pub fn last_step(&self) -> u64 {
         self.trained.ended.step
     }
 
-    /// Whether all its steps are done.
+    /// Whether all steps were completed.
     pub fn is_finished(&self) -> bool {
         self.trained.ended.outcome == RunOutcome::Finished
     }
 
-    /// Every step, from the run's ledger.
+    /// Every step, read from the ledger.
     ///
     /// # Errors
-    /// When the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn steps(&self) -> Result<Vec<Step>> {
         let record = self.trained.folder.record().map_err(graft_spec::Failure::from)?;
         Ok(record
@@ -77,7 +96,7 @@ impl Run {
         Ok(self.steps()?.iter().map(|step| step.loss).collect())
     }
 
-    /// Validation losses with the steps after which they were measured.
+    /// The validation losses, each with the step after which it was measured.
     ///
     /// # Errors
     /// As [`Run::steps`].
@@ -86,7 +105,7 @@ impl Run {
         Ok(record.validations.iter().map(|validation| (validation.step, validation.loss)).collect())
     }
 
-    /// Nothing: as the last expression of a cell a run prints nothing, since its plot is there already.
+    /// Shows nothing: as the last expression of a cell, a run already has its plot above.
     pub fn evcxr_display(&self) {}
 }
 

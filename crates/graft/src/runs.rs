@@ -4,7 +4,9 @@ use graft_session::verbs;
 
 use crate::{Adapter, Lab, Result, RunWeights};
 
-/// The names of the runs on disk, newest first, and the way to their weights.
+/// The names of the runs on disk, newest first. [`Runs::adapter`] attaches the weights of one.
+///
+/// Dereferences to a slice of names.
 #[derive(Clone)]
 pub struct Runs {
     lab: Lab,
@@ -16,15 +18,16 @@ impl Runs {
         Self { lab, names }
     }
 
-    /// Attaches the weights that a run has kept and takes them in use: `lab().runs().adapter("lora-001", RunWeights::new())?`.
+    /// Attaches the weights that a run has saved and makes them the active adapter:
+    /// `lab().runs().adapter("lora-001", RunWeights::new())?`.
     ///
     /// # Errors
-    /// `session::unknown_run`, `train::no_weights` for a step whose weights were not kept, `session::other_model` while another model is loaded; then
-    /// nothing has changed.
+    /// `session::unknown_run`; `train::no_weights` if the weights of the step were not saved;
+    /// `session::other_model` if the run belongs to another model. Nothing changes then.
     pub fn adapter(&self, run: &str, options: RunWeights) -> Result<Adapter> {
         let run = run.to_owned();
-        let report = self.lab.job("attaching the weights of a run", move |desk| {
-            verbs::runs::attach_run(desk, &run, &options.into())
+        let report = self.lab.job("attaching the weights of a run", move |cx| {
+            verbs::runs::attach_run(cx, &run, &options.into())
         })?;
         Ok(Adapter::new(self.lab.clone(), report.attached))
     }

@@ -1,9 +1,9 @@
-//! The sink of a program without a notebook: the news goes to the terminal.
+//! The session of a program without a notebook: status lines go to standard output.
 
 use graft_protocol::{Event, Snapshot};
 use graft_session::Sink;
 
-/// Prints what a reader wants to know and leaves out the rest.
+/// Prints the start, validations and end of a run, notes, and what the program displays.
 pub(crate) struct Standalone;
 
 impl Sink for Standalone {

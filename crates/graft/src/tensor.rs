@@ -1,4 +1,4 @@
-//! A tensor as a reader of the notebook wants it: shape, number type, device, range, and its values as a table with colours.
+//! The display of a tensor: shape, number type, device, range, and its values as a coloured table.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -6,44 +6,45 @@ use candle_core::{DType, DeviceLocation, Result, Tensor, Var};
 
 use crate::{Show, Shown};
 
-/// Rows and columns shown; of more, the first and the last.
-const MOST: usize = 10;
-/// Most values that are read for the range; beyond it a display would keep the cell waiting.
-const MOST_READ: usize = 16 << 20;
-/// Colours of positive and negative values: the palette's blue and orange, which read on light and dark pages.
+/// Rows and columns shown. Of larger tensors, the first and the last ones are shown.
+const SHOWN: usize = 10;
+/// Maximum number of values that are read to compute the range; larger tensors would take too long.
+const MAX_VALUES_READ: usize = 16 << 20;
+/// Colours of positive and negative values: blue and orange of the palette, legible on light and dark
+/// backgrounds.
 const POSITIVE: &str = "43,143,208";
 const NEGATIVE: &str = "224,105,26";
 
 impl Show for Tensor {
     fn shown(&self) -> Shown {
-        shown("Tensor", self)
+        content("Tensor", self)
     }
 }
 
 impl Show for Var {
     fn shown(&self) -> Shown {
-        shown("Var", self)
+        content("Var", self)
     }
 }
 
-fn shown(kind: &str, tensor: &Tensor) -> Shown {
-    let facts = facts(kind, tensor);
-    let mut forms = BTreeMap::from([("text/plain".to_owned(), format!("{facts}\n{tensor}"))]);
-    // Values that cannot be read (a device that is gone) leave the facts and what candle prints.
+fn content(kind: &str, tensor: &Tensor) -> Shown {
+    let summary = summary(kind, tensor);
+    let mut forms = BTreeMap::from([("text/plain".to_owned(), format!("{summary}\n{tensor}"))]);
+    // If the values cannot be read (a lost device), only the text form is shown.
     if let Ok(table) = table(tensor) {
         forms.insert(
             "text/html".to_owned(),
-            format!("<div style=\"margin:2px 0 4px\">{facts}</div>{table}"),
+            format!("<div style=\"margin:2px 0 4px\">{summary}</div>{table}"),
         );
     }
     Shown::Mime(forms)
 }
 
 /// One line: `Tensor [2, 3] f32 on cpu · from -1.2 to 3.4 · mean 0.5`.
-fn facts(kind: &str, tensor: &Tensor) -> String {
+fn summary(kind: &str, tensor: &Tensor) -> String {
     let mut line =
         format!("{kind} {:?} {} on {}", tensor.dims(), tensor.dtype().as_str(), device(tensor));
-    if tensor.elem_count() > MOST_READ {
+    if tensor.elem_count() > MAX_VALUES_READ {
         let _ = write!(line, " · {} values", tensor.elem_count());
         return line;
     }
@@ -79,7 +80,8 @@ fn device(tensor: &Tensor) -> String {
     }
 }
 
-/// The last matrix of a tensor (a vector is one row), its middle left out where it is large.
+/// The last matrix of a tensor as an HTML table (a vector is one row). The middle of a large matrix
+/// is left out.
 fn table(tensor: &Tensor) -> Result<String> {
     let mut matrix = tensor.clone();
     let mut note = String::new();
@@ -102,7 +104,8 @@ fn table(tensor: &Tensor) -> Result<String> {
         [rows, columns, ..] => (*rows, *columns),
     };
     let matrix = matrix.reshape((rows, columns))?;
-    let (rows, columns) = (picked(rows), picked(columns));
+    let rows = shown_indices(rows);
+    let columns = shown_indices(columns);
     let values = corner(&matrix, &rows, &columns)?;
     let largest = values
         .iter()
@@ -123,7 +126,7 @@ fn table(tensor: &Tensor) -> Result<String> {
     Ok(html)
 }
 
-/// The values at those places; none where some are left out.
+/// The values at the chosen positions; `None` marks the gap.
 fn corner(
     matrix: &Tensor,
     rows: &[Option<usize>],
@@ -138,12 +141,12 @@ fn corner(
     Ok(lines)
 }
 
-/// The places shown of so many, with one gap in the middle.
-fn picked(count: usize) -> Vec<Option<usize>> {
-    if count <= MOST {
+/// The indices shown of `count`, with a gap in the middle if there are too many.
+fn shown_indices(count: usize) -> Vec<Option<usize>> {
+    if count <= SHOWN {
         return (0..count).map(Some).collect();
     }
-    let half = MOST / 2;
+    let half = SHOWN / 2;
     (0..half).map(Some).chain([None]).chain((count - half..count).map(Some)).collect()
 }
 
@@ -164,7 +167,7 @@ fn values(tensor: &Tensor) -> Result<Vec<f64>> {
     tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()
 }
 
-/// Four significant digits or so; whole numbers as they are.
+/// About four significant digits; integers in full.
 fn number(value: f64, whole: bool) -> String {
     match value.abs() {
         _ if whole && value.is_finite() => format!("{value:.0}"),
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_has_its_facts_and_coloured_values() {
+    fn a_matrix_has_a_summary_and_coloured_values() {
         let tensor = Tensor::new(&[[1f32, -2.0], [0.5, f32::NAN]], &Device::Cpu).unwrap();
         let (plain, html) = forms(&tensor);
         assert!(
@@ -216,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             (html.matches("<tr>").count(), html.matches("<td").count()),
-            (MOST + 1, (MOST + 1) * (MOST + 1))
+            (SHOWN + 1, (SHOWN + 1) * (SHOWN + 1))
         );
     }
 

@@ -1,4 +1,4 @@
-//! The facade over a socket pair, as the host sees it, and as a cell uses it.
+//! The facade over a socket pair: as the host uses it, and as a cell uses it.
 
 #[path = "../../graft-session/tests/it/tiny.rs"]
 mod tiny;

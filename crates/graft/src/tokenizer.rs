@@ -1,4 +1,4 @@
-//! The handle on a tokenizer.
+//! The handle of a tokenizer.
 
 use std::sync::Arc;
 
@@ -6,7 +6,19 @@ use graft_nn::TokenEncoder;
 
 use crate::{Device, Result, Tensor};
 
-/// Text to tokens and back.
+/// Converts text to token ids and back.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// # fn main() -> graft::Result<()> {
+/// let tokenizer = lab().load_model("tiny")?.tokenizer()?;
+/// let ids = tokenizer.encode("a trait object")?;
+/// assert_eq!(tokenizer.decode(&ids)?, "a trait object");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Tokenizer {
     tokenizer: Arc<graft_models::Tokenizer>,
@@ -18,15 +30,15 @@ impl Tokenizer {
         Self { tokenizer, device }
     }
 
-    /// Tokens of a text.
+    /// The token ids of a text.
     ///
     /// # Errors
-    /// When the tokenizer cannot encode it.
+    /// If the tokenizer cannot encode it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         Ok(self.tokenizer.encode(text)?)
     }
 
-    /// Tokens of a text as a tensor for [`crate::Model::logits`].
+    /// The token ids of a text as a tensor for [`Model::logits`](crate::Model::logits).
     ///
     /// # Shapes
     /// `(T)` of type `u32`
@@ -37,20 +49,20 @@ impl Tokenizer {
         Ok(Tensor::new(ids.as_slice(), &self.device)?) // (T)
     }
 
-    /// Text of tokens.
+    /// The text of token ids.
     ///
     /// # Errors
-    /// When a token is outside the vocabulary.
+    /// If an id is outside the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         Ok(self.tokenizer.decode(ids)?)
     }
 
-    /// Number of tokens.
+    /// Number of tokens in the vocabulary.
     pub fn vocabulary(&self) -> usize {
         self.tokenizer.vocab()
     }
 
-    /// One token as it is stored.
+    /// The token with this id, as it is stored in the vocabulary.
     pub fn token(&self, id: u32) -> String {
         self.tokenizer.token(id)
     }

@@ -1,4 +1,4 @@
-//! A module tree that prints as text and shows as `%model tree` does.
+//! A module tree that prints as text and is displayed like `%model tree`.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Shows itself: evcxr calls this for the last expression of a cell.
+    /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }

@@ -1,4 +1,4 @@
-//! Content in a form that the page knows: HTML, pictures, formulas, data.
+//! Content with a MIME type: HTML, images, formulas, data.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{Show, Shown};
 use crate::lab;
 
-/// HTML to show. What comes from outside must be escaped by the caller.
+/// HTML to show. The caller must escape text from other sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Html(pub String);
 
@@ -23,7 +23,7 @@ pub struct Markdown(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latex(pub String);
 
-/// JSON to show as a tree that folds. A text that is no JSON is shown as it is.
+/// JSON to show as a collapsible tree. Invalid JSON is shown as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(pub String);
 
@@ -31,16 +31,17 @@ pub struct Json(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VegaLite(pub String);
 
-/// A PNG image to show, the bytes of its file.
+/// A PNG image to show, as the bytes of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Png(pub Vec<u8>);
 
-/// Any MIME types to content, the richest of which a page shows; binary content as base64, JSON as its text.
+/// Content by MIME type, of which a frontend shows the richest; binary content as base64, JSON as
+/// text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mime(pub BTreeMap<String, String>);
 
 impl Mime {
-    /// Adds a form: `Mime::default().with("text/html", "<b>x</b>").with("text/plain", "x")`.
+    /// Adds content: `Mime::default().with("text/html", "<b>x</b>").with("text/plain", "x")`.
     #[must_use]
     pub fn with(mut self, kind: &str, content: &str) -> Self {
         self.0.insert(kind.to_owned(), content.to_owned());
@@ -48,8 +49,8 @@ impl Mime {
     }
 }
 
-/// Every display has a plain twin, for terminals.
-fn twin(kind: &str, content: String, plain: &str) -> Shown {
+/// Content with a text form for terminals.
+fn with_text(kind: &str, content: String, plain: &str) -> Shown {
     Shown::Mime(BTreeMap::from([
         (kind.to_owned(), content),
         ("text/plain".to_owned(), plain.to_owned()),
@@ -58,43 +59,43 @@ fn twin(kind: &str, content: String, plain: &str) -> Shown {
 
 impl Show for Html {
     fn shown(&self) -> Shown {
-        twin("text/html", self.0.clone(), "HTML")
+        with_text("text/html", self.0.clone(), "HTML")
     }
 }
 
 impl Show for Svg {
     fn shown(&self) -> Shown {
-        twin("image/svg+xml", self.0.clone(), "SVG drawing")
+        with_text("image/svg+xml", self.0.clone(), "SVG drawing")
     }
 }
 
 impl Show for Markdown {
     fn shown(&self) -> Shown {
-        twin("text/markdown", self.0.clone(), &self.0)
+        with_text("text/markdown", self.0.clone(), &self.0)
     }
 }
 
 impl Show for Latex {
     fn shown(&self) -> Shown {
-        twin("text/latex", self.0.clone(), &self.0)
+        with_text("text/latex", self.0.clone(), &self.0)
     }
 }
 
 impl Show for Json {
     fn shown(&self) -> Shown {
-        twin("application/json", self.0.clone(), &self.0)
+        with_text("application/json", self.0.clone(), &self.0)
     }
 }
 
 impl Show for VegaLite {
     fn shown(&self) -> Shown {
-        twin("application/vnd.vegalite.v5+json", self.0.clone(), &self.0)
+        with_text("application/vnd.vegalite.v5+json", self.0.clone(), &self.0)
     }
 }
 
 impl Show for Png {
     fn shown(&self) -> Shown {
-        twin("image/png", STANDARD.encode(&self.0), "PNG image")
+        with_text("image/png", STANDARD.encode(&self.0), "PNG image")
     }
 }
 
@@ -104,11 +105,11 @@ impl Show for Mime {
     }
 }
 
-/// As the last expression of a cell each shows itself.
+/// Implements the method that evcxr calls for the last expression of a cell.
 macro_rules! shows_itself {
     ($($name:ident),*) => {$(
         impl $name {
-            /// Shows itself: evcxr calls this for the last expression of a cell.
+            /// Shows the value. evcxr calls this for the last expression of a cell.
             pub fn evcxr_display(&self) {
                 lab().display(self);
             }

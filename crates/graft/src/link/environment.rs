@@ -1,10 +1,12 @@
-//! The child's environment, changed on the host's word.
+//! Changes to the environment of this process that the host requests.
 #![allow(unsafe_code)]
 
-/// Sets a variable, or removes it without a value. A name that the system cannot hold is left alone.
+/// Sets a variable, or removes it without a value. Ignores names and values that the system does not
+/// allow.
 ///
 /// # Safety
-/// No other thread reads or writes the environment meanwhile, except through [`mod@std::env`], which locks it.
+/// No other thread may access the environment at the same time, except through [`mod@std::env`],
+/// which locks it.
 pub(super) unsafe fn set(name: &str, value: Option<&str>) {
     if name.is_empty()
         || name.contains(['=', '\0'])
@@ -12,7 +14,7 @@ pub(super) unsafe fn set(name: &str, value: Option<&str>) {
     {
         return;
     }
-    // SAFETY: the caller promises it.
+    // SAFETY: the caller guarantees it.
     unsafe {
         match value {
             Some(value) => std::env::set_var(name, value),

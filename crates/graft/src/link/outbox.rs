@@ -1,8 +1,9 @@
-//! What waits to be written to the host.
+//! The queue of messages to the host.
 //!
-//! Pushing never blocks. When the host reads slowly, what is only for the eye is thinned: pieces of text are joined, progress and
-//! snapshots give way to their successors, and beyond [`CROWDED`] waiting messages a training step replaces the step before it
-//! (the run's ledger on disk has them all). Replies, validations, notes and displays are never dropped.
+//! Pushing never blocks. If the host reads slowly, display-only messages are merged: pieces of text
+//! are joined, progress and snapshots are replaced by newer ones, and with more than
+//! [`MERGE_STEPS_ABOVE`] queued messages each training step replaces the step before it (the ledger on
+//! disk has them all). Replies, validations, notes and displays are never dropped.
 
 use std::{
     collections::VecDeque,
@@ -12,18 +13,18 @@ use std::{
 
 use graft_protocol::{Event, FromChild};
 
-/// Waiting messages from which on steps are thinned: several seconds of the fastest training.
-const CROWDED: usize = 256;
+/// Number of queued messages above which steps are merged: several seconds of the fastest training.
+const MERGE_STEPS_ABOVE: usize = 256;
 
-/// A queue with one writer behind it.
+/// A queue with one reader, the thread that writes to the socket.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    waiting: Mutex<Waiting>,
-    news: Condvar,
+    queue: Mutex<Queue>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Queue {
     messages: VecDeque<FromChild>,
     closed: bool,
 }
@@ -31,52 +32,52 @@ struct Waiting {
 impl Outbox {
     /// Queues a message.
     pub(super) fn push(&self, message: FromChild) {
-        let mut waiting = self.lock();
-        if !waiting.closed {
-            waiting.merge(message);
-            self.news.notify_one();
+        let mut queue = self.lock();
+        if !queue.closed {
+            queue.merge(message);
+            self.changed.notify_one();
         }
     }
 
-    /// Lets [`Outbox::drain`] end when it has written what waits.
+    /// Lets [`Outbox::drain`] return after it has written the queued messages.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
-    /// Writes messages as they come until the queue is closed or a write fails; then nothing is queued any more.
+    /// Writes messages until the queue is closed or a write fails. Later messages are discarded.
     pub(super) fn drain(&self, mut write: impl FnMut(&FromChild) -> io::Result<()>) {
         while let Some(message) = self.next() {
             if write(&message).is_err() {
                 break;
             }
         }
-        let mut waiting = self.lock();
-        waiting.closed = true;
-        waiting.messages.clear();
+        let mut queue = self.lock();
+        queue.closed = true;
+        queue.messages.clear();
     }
 
     fn next(&self) -> Option<FromChild> {
-        let mut waiting = self.lock();
+        let mut queue = self.lock();
         loop {
-            if let Some(message) = waiting.messages.pop_front() {
+            if let Some(message) = queue.messages.pop_front() {
                 return Some(message);
             }
-            if waiting.closed {
+            if queue.closed {
                 return None;
             }
-            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl Queue {
     fn merge(&mut self, message: FromChild) {
-        let crowded = self.messages.len() >= CROWDED;
+        let is_long = self.messages.len() >= MERGE_STEPS_ABOVE;
         match (self.messages.back_mut(), message) {
             (
                 Some(FromChild::Event { request: last, event: Event::Text(text) }),
@@ -92,7 +93,7 @@ impl Waiting {
             (
                 Some(FromChild::Event { request: last, event: Event::Step(step) }),
                 FromChild::Event { request, event: Event::Step(next) },
-            ) if crowded && *last == request => *step = next,
+            ) if is_long && *last == request => *step = next,
             (Some(FromChild::Snapshot(last)), FromChild::Snapshot(next)) => *last = next,
             (_, message) => self.messages.push_back(message),
         }
@@ -128,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn a_million_steps_that_nobody_reads_take_little_room_and_keep_the_latest_and_the_reply() {
+    fn a_million_unread_steps_are_merged_and_the_last_one_and_the_reply_are_kept() {
         let outbox = Outbox::default();
         (1..=1_000_000).for_each(|number| outbox.push(step(number)));
         outbox.push(FromChild::Reply { id: 1, result: Ok(Reply::default()) });
         let messages = drained(&outbox);
-        assert_eq!(messages.len(), CROWDED + 1);
-        assert_eq!(messages[CROWDED - 1], step(1_000_000));
+        assert_eq!(messages.len(), MERGE_STEPS_ABOVE + 1);
+        assert_eq!(messages[MERGE_STEPS_ABOVE - 1], step(1_000_000));
     }
 
     #[test]
-    fn text_is_joined_and_snapshots_give_way_to_the_next() {
+    fn text_is_joined_and_a_snapshot_replaces_the_previous_one() {
         let outbox = Outbox::default();
         for text in ["a", "b"] {
             outbox.push(FromChild::Event { request: None, event: Event::Text(text.to_owned()) });
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_write_pushing_is_free() {
+    fn messages_after_a_failed_write_are_discarded() {
         let outbox = Outbox::default();
         outbox.push(step(1));
         outbox.drain(|_| Err(io::ErrorKind::BrokenPipe.into()));

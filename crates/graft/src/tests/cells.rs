@@ -5,28 +5,28 @@ use graft_spec::Settings;
 use super::host::{Host, train};
 use crate::{Eval, Generate, Lora, Table, Train};
 
-/// Every type that a cell may keep must be fit for it.
-fn keeps<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
+/// The bounds of a type that a cell can store in a variable.
+fn can_be_stored<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
 
 #[test]
-fn everything_a_cell_can_hold_outlives_it() {
-    keeps::<crate::Lab>();
-    keeps::<crate::Model>();
-    keeps::<crate::Adapter>();
-    keeps::<crate::Data>();
-    keeps::<crate::Run>();
-    keeps::<crate::Evaluation>();
-    keeps::<crate::Generated>();
-    keeps::<crate::Comparison>();
-    keeps::<crate::Table>();
-    keeps::<crate::Chart>();
-    keeps::<crate::Tokenizer>();
-    keeps::<crate::DisplayHandle>();
-    keeps::<crate::Error>();
+fn every_handle_can_be_stored_in_a_variable_of_a_cell() {
+    can_be_stored::<crate::Lab>();
+    can_be_stored::<crate::Model>();
+    can_be_stored::<crate::Adapter>();
+    can_be_stored::<crate::Data>();
+    can_be_stored::<crate::Run>();
+    can_be_stored::<crate::Evaluation>();
+    can_be_stored::<crate::Generated>();
+    can_be_stored::<crate::Comparison>();
+    can_be_stored::<crate::Table>();
+    can_be_stored::<crate::Chart>();
+    can_be_stored::<crate::Tokenizer>();
+    can_be_stored::<crate::DisplayHandle>();
+    can_be_stored::<crate::Error>();
 }
 
 #[test]
-fn a_cell_reads_the_number_of_the_table_and_its_changes_reach_the_magics() {
+fn a_cell_and_the_magics_use_the_same_adapter() {
     let mut host = Host::attached();
     let lab = host.lab();
     let model = lab.model().unwrap();
@@ -46,8 +46,8 @@ fn a_cell_reads_the_number_of_the_table_and_its_changes_reach_the_magics() {
     let adapter = model.active_adapter().unwrap();
     let tuned = text(&mut host);
     adapter.set_scale(0.0).unwrap();
-    let silent = text(&mut host);
-    assert_ne!(tuned, silent);
+    let without_effect = text(&mut host);
+    assert_ne!(tuned, without_effect);
     host.run(Command::Adapter {
         method: "lora".to_owned(),
         action: AdapterAction::Scale { name: None, factor: Some(1.0) },
@@ -57,7 +57,7 @@ fn a_cell_reads_the_number_of_the_table_and_its_changes_reach_the_magics() {
 }
 
 #[test]
-fn the_lab_does_the_whole_job() {
+fn a_cell_can_load_train_evaluate_save_and_load_again() {
     let host = Host::new();
     let lab = host.lab();
     let model = lab.load_model(&host.folder.path().join("model").display().to_string()).unwrap();
@@ -96,13 +96,13 @@ fn logits_carry_gradients_to_the_adapter() {
     for (name, var) in model.active_adapter().unwrap().variables() {
         let gradient = gradients.get(&var).unwrap_or_else(|| panic!("no gradient reached {name}"));
         let size = gradient.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-        // B is zero at first, and so is the gradient of A behind it.
+        // B is zero initially, so the gradient of A is zero.
         assert_eq!(size > 0.0, name.contains("lora_B"), "{name}: {size}");
     }
 }
 
 #[test]
-fn what_a_cell_shows_reaches_the_host_under_no_request() {
+fn displays_of_a_cell_reach_the_host_without_a_request() {
     let mut host = Host::new();
     let lab = host.lab();
     let mut table = Table::new("scores", &["name", "#loss"]);
@@ -128,7 +128,7 @@ fn what_a_cell_shows_reaches_the_host_under_no_request() {
 }
 
 #[test]
-fn a_handle_on_a_replaced_model_says_so() {
+fn a_handle_of_a_replaced_model_refuses_to_attach() {
     let host = Host::attached();
     let lab = host.lab();
     let old = lab.model().unwrap();

@@ -1,4 +1,4 @@
-//! A host on the other end of the link.
+//! A host at the other end of the link.
 #![allow(unsafe_code)]
 
 use std::{
@@ -17,7 +17,7 @@ use graft_spec::{Failure, Settings, Value, methods, training};
 use super::tiny::{colours, write_model};
 use crate::{Lab, link};
 
-/// The link's child side with a session behind it, and the host's side in hand.
+/// The host's end of a link, and the session that serves the child's end.
 pub(super) struct Host {
     stream: BufReader<UnixStream>,
     session: Arc<Session>,
@@ -29,13 +29,13 @@ pub(super) struct Host {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Runs lie in one folder of the process, so tests that train take turns.
+/// All runs of the process are in one folder, so tests that train run one after another.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     static RUNS: OnceLock<tempfile::TempDir> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = RUNS.get_or_init(|| tempfile::tempdir().unwrap());
-    // SAFETY: whoever reads or writes the environment in these tests holds the turn.
+    // SAFETY: every test that accesses the environment holds the lock.
     unsafe { std::env::set_var("GRAFT_RUNS", runs.path()) };
     turn
 }
@@ -69,7 +69,7 @@ impl Host {
         host
     }
 
-    /// With model, data and a LoRA.
+    /// A host whose session has a model, data and a LoRA.
     pub(super) fn attached() -> Self {
         let mut host = Self::new();
         let source = host.folder.path().join("model").display().to_string();
@@ -90,18 +90,18 @@ impl Host {
         host
     }
 
-    /// What a cell sees as `lab()`.
+    /// The `lab()` of a cell.
     pub(super) fn lab(&self) -> Lab {
         Lab::of(self.session.clone())
     }
 
-    /// Makes both sides of the socket hold as little as the system allows.
+    /// Shrinks the buffers at both ends of the socket to the system's minimum.
     pub(super) fn shrink_buffer(&self) {
         let size: libc::c_int = 1;
         for (descriptor, option) in
             [(self.stream.get_ref().as_raw_fd(), libc::SO_RCVBUF), (self.theirs, libc::SO_SNDBUF)]
         {
-            // SAFETY: the option's value is an int that lives through the call.
+            // SAFETY: the pointer is valid for the call and has the size of the option, an int.
             let status = unsafe {
                 libc::setsockopt(
                     descriptor,
@@ -130,17 +130,17 @@ impl Host {
         id
     }
 
-    /// Sends a command and reads until its reply.
+    /// Sends a command and reads messages up to its reply.
     pub(super) fn run(&mut self, command: Command) -> Result<Reply, Failure> {
         let id = self.send(command);
         self.reply(id)
     }
 
-    /// Reads until the reply of that number, keeping what comes before.
-    pub(super) fn reply(&mut self, wanted: u64) -> Result<Reply, Failure> {
+    /// Reads messages up to the reply with this number, and keeps the events.
+    pub(super) fn reply(&mut self, number: u64) -> Result<Reply, Failure> {
         loop {
             match self.read() {
-                FromChild::Reply { id, result } if id == wanted => return result,
+                FromChild::Reply { id, result } if id == number => return result,
                 FromChild::Event { request, event } => self.events.push((request, event)),
                 FromChild::Snapshot(snapshot) => self.snapshot = snapshot,
                 other => panic!("unexpected {other:?}"),
@@ -148,11 +148,11 @@ impl Host {
         }
     }
 
-    /// Reads until an event that fits.
-    pub(super) fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) {
+    /// Reads messages up to an event that matches.
+    pub(super) fn wait_for(&mut self, matches: impl Fn(&Event) -> bool) {
         loop {
             if let FromChild::Event { event, .. } = self.read()
-                && fits(&event)
+                && matches(&event)
             {
                 return;
             }
@@ -160,7 +160,7 @@ impl Host {
     }
 }
 
-/// `%train` with these steps, and no validation.
+/// `%train` with this number of steps and without validation.
 pub(super) fn train(steps: i64) -> Command {
     let settings = Settings::default()
         .with("steps", Value::Integer(steps))

@@ -4,7 +4,7 @@ use graft_spec::Settings;
 use super::host::{Host, train};
 
 #[test]
-fn requests_are_answered_under_their_numbers_with_their_events_and_the_snapshot_first() {
+fn a_reply_and_its_events_have_the_number_of_the_request_and_follow_the_snapshot() {
     let mut host = Host::attached();
     let id = host.send(train(3));
     host.reply(id).unwrap();
@@ -19,7 +19,7 @@ fn requests_are_answered_under_their_numbers_with_their_events_and_the_snapshot_
 }
 
 #[test]
-fn a_running_training_is_interrupted_within_a_step_and_status_answers_meanwhile() {
+fn training_is_interrupted_within_a_step_and_status_replies_meanwhile() {
     let mut host = Host::attached();
     let training = host.send(train(1_000_000));
     host.wait_for(|event| matches!(event, Event::Step(_)));
@@ -39,7 +39,7 @@ fn a_running_training_is_interrupted_within_a_step_and_status_answers_meanwhile(
 }
 
 #[test]
-fn an_idle_session_says_that_nothing_stops() {
+fn an_interrupt_of_an_idle_session_stops_no_job() {
     let mut host = Host::new();
     host.write(&ToChild::Interrupt { number: 7 });
     let seen = loop {
@@ -55,13 +55,13 @@ fn an_idle_session_says_that_nothing_stops() {
 fn training_does_not_wait_for_a_host_that_does_not_read() {
     let mut host = Host::attached();
     host.shrink_buffer();
-    // More than the socket and the queue hold together; nothing is read until the run is over.
+    // More steps than the socket and the queue can hold; nothing is read before the run has ended.
     let id = host.send(train(600));
     let lab = host.lab();
     while lab.session.snapshot().job.is_none() {
         std::thread::yield_now();
     }
-    // A job that waits its turn behind the training.
+    // This job is queued behind the training run.
     lab.set_seed(7).unwrap();
     host.reply(id).unwrap();
     let last =
@@ -69,7 +69,7 @@ fn training_does_not_wait_for_a_host_that_does_not_read() {
             if let Event::Step(step) = event { Some(step.step) } else { None }
         });
     let steps = host.events.iter().filter(|(_, event)| matches!(event, Event::Step(_))).count();
-    assert!(last == Some(600) && steps < 600, "{last:?}, {steps} steps came");
+    assert!(last == Some(600) && steps < 600, "{last:?}, {steps} steps arrived");
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! Evaluation, generation and the effect of an adapter on the weights.
+
+use graft_session::verbs;
+
+use crate::{Comparison, Eval, Evaluation, Generate, Generated, Lab, Result};
+
+impl Lab {
+    /// Scores the active adapter, the base model and the majority class on a split of the data.
+    ///
+    /// # Errors
+    /// If no model or data is loaded; `session::interrupted` if it was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use graft::prelude::*;
+    ///
+    /// # fn main() -> graft::Result<()> {
+    /// lab().load_model("tiny")?;
+    /// lab().load_data("which-book")?;
+    /// let scores = lab().eval(Eval::new().split("validation").examples(8))?;
+    /// println!("perplexity {:.2}", scores.base().map_or(f64::NAN, |base| base.perplexity));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn eval(&self, options: Eval) -> Result<Evaluation> {
+        self.read_model("evaluating", move |cx| verbs::eval::eval(cx, &options.into()))
+            .map(Evaluation::new)
+    }
+
+    /// Continues a prompt with the active adapter. `println!` or the end of a cell shows the text.
+    ///
+    /// # Errors
+    /// If no model is loaded or the prompt is too long; `session::interrupted` if it was stopped.
+    pub fn generate(&self, prompt: &str, options: Generate) -> Result<Generated> {
+        let prompt = prompt.to_owned();
+        self.read_model("generating", move |cx| {
+            verbs::generate::quietly(cx, &prompt, &options.into())
+        })
+        .map(Generated::new)
+    }
+
+    /// Continues a prompt twice: with the base model and with the active adapter.
+    ///
+    /// # Errors
+    /// As [`Lab::generate`], and if no adapter is active.
+    pub fn compare(&self, prompt: &str, options: Generate) -> Result<Comparison> {
+        let prompt = prompt.to_owned();
+        self.read_model("comparing", move |cx| {
+            verbs::compare::compare(cx, &prompt, &options.into())
+        })
+        .map(Comparison::new)
+    }
+
+    /// Shows the effect of the active adapter on the weights: the relative change of each layer, and
+    /// figures for one layer, by default the one with the largest change. For a soft prompt, shows
+    /// the nearest words of each vector.
+    ///
+    /// # Errors
+    /// If no adapter is active, or it does not change the weights of that module.
+    pub fn show_weights(&self, module: Option<&str>) -> Result<()> {
+        let module = module.map(str::to_owned);
+        let reply = self.read_model("comparing weights", move |cx| {
+            verbs::weights::weights(cx, module.as_deref())
+        })?;
+        self.show(reply);
+        Ok(())
+    }
+}

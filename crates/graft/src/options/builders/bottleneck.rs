@@ -1,0 +1,121 @@
+//! The keys of `%bottleneck` as a builder.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
+// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+
+use graft_spec::Settings;
+
+use crate::options::{Method, list, number, text};
+
+/// Bottleneck adapters: small trained networks between the sublayers. The method of
+/// `%bottleneck attach`.
+///
+/// ```text
+/// h + s U f(D z)
+/// ```
+///
+/// A small network is inserted where a sublayer's output h is added to the residual stream x: h +
+/// s·U f(D z), with D (C/reduction_factor × C) and U (C × C/reduction_factor) and their biases
+/// trained. `config=pfeiffer`: after the feed-forward sublayer, z = h + x (normalized in BERT);
+/// houlsby: after attention and feed-forward, z = h; parallel: in parallel with the feed-forward
+/// sublayer, z = x. U starts at zero, so attaching changes nothing. Saved in AdapterHub's format.
+///
+/// # Shapes
+/// `D: (b, C)`, `U: (C, b)` with `b = C / reduction_factor`; biases `d: (b)` and `u: (C)`
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// # fn main() -> graft::Result<()> {
+/// let model = lab().load_model("tiny")?;
+/// let adapter = model.attach(Bottleneck::new().config("pfeiffer"))?;
+/// println!("{adapter}");
+/// # Ok(())
+/// # }
+/// ```
+/// # Source
+/// Houlsby et al. 2019, [arXiv:1902.00751](https://arxiv.org/abs/1902.00751); Pfeiffer et al. 2020,
+/// [arXiv:2005.00052](https://arxiv.org/abs/2005.00052); He et al. 2021,
+/// [arXiv:2110.04366](https://arxiv.org/abs/2110.04366).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a builder has no effect until it is passed to a call"]
+pub struct Bottleneck {
+    settings: Settings,
+}
+
+impl Bottleneck {
+    /// Starts with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Placement and input of the adapters: AdapterHub's `seq_bn`, `double_seq_bn` and `par_bn`.
+    ///
+    /// Default: `pfeiffer`. One of `pfeiffer`, `houlsby`, `parallel`.
+    pub fn config(self, value: &str) -> Self {
+        Self { settings: self.settings.with("config", text(value)) }
+    }
+
+    /// Hidden size divided by the bottleneck size.
+    ///
+    /// Default: `16`. From 0.01 to 65,536.
+    pub fn reduction_factor(self, value: f64) -> Self {
+        Self { settings: self.settings.with("reduction_factor", number(value)) }
+    }
+
+    /// Activation function f; default: `relu`, or `swish` for houlsby.
+    ///
+    /// One of `relu`, `swish`, `gelu`, `tanh`.
+    pub fn non_linearity(self, value: &str) -> Self {
+        Self { settings: self.settings.with("non_linearity", text(value)) }
+    }
+
+    /// Scaling s; default: 1, or 4 for parallel.
+    ///
+    /// At least 0.
+    pub fn scaling(self, value: f64) -> Self {
+        Self { settings: self.settings.with("scaling", number(value)) }
+    }
+
+    /// Dropout probability of the adapter's output.
+    ///
+    /// Default: `0`. From 0 to 0.999.
+    pub fn dropout(self, value: f64) -> Self {
+        Self { settings: self.settings.with("dropout", number(value)) }
+    }
+
+    /// `mam_adapter`: D uniform in ±1/sqrt(C), U zero; `bert`: both from N(0, 0.02), AdapterHub's
+    /// default for pfeiffer and houlsby.
+    ///
+    /// Default: `mam_adapter`. One of `mam_adapter`, `bert`.
+    pub fn init_weights(self, value: &str) -> Self {
+        Self { settings: self.settings.with("init_weights", text(value)) }
+    }
+
+    /// Numbers of the blocks without adapters, such as 0,1.
+    pub fn leave_out<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("leave_out", list(value)) }
+    }
+
+    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
+    /// the base model is unchanged.
+    pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("modules_to_save", list(value)) }
+    }
+
+    /// Name of the adapter; an adapter of the same name is replaced.
+    ///
+    /// Default: `default`.
+    pub fn adapter_name(self, value: &str) -> Self {
+        Self { settings: self.settings.with("adapter_name", text(value)) }
+    }
+}
+
+impl Method for Bottleneck {
+    fn verb(&self) -> &'static str {
+        "bottleneck"
+    }
+
+    fn into_settings(self) -> Settings {
+        self.settings
+    }
+}

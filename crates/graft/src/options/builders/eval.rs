@@ -1,0 +1,69 @@
+//! The keys of `%eval` as a builder.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
+// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+
+use graft_spec::Settings;
+
+use crate::options::{flag, integer, text};
+
+/// Options of [`Lab::eval`](crate::Lab::eval): the keys of `%eval`.
+///
+/// An option that is not set has the default of its key.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// let options = Eval::new().split("test").examples(200);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a builder has no effect until it is passed to a call"]
+pub struct Eval {
+    settings: Settings,
+}
+
+impl Eval {
+    /// Starts with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Name of the data set; default: the current one.
+    pub fn data(self, value: &str) -> Self {
+        Self { settings: self.settings.with("data", text(value)) }
+    }
+
+    /// Split of the data.
+    ///
+    /// Default: `test`. One of `train`, `validation`, `test`.
+    pub fn split(self, value: &str) -> Self {
+        Self { settings: self.settings.with("split", text(value)) }
+    }
+
+    /// Maximum number of examples, counted from the first.
+    ///
+    /// Default: `200`. At least 1.
+    pub fn examples(self, value: usize) -> Self {
+        Self { settings: self.settings.with("examples", integer(value)) }
+    }
+
+    /// Examples per forward pass.
+    ///
+    /// Default: `16`. From 1 to 65,536.
+    pub fn batch(self, value: usize) -> Self {
+        Self { settings: self.settings.with("batch", integer(value)) }
+    }
+
+    /// Also score the base model.
+    ///
+    /// Default: `true`.
+    pub fn base(self, value: bool) -> Self {
+        Self { settings: self.settings.with("base", flag(value)) }
+    }
+}
+
+impl From<Eval> for Settings {
+    fn from(builder: Eval) -> Self {
+        builder.settings
+    }
+}

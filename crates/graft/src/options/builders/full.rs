@@ -1,0 +1,79 @@
+//! The keys of `%full` as a builder.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
+// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+
+use graft_spec::Settings;
+
+use crate::options::{Method, list, text};
+
+/// Full fine-tuning, the baseline: train all weights, or those of some modules. The method of
+/// `%full attach`.
+///
+/// ```text
+/// y = W' x + b'
+/// ```
+///
+/// A copy W' of every weight is trained and replaces W while the adapter is active; W itself is
+/// unchanged, so detaching restores the base model. Training needs a copy, a gradient and two
+/// moments per trained weight; `%memory` shows the breakdown. `exclude_modules` freezes modules by
+/// name (`embed_tokens`, layers.0) or by a regular expression; `target_modules` trains only those.
+/// A base model in 4 or 8 bits cannot be trained in full. Saved as an adapter in Graft's own
+/// format; `%full` merge and `%model` save give a plain Hugging Face folder.
+///
+/// # Shapes
+/// those of the weights
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// # fn main() -> graft::Result<()> {
+/// let model = lab().load_model("tiny")?;
+/// let adapter = model.attach(Full::new())?;
+/// println!("{adapter}");
+/// # Ok(())
+/// # }
+/// ```
+/// # Source
+/// Howard and Ruder 2018, [arXiv:1801.06146](https://arxiv.org/abs/1801.06146) (freezing); Lee et
+/// al. 2019, [arXiv:1911.03090](https://arxiv.org/abs/1911.03090).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a builder has no effect until it is passed to a call"]
+pub struct Full {
+    settings: Settings,
+}
+
+impl Full {
+    /// Starts with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Modules to train, including their submodules: names such as layers.3 or `lm_head`, or a
+    /// regular expression; default: all.
+    pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("target_modules", list(value)) }
+    }
+
+    /// Modules to keep frozen, including their submodules: names such as `embed_tokens` or
+    /// layers.0, or a regular expression.
+    pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("exclude_modules", list(value)) }
+    }
+
+    /// Name of the adapter; an adapter of the same name is replaced.
+    ///
+    /// Default: `default`.
+    pub fn adapter_name(self, value: &str) -> Self {
+        Self { settings: self.settings.with("adapter_name", text(value)) }
+    }
+}
+
+impl Method for Full {
+    fn verb(&self) -> &'static str {
+        "full"
+    }
+
+    fn into_settings(self) -> Settings {
+        self.settings
+    }
+}

@@ -1,0 +1,81 @@
+//! The keys of `%model load` as a builder.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
+// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+
+use graft_spec::Settings;
+
+use crate::options::{flag, integer, text};
+
+/// Options of [`Lab::load_model_with`](crate::Lab::load_model_with): the keys of `%model load`.
+///
+/// An option that is not set has the default of its key.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// let options = ModelOptions::new().dtype("f32").load_in_4bit(false);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a builder has no effect until it is passed to a call"]
+pub struct ModelOptions {
+    settings: Settings,
+}
+
+impl ModelOptions {
+    /// Starts with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Data type of the frozen weights; adapters are `f32`.
+    ///
+    /// Default: `f32`. One of `f32`, `bf16`, `f16`.
+    pub fn dtype(self, value: &str) -> Self {
+        Self { settings: self.settings.with("dtype", text(value)) }
+    }
+
+    /// Quantize the linear layers except the head to 4-bit NormalFloat, as QLoRA does; they stay
+    /// quantized while an adapter trains.
+    ///
+    /// Default: `false`.
+    pub fn load_in_4bit(self, value: bool) -> Self {
+        Self { settings: self.settings.with("load_in_4bit", flag(value)) }
+    }
+
+    /// With `load_in_4bit`: quantize the block scales too, 4.13 bits per weight instead of 4.5.
+    ///
+    /// Default: `true`.
+    pub fn bnb_4bit_use_double_quant(self, value: bool) -> Self {
+        Self { settings: self.settings.with("bnb_4bit_use_double_quant", flag(value)) }
+    }
+
+    /// Quantize the linear layers except the head to 8-bit integers with one scale per row.
+    ///
+    /// Default: `false`.
+    pub fn load_in_8bit(self, value: bool) -> Self {
+        Self { settings: self.settings.with("load_in_8bit", flag(value)) }
+    }
+
+    /// Load an encoder (BERT) with a classification head for that many classes; if the files have
+    /// no head, it is initialized, trained with every adapter, and its classes are named after the
+    /// labels of the data.
+    ///
+    /// From 1 to 65,536.
+    pub fn num_labels(self, value: usize) -> Self {
+        Self { settings: self.settings.with("num_labels", integer(value)) }
+    }
+
+    /// Branch, tag or commit on the Hub.
+    ///
+    /// Default: `main`.
+    pub fn revision(self, value: &str) -> Self {
+        Self { settings: self.settings.with("revision", text(value)) }
+    }
+}
+
+impl From<ModelOptions> for Settings {
+    fn from(builder: ModelOptions) -> Self {
+        builder.settings
+    }
+}

@@ -1,0 +1,148 @@
+//! The keys of `%train` and `%resume` as a builder.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
+// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+
+use graft_spec::Settings;
+
+use crate::options::{auto, flag, integer, number, text};
+
+/// Options of [`Lab::train`](crate::Lab::train) and [`Lab::resume_with`](crate::Lab::resume_with):
+/// the keys of `%train` and `%resume`.
+///
+/// An option that is not set has the default of its key.
+///
+/// # Examples
+/// ```
+/// use graft::prelude::*;
+///
+/// let options = Train::new().steps(200).batch(8);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a builder has no effect until it is passed to a call"]
+pub struct Train {
+    settings: Settings,
+}
+
+impl Train {
+    /// Starts with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Optimizer steps.
+    ///
+    /// Default: `200`. At least 1.
+    pub fn steps(self, value: usize) -> Self {
+        Self { settings: self.settings.with("steps", integer(value)) }
+    }
+
+    /// Peak learning rate; default: that of the method, smaller for wider models.
+    ///
+    /// From 0 to 1,000.
+    pub fn lr(self, value: f64) -> Self {
+        Self { settings: self.settings.with("lr", number(value)) }
+    }
+
+    /// Examples per micro-batch; auto uses as many as fit into memory, up to 64. Padding is not
+    /// computed.
+    ///
+    /// Default: `8`. From 1 to 65,536.
+    pub fn batch(self, value: usize) -> Self {
+        Self { settings: self.settings.with("batch", integer(value)) }
+    }
+
+    /// [`batch`](Self::batch) chosen by Graft: `batch=auto`.
+    pub fn batch_auto(self) -> Self {
+        Self { settings: self.settings.with("batch", auto()) }
+    }
+
+    /// Micro-batches per step (gradient accumulation); the loss is averaged over all their tokens.
+    ///
+    /// Default: `1`. From 1 to 65,536.
+    pub fn gradient_accumulation_steps(self, value: usize) -> Self {
+        Self { settings: self.settings.with("gradient_accumulation_steps", integer(value)) }
+    }
+
+    /// Maximum length of an example in tokens; default: the model's context; longer examples are
+    /// truncated and counted.
+    ///
+    /// From 2 to 1,000,000.
+    pub fn max_length(self, value: usize) -> Self {
+        Self { settings: self.settings.with("max_length", integer(value)) }
+    }
+
+    /// Learning-rate schedule after the warm-up.
+    ///
+    /// Default: `cosine`. One of `constant`, `linear`, `cosine`.
+    pub fn schedule(self, value: &str) -> Self {
+        Self { settings: self.settings.with("schedule", text(value)) }
+    }
+
+    /// Warm-up steps, in which the learning rate rises from 0.
+    ///
+    /// Default: `10`. At least 0.
+    pub fn warmup(self, value: usize) -> Self {
+        Self { settings: self.settings.with("warmup", integer(value)) }
+    }
+
+    /// Decoupled weight decay of AdamW.
+    ///
+    /// Default: `0`. From 0 to 10.
+    pub fn weight_decay(self, value: f64) -> Self {
+        Self { settings: self.settings.with("weight_decay", number(value)) }
+    }
+
+    /// Clip the global gradient norm to this value; 0 disables clipping.
+    ///
+    /// Default: `1`. At least 0.
+    pub fn max_grad_norm(self, value: f64) -> Self {
+        Self { settings: self.settings.with("max_grad_norm", number(value)) }
+    }
+
+    /// Recompute each block in the backward pass instead of saving its activations: less memory,
+    /// about 1.5 times the time.
+    ///
+    /// Default: `false`.
+    pub fn gradient_checkpointing(self, value: bool) -> Self {
+        Self { settings: self.settings.with("gradient_checkpointing", flag(value)) }
+    }
+
+    /// Name of the data set; default: the current one.
+    pub fn data(self, value: &str) -> Self {
+        Self { settings: self.settings.with("data", text(value)) }
+    }
+
+    /// Steps between validations; default: a tenth of the run; 0 disables validation.
+    ///
+    /// At least 0.
+    pub fn eval_every(self, value: usize) -> Self {
+        Self { settings: self.settings.with("eval_every", integer(value)) }
+    }
+
+    /// Validation examples used during training.
+    ///
+    /// Default: `64`. At least 1.
+    pub fn eval_examples(self, value: usize) -> Self {
+        Self { settings: self.settings.with("eval_examples", integer(value)) }
+    }
+
+    /// Seconds between checkpoints; 0 keeps only the last.
+    ///
+    /// Default: `60`. From 0 to 100,000.
+    pub fn save_every(self, value: usize) -> Self {
+        Self { settings: self.settings.with("save_every", integer(value)) }
+    }
+
+    /// Seed of data order and dropout; default: the session's (see `%seed`).
+    ///
+    /// At least 0.
+    pub fn seed(self, value: u64) -> Self {
+        Self { settings: self.settings.with("seed", integer(value)) }
+    }
+}
+
+impl From<Train> for Settings {
+    fn from(builder: Train) -> Self {
+        builder.settings
+    }
+}

@@ -1,0 +1,4 @@
+//! The generated builders, and the example programs.
+
+mod builders;
+mod examples;
