@@ -20,9 +20,10 @@ pub fn fine_tune(steps: usize) -> graft::Result<()> {
     let adapter = model.attach(Lora::new().r(8).target_modules(["q_proj", "v_proj"]))?;
     println!("{adapter}");
 
+    // The session prints the progress of the run; `run` gives access to its record.
     let options = Train::new().steps(steps).batch(4).lr(5e-3).max_length(96);
     let run = lab().train(options)?;
-    println!("{run}");
+    println!("{} steps are recorded in {}", run.steps()?.len(), run.folder().display());
 
     println!("{}", lab().eval(Eval::new().examples(40))?);
 

@@ -28,19 +28,19 @@ impl Eval {
         Self::default()
     }
 
-    /// Name of the data set; without it the current one.
+    /// Name of the data set; default: the current one.
     pub fn data(self, value: &str) -> Self {
         Self { settings: self.settings.with("data", text(value)) }
     }
 
-    /// Split to score on.
+    /// Split of the data.
     ///
     /// Default: `test`. One of `train`, `validation`, `test`.
     pub fn split(self, value: &str) -> Self {
         Self { settings: self.settings.with("split", text(value)) }
     }
 
-    /// Maximum number of examples, from the first one on.
+    /// Maximum number of examples, counted from the first.
     ///
     /// Default: `200`. At least 1.
     pub fn examples(self, value: usize) -> Self {

@@ -35,16 +35,14 @@ impl MemoryOptions {
         Self { settings: self.settings.with("batch", integer(value)) }
     }
 
-    /// Length of an example in tokens; without it the context length of the model, and 1,024 for a
-    /// published model.
+    /// Tokens per example; default: the model's context, or 1,024 for a published model.
     ///
     /// From 2 to 1,000,000.
     pub fn max_length(self, value: usize) -> Self {
         Self { settings: self.settings.with("max_length", integer(value)) }
     }
 
-    /// As with `%train` `gradient_checkpointing=true`: activations are recomputed in the backward
-    /// pass.
+    /// As in `%train`: recompute each block in the backward pass.
     ///
     /// Default: `false`.
     pub fn gradient_checkpointing(self, value: bool) -> Self {
@@ -58,7 +56,7 @@ impl MemoryOptions {
         Self { settings: self.settings.with("r", integer(value)) }
     }
 
-    /// Number type of the frozen weights of a published model.
+    /// Data type of a published model's frozen weights.
     ///
     /// Default: `bf16`. One of `f32`, `bf16`, `f16`, `nf4`, `int8`.
     pub fn dtype(self, value: &str) -> Self {
