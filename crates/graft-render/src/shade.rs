@@ -1,15 +1,16 @@
-//! Tokens shaded by the probability that the model gave them.
+//! Tokens shaded by their probability under the model.
 
 use maud::{Markup, html};
 
-/// Opacity of the shade of a token that the model held impossible: text stays readable on it, on light and dark pages.
+/// Opacity of the shade of a token with probability 0. Text stays readable on it, on light and dark
+/// pages.
 const DARKEST: f64 = 0.6;
 
-/// What the shades mean.
-pub(crate) const LEGEND: &str = "the stronger the shade, the less likely the model held the token";
+/// The legend of the shades.
+pub(crate) const LEGEND: &str = "darker tokens have a lower probability";
 
-/// Renders pieces of a text with their natural log-probabilities: less likely tokens get a stronger shade, and hovering shows
-/// the probability.
+/// Renders pieces of a text with their natural log-probabilities: less likely tokens get a stronger
+/// shade, and hovering shows the probability.
 pub(crate) fn pieces(pieces: &[(String, f64)]) -> Markup {
     html! {
         @for (piece, log_probability) in pieces {
