@@ -16,7 +16,7 @@ const GRID: &[Slot] = &[Slot::rest(
     "methods, and keys of the methods, of %train or of %ablate, with their values",
 )];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "ablate",
@@ -43,7 +43,7 @@ pub(super) fn verb() -> VerbSpec {
     }
 }
 
-/// `%trial`.
+/// Defines `%trial`.
 pub(super) fn trial() -> VerbSpec {
     VerbSpec {
         name: "trial",
@@ -106,7 +106,7 @@ fn no_number(span: Span) -> Failure {
         .span(span)
 }
 
-/// `%forgetting`.
+/// Defines `%forgetting`.
 pub(super) fn forgetting() -> VerbSpec {
     VerbSpec {
         name: "forgetting",
@@ -174,7 +174,7 @@ fn command(
     })
 }
 
-/// The word in the first backticks of a failure.
+/// Returns the word in the first backticks of a failure.
 fn bad_word(failure: &Failure, words: &[&Word]) -> Option<Span> {
     let named = failure.message.split('`').skip(1).step_by(2);
     named.into_iter().find_map(|name| {
