@@ -20,7 +20,7 @@ pub struct Ablation {
     pub trials: Vec<Trial>,
     /// Keys of [`ABLATE`].
     pub settings: Settings,
-    /// How `lora_alpha` depends on the rank, as text; none if the rank does not vary.
+    /// How `lora_alpha` depends on the rank, as text; `None` if the rank does not vary.
     pub scaling: Option<String>,
     /// `lr=auto`: short training runs find the learning rate of each configuration.
     pub search_lr: bool,
@@ -64,12 +64,12 @@ enum Alpha {
 }
 
 impl Ablation {
-    /// Parses methods and `key=values`. Commas separate values; inside a value that is a list, `+` is
-    /// used instead of the comma.
+    /// Parses methods and `key=values`. Commas separate values; inside a value that is a list, `+`
+    /// is used instead of the comma.
     ///
     /// # Errors
-    /// `ablate::*` for a grid without methods or configurations and for an unknown method or key; those
-    /// of [`KeySpec::parse`].
+    /// `ablate::*` for a grid without methods or configurations and for an unknown method or key;
+    /// those of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
         let listed = pairs
             .iter()
@@ -224,17 +224,17 @@ impl Ablation {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
     }
 
-    /// Whether the worse half is stopped early, twice.
+    /// Returns whether the worse half is stopped early, twice.
     pub fn halves(&self) -> bool {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Number of training runs.
+    /// Returns number of training runs.
     pub fn trainings(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
-    /// Whether the grid has more than [`MANY`] training runs and is not confirmed.
+    /// Returns whether the grid has more than [`MANY`] training runs and is not confirmed.
     pub fn wants_confirmation(&self) -> bool {
         self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
@@ -266,7 +266,7 @@ fn relabelled(label: &str, key: &str, value: &str) -> String {
     format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
 }
 
-/// Every combination of the values of the keys that the method or `%train` has.
+/// Returns every combination of the values of the keys that the method or `%train` has.
 fn trials(
     spec: &'static MethodSpec,
     axes: &[Axis<'_>],
@@ -346,7 +346,7 @@ fn is_alpha(key: &str) -> bool {
     matches!(key, "lora_alpha" | "alpha")
 }
 
-/// `2r`, `r` or `fixed`.
+/// Parses `2r`, `r` or `fixed`.
 fn policy(value: &str) -> Option<Alpha> {
     if value == "fixed" {
         return Some(Alpha::AsGiven);
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_is_a_trial_and_the_label_says_what_varies() {
+    fn every_combination_is_a_trial_labelled_with_what_varies() {
         let found =
             parse("lora r=4,8 x target_modules=q_proj+v_proj,all-linear steps=20 seeds=3").unwrap();
         let labels: Vec<_> = found.trials.iter().map(|trial| trial.label.as_str()).collect();
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_does_not_change_with_the_rank_unless_that_is_asked_for() {
+    fn the_scale_does_not_depend_on_the_rank_by_default() {
         let ratios = |line: &str| -> Vec<f64> {
             let keys = methods::lora::SPEC.keys;
             let ratio = |trial: &Trial| {

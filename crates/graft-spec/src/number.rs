@@ -12,8 +12,8 @@ const LARGE: f64 = 1e9;
 /// Fractions from this value on are formatted with an exponent as percent.
 const LARGE_PERCENT: f64 = 1e6;
 
-/// Formats a number with `digits` decimals: `0.123`, from 1e9 on `1.54e300`, never `-0.00`. Non-finite
-/// numbers are `NaN`, `inf` and `-inf`.
+/// Formats a number with `digits` decimals: `0.123`, from 1e9 on `1.54e300`, never `-0.00`.
+/// Non-finite numbers are `NaN`, `inf` and `-inf`.
 pub fn decimals(value: f64, digits: usize) -> String {
     written(value, digits, LARGE)
 }

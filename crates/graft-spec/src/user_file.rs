@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Hint;
 
-/// Maximum size in bytes of a text that becomes a cell or is shown in full: a script, a notebook, the
-/// README of a model.
+/// Maximum size in bytes of a text that becomes a cell or is shown in full: a script, a notebook,
+/// the README of a model.
 pub const MOST_TEXT: u64 = 64 << 20;
 
 /// The error of a file that cannot be read.
@@ -132,8 +132,8 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, UserFileError> {
     text(path, read(path, most)?)
 }
 
-/// Reads a stream to its end: standard input, or a pipe that a shell has opened. `path` is its name in
-/// errors.
+/// Reads a stream to its end: standard input, or a pipe that a shell has opened. `path` is its name
+/// in errors.
 ///
 /// # Errors
 /// As [`read_text`], after at most `most` bytes.
