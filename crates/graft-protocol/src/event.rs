@@ -9,7 +9,7 @@ use crate::Block;
 /// One event; the host draws it below the cell that caused it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// A training run has started.
+    /// The training run has started.
     RunStarted(RunStarted),
     /// An optimizer step has finished.
     Step(StepRecord),

@@ -1,5 +1,5 @@
-//! The live plot of a training run: inline SVG in the colors of the page, in a box of fixed height
-//! so that the page does not flicker or jump.
+//! The live plot of the current training run: inline SVG in the colors of the page, in a box of
+//! fixed height so that the page does not flicker or jump.
 
 use graft_protocol::Chart;
 use maud::{Markup, html};

@@ -144,7 +144,7 @@ fn execute(places: &Places, environment: &Environment, notebook: &Path) -> Resul
     )
 }
 
-/// Starts JupyterLab on the notebooks and waits until it exits.
+/// Starts JupyterLab on the notebooks and blocks until it exits.
 fn open(places: &Places, environment: &Environment, no_browser: bool) -> Result<()> {
     println!("\nopening 01-first-adapter.ipynb in JupyterLab; stop it with Ctrl-C");
     let mut lab = environment.program("jupyter-lab");

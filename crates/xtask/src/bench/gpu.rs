@@ -1,4 +1,4 @@
-//! `cargo xtask bench gpu`: compares a training step on an NVIDIA GPU with PyTorch and HF PEFT in
+//! `cargo xtask bench gpu`: compares training steps on an NVIDIA GPU with PyTorch and HF PEFT in
 //! one run.
 //!
 //! The benchmark program can be built without a GPU and is a single file that can be copied to a
