@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_card_of_the_list_decides() {
+    fn the_oldest_capability_of_the_list_decides() {
         assert_eq!(
             options(&words("--arch 90,75,8.6 --prefix p")).unwrap(),
             Options { oldest: 75, prefix: Some(PathBuf::from("p")) }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_capability_is_refused_with_those_there_are() {
+    fn an_unknown_capability_is_rejected_with_the_supported_ones() {
         assert!(options(&words("--arch 61")).unwrap_err().to_string().contains("75, 80"));
         assert!(options(&words("--arch")).is_err());
         assert!(options(&words("--archs 80")).is_err());

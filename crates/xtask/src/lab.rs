@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_and_others_refused() {
+    fn options_are_parsed_and_unknown_ones_rejected() {
         assert_eq!(
             options(&words("--no-browser")).unwrap(),
             Options { no_browser: true, run: None }

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_say_them() {
+    fn durations_have_readable_units() {
         assert_eq!(in_words(Duration::from_millis(420)), "0.4 s");
         assert_eq!(in_words(Duration::from_secs(12)), "12 s");
         assert_eq!(in_words(Duration::from_secs(185)), "3 min 05 s");

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summary_lines_of_both_runners_are_understood() {
+    fn summary_lines_of_all_runners_are_parsed() {
         let nextest = "     Summary [   3.501s] 120 tests run: 117 passed (2 slow), 2 failed, 1 timed out, 4 skipped";
         assert_eq!(counts(nextest), Tally { passed: 117, failed: 3, skipped: 4 });
         let libtest = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.30s";
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_dies_before_counting_is_a_problem() {
+    fn a_runner_that_exits_without_counts_is_a_problem() {
         assert!(run(&mut shell::command("sh", &["-c", "exit 3"])).is_err());
         let counted = run(&mut shell::command(
             "sh",

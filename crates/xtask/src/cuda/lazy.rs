@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stand_in_calls_the_library_that_is_there_and_answers_the_status_of_one_that_is_not() {
+    fn a_stand_in_calls_an_installed_library_and_returns_the_status_of_a_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let program = "int graft_sum(int, int, double, double); int graft_none(void); const char *noneGetErrorString(int);\n#include <stdio.h>\n\
