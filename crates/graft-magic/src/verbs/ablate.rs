@@ -26,13 +26,13 @@ pub(super) fn verb() -> VerbSpec {
             the comma inside one value (target_modules=q_proj+v_proj,all-linear). seeds=3 \
             trains each configuration three times, with the same data order for all; the table \
             shows means and 95 % intervals, the base model and the majority class. lr=auto \
-            finds the learning rate of each configuration by short training runs. If the rank \
+            finds the learning rate of each configuration with short training runs. If the rank \
             varies, alpha follows it (alpha=2r); alpha=r, alpha=fixed or numbers change that. \
-            Your adapters do not change. The stop button keeps finished trials, and the same \
-            line again continues. The trials are trained in turns, so that all curves appear \
-            soon; early=halving stops the worse half twice; bg=true compares in the background, \
-            where %trial changes the grid. Its own keys: seeds, split, examples, domain, \
-            domain_examples, early, bg, fresh, confirm.",
+            Your adapters do not change. The stop button keeps finished trials, and running the \
+            same line again resumes the comparison. The trials are trained alternately, so that \
+            all curves appear soon; early=halving stops the worse half twice; bg=true compares in \
+            the background, where %trial changes the grid. Its own keys: seeds, split, examples, \
+            domain, domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![

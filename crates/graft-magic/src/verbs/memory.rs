@@ -23,8 +23,8 @@ pub(super) fn verb() -> VerbSpec {
         name: "memory",
         aliases: &[],
         summary: "predict the memory that training needs, in parts, compared with full fine-tuning",
-        help: "Predicted from sizes. `for` predicts LoRA on all linear layers of a published \
-            model, without its weights. A run that does not fit into the memory of this \
+        help: "Computed from the shapes of the tensors. `for` predicts LoRA on all linear layers \
+            of a published model, without its weights. A run that does not fit into the memory of this \
             machine, its container or its GPU is refused before it starts. The last line shows \
             the measured memory of the newest run of this model; `%runs show` shows it for each \
             run.",
