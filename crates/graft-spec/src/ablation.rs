@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_differs_in_what_is_named_and_keeps_the_scale() {
+    fn a_clone_changes_only_the_given_keys_and_keeps_the_scale() {
         let (found, pair) =
             (parse("lora r=4,8 steps=20 fresh=true").unwrap(), |key: &str, value: &str| {
                 vec![(key.to_owned(), value.to_owned())]
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_is_to_be_found_is_no_value_of_the_grid() {
+    fn lr_auto_is_not_a_value_of_the_grid() {
         let found = parse("lora r=1,4 lr=auto").unwrap();
         assert!(
             found.search_lr
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_one_method_leaves_the_others_alone() {
+    fn a_key_of_one_method_does_not_affect_the_others() {
         let found = parse("methods=lora,ia3,full r=2,4").unwrap();
         assert_eq!(
             found.trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(),
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_with_what_can() {
+    fn an_invalid_grid_is_rejected_with_a_hint() {
         for (line, code) in [
             ("", "ablate::no_method"),
             ("lora r=", "ablate::empty"),
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_grid_wants_to_be_confirmed() {
+    fn a_large_grid_needs_confirmation() {
         let grid = |line| parse(line).unwrap();
         let large = grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2");
         assert!(large.trainings() == 80 && large.wants_confirmation());

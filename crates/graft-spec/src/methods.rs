@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_rate_falls_with_the_width_where_the_update_grows_with_it() {
+    fn the_default_rate_falls_with_the_width_if_the_update_grows_with_it() {
         let spec = MethodSpec { learning_rate: 5e-3, ..lora::SPEC };
         assert_eq!(
             [64, 256, 768, 4096].map(|width| spec.learning_rate_for(width)),

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_short_however_large_it_is() {
+    fn formatted_numbers_have_a_bounded_length() {
         let written =
             [0.1234, -0.0001, 999_999_999.0, 1.544e300, f64::MAX, f64::NAN, f64::NEG_INFINITY]
                 .map(|value| decimals(value, 2));

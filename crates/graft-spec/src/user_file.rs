@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_its_limit_and_no_further() {
+    fn a_file_beyond_the_limit_is_not_read() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let text = read_text(&here, 100_000).expect("this crate's manifest");
         assert!(text.starts_with("[package]"));
