@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_matrix_is_drawn_as_it_is_and_a_large_one_by_its_greatest_values() {
+    fn a_small_matrix_is_unchanged_and_a_large_one_keeps_its_greatest_values() {
         let labels = || ["rows".to_owned(), "columns".to_owned()];
         let small = HeatMap::of("A", labels(), (2, 3), &[1.0, -2.0, 3.0, 4.0, 5.0, -6.0], 8);
         assert_eq!(

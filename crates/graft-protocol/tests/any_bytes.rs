@@ -41,7 +41,7 @@ proptest! {
     #![proptest_config(cases(4000))]
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         read_all(&bytes);
         let _ = frame::read::<FromChild>(&mut &bytes[..]);
     }
