@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caret_stands_under_the_bad_token_even_after_wide_letters() {
+    fn the_caret_is_below_the_wrong_token_even_after_wide_characters() {
         let failure = Failure::new("magic::unknown_key", "`%lora attach` has no key `rnk`")
             .hint("did you mean `rank`?")
             .span(Span { line: 1, start: 16, end: 19 });

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prompt_stands_out_in_every_form() {
+    fn the_prompt_is_highlighted_in_every_form() {
         assert!(html("A", " b", &[]).into_string().ends_with("<strong>A</strong> b</pre>"));
         assert!(html("A", " b", &[(" b".to_owned(), -0.5)]).into_string().contains(shade::LEGEND));
         assert_eq!(plain("A", " b"), "A b");

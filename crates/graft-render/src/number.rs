@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well_at_every_size() {
+    fn numbers_are_readable_at_every_size() {
         assert_eq!([count(0), count(-1234), count(1_234_567)], ["0", "-1,234", "1,234,567"]);
         assert_eq!(
             [decimals(f64::NAN, 2), decimals(-0.001, 2), decimals(2.5, 1)],

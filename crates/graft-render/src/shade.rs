@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_is_shaded_by_how_unlikely_it_was() {
+    fn a_less_likely_piece_has_a_stronger_shade() {
         let page = pieces(&[(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())])
             .into_string();
         assert!(page.starts_with(r#"<span style="background:rgba(230,159,0,0.00)" title="probability 1.000"> is a</span>"#), "{page}");

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_twin_stands_in_columns() {
+    fn the_plain_form_has_columns() {
         assert_eq!(
             plain("Clone", &columns(), 51),
             "Clone\n\
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_gets_them_below_each_other() {
+    fn a_narrow_terminal_shows_one_text_below_the_other() {
         assert_eq!(
             plain("P", &columns(), 40),
             "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens"
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_whose_probabilities_are_known_is_shaded_and_the_shade_explained() {
+    fn a_text_with_probabilities_is_shaded_and_has_a_legend() {
         let mut columns = columns();
         columns[1].pieces = vec![(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())];
         let page = html("Clone", &columns).into_string();

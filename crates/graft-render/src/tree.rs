@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_stand_in_one_column_and_adapters_stand_out() {
+    fn notes_are_aligned_and_adapters_are_highlighted() {
         let line = |depth, name: &str, note: &str, strong| TreeLine {
             depth,
             name: name.to_owned(),

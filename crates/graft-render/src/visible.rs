@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_is_not_copied_and_joiners_of_scripts_stay() {
+    fn ordinary_text_is_not_copied_and_joiners_of_scripts_are_kept() {
         assert!(matches!(visible("Grüße, 日本 — 😀\n\tx"), Cow::Borrowed(_)));
         for kept in ["👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم"] {
             assert_eq!(visible(kept), kept);

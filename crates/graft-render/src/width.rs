@@ -56,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_letters_count_twice() {
+    fn wide_characters_occupy_two_columns() {
         assert_eq!(of("日本"), 4);
         assert_eq!(pad("日", 4, false), "日  ");
         assert_eq!(cut("日本語", 5), "日本…");
     }
 
     #[test]
-    fn long_words_are_broken_and_line_ends_kept() {
+    fn long_words_are_broken_and_line_breaks_kept() {
         assert_eq!(wrap("a bc def\n\nlongword", 4), ["a bc", "def", "", "long", "word"]);
     }
 }

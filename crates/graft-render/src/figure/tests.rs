@@ -123,7 +123,7 @@ fn awkward() -> Vec<(&'static str, Chart)> {
 }
 
 #[test]
-fn no_chart_panics_and_each_gives_every_form() {
+fn no_chart_panics_and_each_has_every_form() {
     for (name, chart) in awkward() {
         let svg = chart_svg(&chart);
         assert!(
@@ -139,7 +139,7 @@ fn no_chart_panics_and_each_gives_every_form() {
 }
 
 #[test]
-fn a_figure_names_its_axes_its_lines_and_its_outcome() {
+fn a_figure_labels_its_axes_lines_and_outcome() {
     let svg = chart_svg(&run(200));
     for text in [
         "LoRA r=8 on tiny, which-book",
