@@ -33,7 +33,7 @@ pub struct VerbDoc {
 /// One form of a magic.
 #[derive(Clone, Debug)]
 pub struct FormDoc {
-    /// The whole line, such as `%model load SOURCE [key=value ...]`.
+    /// The usage line, such as `%model load SOURCE [key=value ...]`.
     pub usage: String,
     /// One line.
     pub summary: &'static str,

@@ -154,12 +154,12 @@ fn of_model(key: &str, value: &str) -> Option<Meaning> {
 
 /// Formats one note about all arguments without effect.
 pub(crate) fn note(arguments: &[(String, &'static str)]) -> Option<String> {
-    let told: Vec<String> = arguments
+    let notes: Vec<String> = arguments
         .iter()
         .filter(|(_, reason)| !reason.is_empty())
         .map(|(name, reason)| format!("`{name}` ({reason})"))
         .collect();
-    (!told.is_empty()).then(|| format!("no effect here: {}", told.join(", ")))
+    (!notes.is_empty()).then(|| format!("no effect here: {}", notes.join(", ")))
 }
 
 #[cfg(test)]

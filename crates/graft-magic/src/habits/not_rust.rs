@@ -156,7 +156,7 @@ pub fn magic_after_rust(code: &str) -> Option<String> {
 
 /// A line that begins a statement.
 struct Place<'a> {
-    /// The whole text.
+    /// The text of the cell.
     code: &'a str,
     /// The trimmed line.
     text: &'a str,
