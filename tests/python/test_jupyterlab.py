@@ -104,7 +104,7 @@ def test_a_comparison_is_watched_while_it_forms():
         page.browser.until(f"{page.status()} === 'busy' && {rows}.some(it => /step \\d+ of 36[^]*%[^]*%/.test(it))", 120)
         page.browser.picture(PREFIX / "lab-ablate.png")
         page.browser.until(f"{page.status()} === 'idle' && {page.output(0)}.innerText.includes('untuned base')", 120)
-        for index, mark in [(1, "of their attention to the virtual tokens"), (2, "the stronger the shade")]:
+        for index, mark in [(1, "of their attention to the virtual tokens"), (2, "darker tokens")]:
             page.run_cell(index)
             page.browser.until(f"{page.status()} === 'idle' && {page.output(index)}.innerText.includes('{mark}')", 120)
             page.browser.picture(PREFIX / f"lab-ablate-{index}.png")

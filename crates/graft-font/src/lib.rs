@@ -1,5 +1,5 @@
-//! The font of every picture that plotters draws: DejaVu Sans, cut to Latin, Greek, Cyrillic and signs; no font of the system is asked
-//! for. The host draws with it, and so do the cells.
+//! The font of every figure: DejaVu Sans, reduced to Latin, Greek, Cyrillic and symbols. Host and
+//! cells draw with it and need no fonts of the system.
 
 use std::sync::Once;
 
@@ -8,7 +8,7 @@ use plotters::style::{FontStyle, register_font};
 static REGULAR: &[u8] = include_bytes!("../assets/DejaVuSans.ttf");
 static BOLD: &[u8] = include_bytes!("../assets/DejaVuSans-Bold.ttf");
 
-/// Makes the font known to plotters as `sans-serif`; later calls do nothing.
+/// Registers the font with plotters as `sans-serif`. Later calls have no effect.
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

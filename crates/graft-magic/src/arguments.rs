@@ -26,8 +26,9 @@ pub(crate) struct Arguments {
 /// Checks `words` against `form` and replaces aliases by canonical names.
 ///
 /// # Errors
-/// `magic::unknown_key`, `magic::repeated_key`, `magic::missing_value`, `magic::missing_argument`, `magic::unexpected_argument`,
-/// `magic::unknown_module`, or an error of [`KeySpec::parse`], each with the span of its token.
+/// `magic::unknown_key`, `magic::repeated_key`, `magic::missing_value`, `magic::missing_argument`,
+/// `magic::unexpected_argument`, `magic::unknown_module`, or an error of [`KeySpec::parse`], each
+/// with the span of its token.
 pub(crate) fn check(
     verb: &VerbSpec,
     form: &Form,
@@ -81,7 +82,8 @@ enum Given {
     NoEffect(&'static str),
 }
 
-/// The key with this name in the form, or the key that corresponds to this argument in Python.
+/// Returns the key with this name in the form, or the key that corresponds to this argument in
+/// Python.
 fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given, Failure> {
     let value = word.pair().map(|(_, value)| unseparated(value, word).to_owned());
     if let Some(key) = form.key(name) {
@@ -101,7 +103,7 @@ fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given
         .ok_or_else(|| unknown_key(verb, form, name, word.key_span()))
 }
 
-/// The value of a key: in the same word, or the next word, which `word` is then set to.
+/// Returns the value of a key: in the same word, or the next word, which `word` is then set to.
 fn value_of(
     key: &KeySpec,
     value: Option<String>,
@@ -130,7 +132,7 @@ fn without_comma(mut word: Word, form: &Form) -> Word {
     word
 }
 
-/// Whether the positional words are one text, in which commas and dashes are kept.
+/// Returns whether the positional words are one text, in which commas and dashes are kept.
 fn takes_text(form: &Form) -> bool {
     form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
 }
@@ -140,8 +142,8 @@ fn unseparated<'a>(value: &'a str, word: &Word) -> &'a str {
     if word.comma { value.strip_suffix(',').unwrap_or(value) } else { value }
 }
 
-/// The key that a word names: `key=`, `--key`, or a bare boolean key in a form without positional
-/// arguments.
+/// Returns the key that a word names: `key=`, `--key`, or a bare boolean key in a form without
+/// positional arguments.
 fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     if let Some((key, _)) = word.pair() {
         return Some(key.trim_start_matches('-').replace('-', "_"));
@@ -243,7 +245,7 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
     }
 }
 
-/// The failure for several values where one is expected, with a hint at `%ablate`.
+/// Returns the failure for several values where one is expected, with a hint at `%ablate`.
 fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
     let failure =
         Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));

@@ -1,8 +1,9 @@
 //! Splits a cell into parts: magics, Rust, commands of evcxr and shell lines, in order.
 //!
-//! A line magic is `%` in column 0 followed by a letter, outside strings, comments and open brackets of the Rust around it; a cell
-//! magic is `%%name` on the first non-blank line. `!cmd` and evcxr's `:cmd` follow the same rule. At the
-//! start of a statement, `%` and `?` cannot be Rust, so `  %lora`, `% lora` and `?lora` are magics there.
+//! A line magic is `%` in column 0 followed by a letter, outside strings, comments and open
+//! brackets of the Rust around it; a cell magic is `%%name` on the first non-blank line. `!cmd` and
+//! evcxr's `:cmd` follow the same rule. At the start of a statement, `%` and `?` cannot be Rust, so
+//! `  %lora`, `% lora` and `?lora` are magics there.
 
 mod rust_lines;
 
@@ -28,8 +29,8 @@ pub struct Part {
 pub enum PartKind {
     /// A command for the session.
     Session(Command),
-    /// Rust code, preceded by one blank line per earlier line of the cell, so that the compiler reports
-    /// line numbers of the cell.
+    /// Rust code, preceded by one blank line per earlier line of the cell, so that the compiler
+    /// reports line numbers of the cell.
     Rust(String),
     /// A command of evcxr, such as `:dep serde = "1"`.
     EvcxrCommand(String),
@@ -48,7 +49,7 @@ pub enum HostCommand {
     ListMagics,
     /// `%lora?`, `%lora -h`, `?%lora`.
     Help {
-        /// Name of the magic, which exists.
+        /// Name of an existing magic.
         verb: String,
     },
     /// `%quickref`.
@@ -66,12 +67,12 @@ pub enum HostCommand {
     Pwd,
     /// `%history [N]`.
     History {
-        /// The number of cells, the last ones; `None` for all of this session.
+        /// The number of recent cells; `None` for all of this session.
         count: Option<usize>,
     },
-    /// `%load FILE`: put the file's text into the cell.
+    /// `%load FILE`: replaces the cell by the text of the file.
     Load(String),
-    /// `%run FILE`: run the file as a cell.
+    /// `%run FILE`: runs the file as a cell.
     Run(String),
     /// `%time LINE`.
     Time(Box<Part>),
@@ -79,11 +80,11 @@ pub enum HostCommand {
     TimeCell(Vec<Part>),
     /// `%who`: the Rust variables.
     Who,
-    /// `%reset`: a new child process and an empty session.
+    /// `%reset`: starts a new child process with an empty session.
     Reset,
     /// `%%writefile FILE`: writes the rest of the cell into a file.
     WriteFile {
-        /// The file; `~` is not yet resolved.
+        /// The file, in which `~` is not yet resolved.
         file: String,
         /// Whether to append the text.
         append: bool,
@@ -98,7 +99,8 @@ pub enum HostCommand {
 pub struct Context<'a> {
     /// The latest snapshot of the session.
     pub snapshot: &'a Snapshot,
-    /// Whether an earlier part of this cell may change the model, so that module names cannot be checked.
+    /// Whether an earlier part of this cell may change the model, so that module names cannot be
+    /// checked.
     pub model_changes: bool,
     /// Notes about the current magic. Each becomes a [`HostCommand::Note`] before the magic.
     pub notes: Vec<String>,
@@ -112,7 +114,7 @@ pub fn parse_cell(text: &str, snapshot: &Snapshot) -> Result<Vec<Part>, Failure>
     parse_text(text, 0, &mut Context { snapshot, model_changes: false, notes: Vec::new() })
 }
 
-/// [`parse_cell`] for a text that begins at a given line of the cell.
+/// Parses a text that begins at a given line of the cell; see [`parse_cell`].
 pub(crate) fn parse_text(
     text: &str,
     first_line: usize,
@@ -160,7 +162,7 @@ pub(crate) fn parse_text(
     Ok(cutter.parts)
 }
 
-/// The notes about the magic that was parsed last.
+/// Returns the notes about the magic that was parsed last.
 fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
     std::mem::take(&mut cx.notes)
         .into_iter()
@@ -172,8 +174,8 @@ fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
         .collect()
 }
 
-/// The byte of `line` at which a magic, a `:command` or a shell line begins after the given Rust code;
-/// `None` if the line is Rust.
+/// Returns the byte of `line` at which a magic, a `:command` or a shell line begins after the given
+/// Rust code; `None` if the line is Rust.
 pub(crate) fn magic_at(rust: &RustLines, line: &str) -> Option<usize> {
     if !rust.is_top_level() {
         return None;
@@ -186,7 +188,7 @@ pub(crate) fn magic_at(rust: &RustLines, line: &str) -> Option<usize> {
     (rust.is_statement_start() && text.starts_with(['%', '?'])).then(|| line.len() - text.len())
 }
 
-/// Whether a line outside strings, comments and brackets is not Rust.
+/// Returns whether a line outside strings, comments and brackets is not Rust.
 pub(crate) fn begins_magic(line: &str) -> bool {
     let mut chars = line.chars();
     match (chars.next(), chars.next()) {
@@ -201,7 +203,7 @@ pub(crate) fn begins_magic(line: &str) -> bool {
     }
 }
 
-/// Parses such a line, which begins at code point `column` of its line in the cell.
+/// Parses a line that is not Rust and begins at code point `column` of its line in the cell.
 pub(crate) fn line_kind(
     text: &str,
     line: usize,
@@ -245,7 +247,7 @@ pub(crate) fn line_kind(
 
 /// The first line of a `%%name` cell.
 pub(crate) struct CellMagic<'a> {
-    /// After the two signs.
+    /// The text after the two signs.
     pub text: &'a str,
     /// Code point of its line at which `text` begins.
     pub column: usize,
@@ -255,7 +257,7 @@ pub(crate) struct CellMagic<'a> {
     pub body: &'a str,
 }
 
-/// The cell magic that `text` begins with.
+/// Returns the cell magic that `text` begins with.
 pub(crate) fn cell_magic(text: &str) -> Option<CellMagic<'_>> {
     let blank: usize =
         text.split_inclusive('\n').take_while(|line| line.trim().is_empty()).map(str::len).sum();

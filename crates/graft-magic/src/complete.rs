@@ -54,7 +54,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// The type that Jupyter frontends show next to the item.
+    /// Returns the type that Jupyter frontends show next to the item.
     pub fn word(self) -> &'static str {
         match self {
             Self::Magic => "magic",
@@ -101,7 +101,7 @@ pub fn complete(
     Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
 }
 
-/// The magics with the typed prefix, with their sign.
+/// Returns the magics with the typed prefix, with their sign.
 fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
     let typed = magic.text.get(sign.len().min(magic.cursor)..magic.cursor).unwrap_or("");
     let mut items = Vec::new();
@@ -124,7 +124,7 @@ fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
     items
 }
 
-/// The length of the typed part in code points, and its completions.
+/// Returns the length of the typed part in code points, and its completions.
 fn arguments(
     verb: &'static VerbSpec,
     cell: bool,
@@ -157,7 +157,7 @@ fn arguments(
     (typed, items)
 }
 
-/// The form that the line has chosen, and whether a word named it.
+/// Returns the form that the line has chosen, and whether a word named it.
 fn form_of(verb: &'static VerbSpec, cell: bool, done: &[Word]) -> (Option<&'static Form>, bool) {
     if cell {
         return (verb.cell.as_ref(), false);
@@ -198,7 +198,7 @@ fn raw(verb: &VerbSpec, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item
     (0, Vec::new())
 }
 
-/// Whether `name` begins with the typed text, ignoring case.
+/// Returns whether `name` begins with the typed text, ignoring case.
 pub(crate) fn begins(name: &str, typed: &str) -> bool {
     name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
 }

@@ -9,13 +9,15 @@ pub enum Completeness {
     Complete,
     /// The cell continues.
     Incomplete,
-    /// A quote of the last shell line is open. Only the shell can decide whether the line is complete.
+    /// A quote of the last shell line is open. Only the shell can decide whether the line is
+    /// complete.
     Unknown,
-    /// The cell ends in Rust. The Rust parser decides, on this text, in which magics are blank lines.
+    /// The cell ends in Rust. The Rust parser decides, on this text, in which magics are blank
+    /// lines.
     Rust(String),
 }
 
-/// Whether a cell is complete, according to its magics. A `%%` cell ends at a blank line.
+/// Returns whether a cell is complete, according to its magics. A `%%` cell ends at a blank line.
 pub fn is_complete(text: &str) -> Completeness {
     if let Some(head) = cell::cell_magic(text) {
         let ended = head.body.ends_with("\n\n")

@@ -33,7 +33,7 @@ pub struct VerbDoc {
 /// One form of a magic.
 #[derive(Clone, Debug)]
 pub struct FormDoc {
-    /// The whole line, such as `%model load SOURCE [key=value ...]`.
+    /// The usage line, such as `%model load SOURCE [key=value ...]`.
     pub usage: String,
     /// One line.
     pub summary: &'static str,
@@ -42,7 +42,7 @@ pub struct FormDoc {
 }
 
 impl VerbDoc {
-    /// The documentation of a definition.
+    /// Returns the documentation of a definition.
     pub fn of(verb: &VerbSpec) -> Self {
         let document = |sign: &str, form: &Form| FormDoc {
             usage: format!("{sign}{} {}", verb.name, form.usage()).trim_end().to_owned(),
@@ -76,7 +76,7 @@ impl VerbDoc {
         }
     }
 
-    /// The help as blocks for the renderer.
+    /// Returns the help as blocks for the renderer.
     pub fn blocks(&self) -> Vec<Block> {
         let aliases = if self.aliases.is_empty() {
             String::new()
@@ -141,7 +141,7 @@ pub(crate) fn key_table(title: &str, keys: &[&KeySpec]) -> Table {
     table
 }
 
-/// The valid values of a key, as text.
+/// Returns the valid values of a key, as text.
 pub(crate) fn values(key: &KeySpec) -> String {
     match key.kind {
         KeyKind::Bool => "true or false".to_owned(),
@@ -157,7 +157,7 @@ pub(crate) fn values(key: &KeySpec) -> String {
     }
 }
 
-/// The reply to `%lsmagic`, `%verb?` and `%quickref`; `None` for other host commands.
+/// Returns the reply to `%lsmagic`, `%verb?` and `%quickref`; `None` for other host commands.
 pub fn host_reply(command: &HostCommand) -> Option<Reply> {
     match command {
         HostCommand::ListMagics => Some(Reply { blocks: vec![Block::Table(list())] }),
@@ -189,7 +189,7 @@ fn list() -> Table {
     table
 }
 
-const PRIMER: &str = "The main job in six lines\n  \
+const PRIMER: &str = "A complete example in six lines\n  \
     %model load tiny\n  \
     %data load which-book\n  \
     %lora attach r=8 target_modules=q_proj,v_proj\n  \

@@ -21,8 +21,8 @@ pub struct Inspection {
     pub blocks: Vec<Block>,
 }
 
-/// Explains the magic at `cursor` (in code points). `None` if the cursor is in Rust or on an unknown
-/// word.
+/// Explains the magic at `cursor` (in code points). `None` if the cursor is in Rust or on an
+/// unknown word.
 ///
 /// With a `detail` of 1 or more, explains the whole magic even if the cursor is on a key.
 pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Option<Inspection> {
@@ -42,7 +42,7 @@ pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Op
     Some(Inspection { plain: plain(&blocks), blocks })
 }
 
-/// The help for the word at `column`.
+/// Returns the help for the word at `column`.
 fn under(
     verb: &'static VerbSpec,
     cell: bool,
@@ -100,7 +100,7 @@ fn form_blocks(verb: &VerbSpec, form: &Form) -> Vec<Block> {
     blocks
 }
 
-/// Aligned text of help blocks.
+/// Formats help blocks as aligned text.
 fn plain(blocks: &[Block]) -> String {
     let texts: Vec<_> = blocks
         .iter()
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verb_the_subcommand_and_the_key_are_told_apart() {
+    fn verb_subcommand_and_key_are_distinguished() {
         assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adaptation"));
         assert!(at("%lora att|ach alpha=16").unwrap().starts_with("%lora attach [key=value ...]"));
         assert!(

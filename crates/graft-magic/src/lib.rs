@@ -1,8 +1,8 @@
 //! Parses the text of a cell into commands.
 //!
-//! [`parse_cell`] splits a cell into [`Part`]s: magics, Rust, commands of evcxr and shell lines. Every
-//! magic is defined once, in a file of `verbs/`. Its parser, `-h`, completion, inspection, "did you
-//! mean" and the reference page are derived from that definition; its keys are
+//! [`parse_cell`] splits a cell into [`Part`]s: magics, Rust, commands of evcxr and shell lines.
+//! Every magic is defined once, in a file of `verbs/`. Its parser, `-h`, completion, inspection,
+//! "did you mean" and the reference page are derived from that definition; its keys are
 //! [`graft_spec::KeySpec`]s.
 //!
 //! This crate never blocks, compiles or opens a file, and has no tensors. The names of modules,

@@ -92,7 +92,7 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     }
 }
 
-/// `%name?` and similar forms; `?` alone shows the overview.
+/// Parses `%name?` and similar forms; `?` alone shows the overview.
 ///
 /// # Errors
 /// `magic::unknown_verb`.
@@ -106,7 +106,7 @@ pub(crate) fn help(name: &str, span: Span) -> Result<PartKind, Failure> {
     find(name, span).map(|verb| PartKind::Host(HostCommand::Help { verb: verb.name.to_owned() }))
 }
 
-/// Name and rest of a magic.
+/// Splits a magic into its name and the rest.
 pub(crate) fn split_name(text: &str) -> (&str, &str) {
     text.split_at(
         text.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(text.len()),
@@ -130,7 +130,7 @@ fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
     })
 }
 
-/// The form that the words select, and the number of words that named it.
+/// Returns the form that the words select, and the number of words that named it.
 fn choose(
     verb: &'static VerbSpec,
     words: &[Word],
@@ -148,7 +148,7 @@ fn choose(
                 "magic::not_a_cell_magic",
                 format!("`%{}` takes one line, not a whole cell", verb.name),
             )
-            .hint(format!("write it with one `%`; whole cells: {}", forms.join(", ")))
+            .hint(format!("write it with one `%`; magics for whole cells: {}", forms.join(", ")))
             .span(span)
         });
     }

@@ -5,9 +5,9 @@ use graft_spec::{Failure, Value};
 
 use crate::{cell::Context, suggest};
 
-/// Checks that each name of a `target_modules` value occurs in the model, as a module or as a part of
-/// a path (`layers.0`). Regular expressions, and whether the method supports the module, are checked
-/// by the session.
+/// Checks that each name of a `target_modules` value occurs in the model, as a module or as a part
+/// of a path (`layers.0`). Regular expressions, and whether the method supports the module, are
+/// checked by the session.
 ///
 /// # Errors
 /// `magic::unknown_module`, with the names in the model.
@@ -39,7 +39,8 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The last parts of the paths of linear and embedding modules, without duplicates, in order.
+/// Returns the last parts of the paths of linear and embedding modules, without duplicates, in
+/// order.
 pub(crate) fn leaves(snapshot: &Snapshot) -> Vec<&str> {
     let mut leaves: Vec<&str> = Vec::new();
     for module in snapshot

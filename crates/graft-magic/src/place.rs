@@ -23,8 +23,8 @@ pub(crate) struct Magic<'a> {
 }
 
 impl<'a> Magic<'a> {
-    /// The sign, the name, and the text between the name and the cursor (`None` if the cursor is in the
-    /// name).
+    /// Returns the sign, the name, and the text between the name and the cursor (`None` if the
+    /// cursor is in the name).
     pub(crate) fn split(&self) -> (&'a str, &'a str, Option<&'a str>) {
         let sign = self.text.len() - self.text.trim_start_matches(['%', '?']).len();
         let (name, rest) = crate::line::split_name(self.text.get(sign..).unwrap_or(""));
@@ -108,7 +108,8 @@ fn in_lines(text: &str, cursor: usize) -> Place<'_> {
     Place::Rust
 }
 
-/// The byte of the line at which the sign of a magic is: `%`, or `?` for completion and inspection.
+/// Returns the byte of the line at which the sign of a magic is: `%`, or `?` for completion and
+/// inspection.
 fn sign(rust: &RustLines, rest: &str) -> Option<usize> {
     let line = rest.split('\n').next().unwrap_or("");
     if rust.is_top_level() && line.starts_with('%') && !line.starts_with("% ") {

@@ -9,12 +9,12 @@ use crate::{
     verbs,
 };
 
-/// The documentation of every magic, in the order of the registry.
+/// Returns the documentation of every magic, in the order of the registry.
 pub fn reference() -> Vec<VerbDoc> {
     verbs::all().iter().map(VerbDoc::of).collect()
 }
 
-/// The reference page. A test keeps `README.md` of this crate equal to it.
+/// Returns the reference page. A test keeps `README.md` of this crate equal to it.
 pub fn reference_markdown() -> String {
     let mut page = String::from(INTRODUCTION);
     for verb in reference() {

@@ -3,7 +3,7 @@
 use graft_protocol::{AdapterAction, Command, RunsAction};
 use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
-/// The Rust code of `command`, one statement per line.
+/// Returns the Rust code of `command`, one statement per line.
 pub fn rust_source(command: &Command) -> String {
     match command {
         Command::ModelLoad { source, settings } => {
@@ -98,7 +98,7 @@ pub fn rust_source(command: &Command) -> String {
     }
 }
 
-/// The builder of `%train` without `bg`: which method of `Lab` is called decides that.
+/// Returns the builder of `%train` without `bg`, which selects the method of `Lab`.
 fn foreground(settings: &Settings) -> String {
     let mut settings = settings.clone();
     settings.values.remove("bg");
@@ -173,7 +173,7 @@ fn handle(name: Option<&str>) -> String {
     }
 }
 
-/// `lab().f("a")?;`, or `lab().f_with("a", Options::new().key(value))?;` when keys are given.
+/// Formats `lab().f("a")?;`, or `lab().f_with("a", Options::new().key(value))?;` if keys are given.
 fn load(function: &str, texts: &[&str], options: &str, settings: &Settings) -> String {
     let texts: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
     if settings.values.is_empty() {
@@ -182,7 +182,8 @@ fn load(function: &str, texts: &[&str], options: &str, settings: &Settings) -> S
     format!("lab().{function}_with({}, {})?;", texts.join(", "), builder(options, settings))
 }
 
-/// `Lora::new().r(8).lora_alpha(16.0)`: the builder has one setter per key, by the key's name.
+/// Formats a builder such as `Lora::new().r(8).lora_alpha(16.0)`; it has one setter per key with
+/// the name of the key.
 fn builder(name: &str, settings: &Settings) -> String {
     let keys = options::keys_of(name).unwrap_or_default();
     let setters = settings.values.iter().map(|(key, value)| {

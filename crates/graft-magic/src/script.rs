@@ -1,11 +1,11 @@
 //! Splits a text file into cells, for `graft run`.
 //!
-//! A line `// %%` begins a cell. A file without such a line is one cell, in which a `%%name` line begins
-//! another cell that ends at the first blank line. In data, `// %%` is written as `// \%%`; the
-//! backslash is removed again, so a cell can contain any text.
+//! A line `// %%` begins a cell. A file without such a line is one cell, in which a `%%name` line
+//! begins another cell that ends at the first blank line. In data, `// %%` is written as `// \%%`;
+//! the backslash is removed again, so a cell can contain any text.
 
-/// Splits a file into its cells, without blank ones. Each cell keeps the line numbers of the file, so
-/// that failures point to lines of the file.
+/// Splits a file into its cells, without blank ones. Each cell keeps the line numbers of the file,
+/// so that failures point to lines of the file.
 pub fn script_cells(text: &str) -> Vec<String> {
     let has_marks = text.lines().any(is_mark);
     let mut cells = vec![String::new()];
@@ -32,12 +32,12 @@ pub fn script_cells(text: &str) -> Vec<String> {
     cells
 }
 
-/// Whether a line is `// %%`, with or without the space and a title.
+/// Returns whether a line is `// %%`, with or without the space and a title.
 fn is_mark(line: &str) -> bool {
     line.strip_prefix("//").is_some_and(|rest| rest.trim_start().starts_with("%%"))
 }
 
-/// The line without its first backslash, if it is `// \%%`.
+/// Returns the line without its first backslash, if it is `// \%%`.
 fn escaped(line: &str) -> Option<String> {
     let rest = line.strip_prefix("//")?.trim_start();
     let is_one = rest.starts_with('\\') && rest.trim_start_matches('\\').starts_with("%%");

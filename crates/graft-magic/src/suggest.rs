@@ -1,6 +1,6 @@
-//! "Did you mean": the names nearest to a wrong one.
+//! "Did you mean": the names nearest to an unknown one.
 
-/// At most three of `names` that look like `word`, best first.
+/// Returns at most three of `names` that resemble `word`, best first.
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = word.to_ascii_lowercase();
     let mut scored: Vec<(f64, &str)> = names
@@ -13,7 +13,8 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// `did you mean `a` or `b`?`, or `otherwise` when nothing is near. `sign` stands before each name.
+/// Formats `did you mean `a` or `b`?`, with `sign` before each name, or returns `otherwise` if no
+/// name is near.
 pub(crate) fn did_you_mean<'a>(
     word: &str,
     names: impl IntoIterator<Item = &'a str>,
@@ -29,7 +30,8 @@ pub(crate) fn did_you_mean<'a>(
     }
 }
 
-/// 1 is equal; a prefix counts as near, so that `target` finds `target_modules`.
+/// Rates the similarity of two names; 1 is equal. A prefix counts as near, so that `target` finds
+/// `target_modules`.
 fn likeness(word: &str, name: &str) -> f64 {
     if word.len() >= 2 && name.starts_with(word) {
         return 0.95;

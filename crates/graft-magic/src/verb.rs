@@ -22,7 +22,8 @@ pub struct VerbSpec {
     pub summary: &'static str,
     /// A paragraph. May be empty.
     pub help: &'static str,
-    /// The forms of the line magic. The form with an empty word applies if there is no subcommand.
+    /// The forms of the line magic. The form with an empty word applies to a line without a
+    /// subcommand.
     pub forms: Vec<Form>,
     /// The form of the cell magic `%%name`, whose text is the rest of the cell.
     pub cell: Option<Form>,
@@ -117,12 +118,12 @@ pub struct Invocation<'a> {
 }
 
 impl Invocation<'_> {
-    /// The positional argument at `index`.
+    /// Returns the positional argument at `index`.
     pub fn word(&self, index: usize) -> Option<String> {
         self.positional.get(index).map(|word| word.text.clone())
     }
 
-    /// All positional arguments, joined by spaces.
+    /// Returns all positional arguments, joined by spaces.
     pub fn joined(&self) -> String {
         let words: Vec<_> = self.positional.iter().map(|word| word.text.as_str()).collect();
         words.join(" ")
@@ -130,48 +131,48 @@ impl Invocation<'_> {
 }
 
 impl VerbSpec {
-    /// Whether `word` names this verb.
+    /// Returns whether `word` names this verb.
     pub fn is_named(&self, word: &str) -> bool {
         self.name == word || self.aliases.contains(&word)
     }
 
-    /// The form with this subcommand.
+    /// Returns the form with this subcommand.
     pub fn form(&self, word: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.word == word)
     }
 
-    /// Whether the line is not split into words.
+    /// Returns whether the line is not split into words.
     pub fn is_raw(&self) -> bool {
         self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.kind == SlotKind::Raw))
     }
 
-    /// The subcommands, in order.
+    /// Returns the subcommands, in order.
     pub fn subcommands(&self) -> impl Iterator<Item = &Form> {
         self.forms.iter().filter(|form| !form.word.is_empty())
     }
 }
 
 impl Form {
-    /// A form without arguments.
+    /// Creates a form without arguments.
     pub fn bare(word: &'static str, summary: &'static str, build: Build) -> Self {
         Self { word, summary, slots: &[], keys: Vec::new(), build }
     }
 
-    /// A form with positional arguments.
+    /// Adds positional arguments.
     #[must_use]
     pub fn slots(mut self, slots: &'static [Slot]) -> Self {
         self.slots = slots;
         self
     }
 
-    /// A form with keys.
+    /// Adds keys.
     #[must_use]
     pub fn keys(mut self, keys: &'static [KeySpec]) -> Self {
         self.keys.extend(keys);
         self
     }
 
-    /// The key with this name or alias.
+    /// Returns the key with this name or alias.
     pub fn key(&self, word: &str) -> Option<&'static KeySpec> {
         self.keys
             .iter()
@@ -180,7 +181,7 @@ impl Form {
             .or_else(|| self.keys.iter().copied().find(|key| key.is_named(word)))
     }
 
-    /// The usage line after the name, such as `load SOURCE [dtype=f32|bf16|f16] ...`.
+    /// Returns the usage line after the name, such as `load SOURCE [dtype=f32|bf16|f16] ...`.
     pub fn usage(&self) -> String {
         let mut parts = Vec::new();
         if !self.word.is_empty() {
@@ -202,22 +203,22 @@ impl Form {
 }
 
 impl Slot {
-    /// A required slot of one word.
+    /// Creates a required slot of one word.
     pub const fn required(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Required, help }
     }
 
-    /// An optional slot of one word.
+    /// Creates an optional slot of one word.
     pub const fn optional(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Optional, help }
     }
 
-    /// An optional slot for all remaining words as one text.
+    /// Creates an optional slot for all remaining words as one text.
     pub const fn optional_rest(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::OptionalRest, help }
     }
 
-    /// A required slot for all remaining words.
+    /// Creates a required slot for all remaining words.
     pub const fn rest(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Rest, help }
     }

@@ -1,5 +1,5 @@
-//! The registry of the magics, in the order of the reference. A new magic is one module here and one
-//! line in the list.
+//! The registry of the magics, in the order of the reference. A new magic is one module here and
+//! one line in the list.
 
 mod ablate;
 mod compare;
@@ -69,12 +69,12 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     verbs
 });
 
-/// Every magic.
+/// Returns every magic.
 pub fn all() -> &'static [VerbSpec] {
     &VERBS
 }
 
-/// The magic with this name or alias.
+/// Returns the magic with this name or alias.
 pub fn find(name: &str) -> Option<&'static VerbSpec> {
     all().iter().find(|verb| verb.is_named(name))
 }

@@ -1,8 +1,8 @@
 //! Splits a line into words with their positions in the cell.
 //!
-//! Quoting is that of the shell with two exceptions. Inside double quotes the escapes are those of Rust
-//! (`\n`, `\t`, `\"`, `\\`, `\u{1b}`), and an unknown escape keeps its backslash, so that regular
-//! expressions need no escaping. A quote inside a word (`don't`) is an ordinary character.
+//! Quoting is that of the shell with two exceptions. Inside double quotes the escapes are those of
+//! Rust (`\n`, `\t`, `\"`, `\\`, `\u{1b}`), and an unknown escape keeps its backslash, so that
+//! regular expressions need no escaping. A quote inside a word (`don't`) is an ordinary character.
 
 use std::{iter::Peekable, str::Chars};
 
@@ -15,7 +15,7 @@ pub struct Word {
     pub text: String,
     /// The byte of `text` with the `=` after a bare name, if the word is `key=value`.
     pub equals: Option<usize>,
-    /// Whether it began with a quote. It is then never a name.
+    /// Whether it began with a quote. Such a word is never a name.
     pub quoted: bool,
     /// Whether its last character is a comma outside quotes, as between arguments of a call.
     pub comma: bool,
@@ -33,18 +33,18 @@ pub(crate) struct Line {
 }
 
 impl Word {
-    /// Name and value of a `key=value` or `--key=value` word.
+    /// Splits a `key=value` or `--key=value` word into name and value.
     pub fn pair(&self) -> Option<(&str, &str)> {
         let equals = self.equals?;
         Some((self.text.get(..equals)?, self.text.get(equals + 1..)?))
     }
 
-    /// The word as a name, if it is neither quoted nor a pair.
+    /// Returns the word as a name, if it is neither quoted nor a pair.
     pub fn bare(&self) -> Option<&str> {
         (!self.quoted && self.equals.is_none()).then_some(self.text.as_str())
     }
 
-    /// The position of the name of a pair.
+    /// Returns the position of the name of a pair.
     pub fn key_span(&self) -> Span {
         let length = self
             .equals
@@ -52,7 +52,8 @@ impl Word {
         if length == 0 { self.span } else { Span { end: self.span.start + length, ..self.span } }
     }
 
-    /// The position of the value of a pair, or of the whole word if it is not a pair or the value is empty.
+    /// Returns the position of the value of a pair, or of the whole word if it is not a pair or the
+    /// value is empty.
     pub fn value_span(&self) -> Span {
         let start = self.key_span().end + 1;
         if self.equals.is_some() && start < self.span.end {
@@ -63,8 +64,8 @@ impl Word {
     }
 }
 
-/// Splits `text`, which starts at `line` and code point `column` of the cell. A backslash at the end of
-/// a line continues it.
+/// Splits `text`, which starts at `line` and code point `column` of the cell. A backslash at the
+/// end of a line continues it.
 ///
 /// # Errors
 /// `magic::unclosed_quote`.
@@ -78,7 +79,7 @@ pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>,
     }
 }
 
-/// [`split`] for a line that is still being typed.
+/// Splits a line that is still being typed; see [`split`].
 pub(crate) fn split_open(text: &str, line: usize, column: usize) -> Line {
     let mut lexer = Lexer { chars: text.chars().peekable(), line, column, out: Line::default() };
     while lexer.skip_space() {
@@ -122,7 +123,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether the current backslash is the last character of its line.
+    /// Returns whether the current backslash is the last character of its line.
     fn continues(&self) -> bool {
         let mut ahead = self.chars.clone();
         ahead.next();
@@ -170,7 +171,8 @@ impl Lexer<'_> {
         self.out.words.push(word);
     }
 
-    /// The end of a list that begins here, such as `[a, b]`. Spaces inside it do not end the word.
+    /// Returns the end of a list that begins here, such as `[a, b]`. Spaces inside it do not end
+    /// the word.
     fn opened_list(&self) -> Option<char> {
         let mut ahead = self.chars.clone();
         let end = match ahead.next()? {
@@ -231,7 +233,7 @@ impl Lexer<'_> {
     }
 }
 
-/// Whether a text is a valid name before `=`. Dashes are allowed, as in `--max-length`.
+/// Returns whether a text is a valid name before `=`. Dashes are allowed, as in `--max-length`.
 fn is_name(text: &str) -> bool {
     let name = text.trim_start_matches('-');
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')

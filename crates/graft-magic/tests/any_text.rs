@@ -1,7 +1,8 @@
-//! Whatever a user types: the parser, completion, inspection and the judgement of completeness answer, and what they say of places in the
-//! text lies inside it.
+//! For arbitrary input, parser, completion, inspection and completeness return without a panic, and
+//! the positions they return are within the text.
 //!
-//! A failure is kept with its seed in `proptest-regressions` and runs first from then on; `PROPTEST_CASES=100000` looks longer.
+//! Failing cases are stored in `proptest-regressions` and run first; `PROPTEST_CASES=100000` runs
+//! more cases.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +10,7 @@ use graft_magic::{complete, inspect, is_complete, parse_cell};
 use graft_protocol::Snapshot;
 use proptest::prelude::*;
 
-/// Pieces of real cells, so that most texts get past the first word.
+/// Pieces of real cells, so that most texts parse beyond the first word.
 fn piece() -> impl Strategy<Value = String> {
     let words = [
         "%",
@@ -66,7 +67,7 @@ fn cell() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// So many, or as many as `PROPTEST_CASES` asks for.
+/// Test configuration with `number` cases, or with `PROPTEST_CASES` if that is set.
 fn cases(number: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_some() {
@@ -80,12 +81,12 @@ proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn a_failure_points_inside_the_cell(text in cell()) {
+    fn the_span_of_a_failure_is_within_the_cell(text in cell()) {
         if let Err(failure) = parse_cell(&text, &Snapshot::default()) {
             prop_assert!(!failure.code.is_empty() && !failure.message.is_empty());
             if let Some(span) = failure.span {
                 let line = text.split('\n').nth(span.line).map(|line| line.chars().count());
-                prop_assert!(span.start <= span.end && line.is_some_and(|length| span.end <= length + 1), "{span:?} is no place in {text:?}");
+                prop_assert!(span.start <= span.end && line.is_some_and(|length| span.end <= length + 1), "{span:?} is outside {text:?}");
             }
         }
     }

@@ -1,10 +1,10 @@
-//! The guide and the README show only magics that can be typed: every `text` block parses.
+//! Every magic in the guide and in the README parses.
 
 use std::path::{Path, PathBuf};
 
 use graft_magic::{PartKind, parse_cell, script_cells};
 
-/// The pages whose blocks are checked.
+/// Returns the pages to check.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let chapters = std::fs::read_dir(root.join("docs/src")).expect("the guide is there");
@@ -17,7 +17,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The contents of the blocks that begin with "```text".
+/// Returns the contents of the blocks that begin with "```text".
 fn blocks(page: &str) -> Vec<String> {
     let mut blocks: Vec<String> = Vec::new();
     let mut is_open = false;
@@ -60,7 +60,8 @@ fn every_block_of_magics_in_the_guide_parses() {
     assert!(checked > 100, "only {checked} lines were found");
 }
 
-/// Code in running text, such as `%lora scale 0.5`. `...` and words such as `METHOD` mark a pattern.
+/// Checks code in running text, such as `%lora scale 0.5`. `...` and words such as `METHOD` mark a
+/// pattern.
 #[test]
 fn every_magic_in_running_text_parses() {
     let is_pattern = |code: &str| ["...", "NUMBER", "METHOD"].iter().any(|it| code.contains(it));

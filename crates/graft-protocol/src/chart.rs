@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 /// A line chart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Chart {
-    /// Shown above.
+    /// Title above the chart.
     pub title: String,
     /// Name and unit of the horizontal axis.
     pub x_label: String,
     /// Name and unit of the vertical axis.
     pub y_label: String,
-    /// Right end of the horizontal axis when it is known before the points are (the planned steps).
+    /// Right end of the horizontal axis if it is known in advance (the planned number of steps).
     pub x_max: Option<f64>,
     /// Whether the vertical axis is logarithmic.
     pub log_y: bool,
     /// Whether the horizontal axis is logarithmic.
     #[serde(default)]
     pub log_x: bool,
-    /// The lines, first drawn first.
+    /// The lines, in drawing order.
     pub series: Vec<Series>,
-    /// One line below: step, speed, outcome.
+    /// Line below the chart: step, speed, outcome.
     pub caption: String,
 }
 
@@ -29,7 +29,7 @@ pub struct Chart {
 pub struct Series {
     /// Name in the legend.
     pub name: String,
-    /// How it is drawn.
+    /// Drawing style.
     pub style: SeriesStyle,
     /// `(x, y)`; a point with a non-finite y leaves a gap.
     pub points: Vec<(f64, NonFinite)>,
@@ -42,10 +42,10 @@ pub struct NonFinite(#[serde(with = "graft_spec::number")] pub f64);
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeriesStyle {
-    /// A full line.
+    /// A solid line.
     Line,
     /// A thin pale line: the raw values of a smoothed series.
     Faint,
-    /// A line with a dot at every point: few, measured values such as validations.
+    /// A line with a dot at every point, for few measured values such as validation losses.
     Dots,
 }

@@ -1,160 +1,172 @@
-//! What a user can ask the session to do: every magic that needs the child parses to one of these.
+//! The requests a user can make of the session. Every magic that is executed in the child parses to
+//! one of them.
 
 use serde::{Deserialize, Serialize};
 
 use graft_spec::{Settings, Value};
 
-/// One request to the session. Keys inside the [`Settings`] are canonical and checked; absent ones have their defaults.
+/// One request to the session. Keys in the [`Settings`] are canonical and validated; absent keys
+/// have their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// `%model load SOURCE`: `tiny`, a Hugging Face folder, or `ORG/NAME` on the Hub. Keys [`graft_spec::training::MODEL`].
+    /// `%model load SOURCE`: `tiny`, a Hugging Face folder, or `ORG/NAME` on the Hub. Keys
+    /// [`graft_spec::training::MODEL`].
     ModelLoad {
-        /// Where the model is.
+        /// Name, folder or Hub repository of the model.
         source: String,
-        /// Keys of the load.
+        /// Options of the load.
         settings: Settings,
     },
-    /// `%model`: the summary of the current model and its README.
+    /// `%model`: a summary of the current model, and its README.
     ModelCard,
-    /// `%model tree`: its modules with shapes.
+    /// `%model tree`: the modules of the model with their shapes.
     ModelTree,
-    /// `%model save DIR`: a plain Hugging Face folder, merged adapters inside. Keys [`graft_spec::training::MODEL_SAVE`].
+    /// `%model save DIR`: writes a plain Hugging Face folder with merged adapters. Keys
+    /// [`graft_spec::training::MODEL_SAVE`].
     ModelSave {
-        /// The folder, made if missing.
+        /// The folder; created if missing.
         directory: String,
-        /// Keys of the save.
+        /// Options of the save.
         settings: Settings,
     },
-    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv, tsv or txt file. Keys [`graft_spec::training::DATA`].
+    /// `%data load SOURCE`: a built-in data set (`which-book`, `error-codes`, `rust-docs`) or a
+    /// jsonl, csv, tsv or txt file. Keys [`graft_spec::training::DATA`].
     DataLoad {
-        /// Built-in name or file.
+        /// Name of a built-in data set, or a file.
         source: String,
-        /// Keys of the load.
+        /// Options of the load.
         settings: Settings,
     },
-    /// `%%data NAME` with examples in the cell.
+    /// `%%data NAME`: a data set with its examples in the cell.
     DataInline {
         /// Name of the data set.
         name: String,
         /// The cell's body.
         text: String,
-        /// Keys of the load.
+        /// Options of the load.
         settings: Settings,
     },
     /// `%data show [NAME] [n=5]`.
     DataShow {
-        /// Which set; none is the current one.
+        /// Name of the data set; `None`: the current one.
         name: Option<String>,
-        /// Rows shown of each split.
+        /// Number of rows to show of each split.
         rows: usize,
     },
     /// `%data use NAME`.
     DataUse {
-        /// Which set becomes the current one.
+        /// Name of the data set that becomes the current one.
         name: String,
     },
-    /// Anything done to an adapter: `%lora attach r=8`, `%lora save DIR`, ...
+    /// An action on an adapter: `%lora attach r=8`, `%lora save DIR`, ...
     Adapter {
-        /// Verb of the method the line began with, such as `lora`.
+        /// Verb of the method at the start of the line, such as `lora`.
         method: String,
-        /// What to do.
+        /// The action.
         action: AdapterAction,
     },
-    /// `%train`, or `%prompt_tune tokens=20 steps=300`, which attaches first. Keys [`graft_spec::training::TRAIN`].
+    /// `%train`, or `%prompt_tune tokens=20 steps=300`, which attaches first. Keys
+    /// [`graft_spec::training::TRAIN`].
     Train {
-        /// Attach this first: verb of the method and its settings.
+        /// The adapter to attach first: verb of the method and its settings.
         attach: Option<(String, Settings)>,
-        /// Keys of the training.
+        /// Options of the training run.
         settings: Settings,
     },
-    /// `%resume [RUN]`: continue an interrupted run from its last checkpoint; keys given replace those of the run.
+    /// `%resume [RUN]`: continues an interrupted run from its last checkpoint. The given keys
+    /// override those of the run.
     Resume {
-        /// Which run; none is the last one.
+        /// Name of the run; `None`: the latest.
         run: Option<String>,
-        /// Keys that replace the run's own.
+        /// Keys that override those of the run.
         settings: Settings,
     },
     /// `%eval`. Keys [`graft_spec::training::EVAL`].
     Eval {
-        /// Keys of the evaluation.
+        /// Options of the evaluation.
         settings: Settings,
     },
-    /// `%ablate lora r=1,2,4 seeds=3`: trains every combination and compares; see [`crate::ablation::Ablation::parse`].
+    /// `%ablate lora r=1,2,4 seeds=3`: trains every combination and compares the results; see
+    /// [`graft_spec::ablation::Ablation::parse`].
     Ablate {
         /// Verbs of the methods.
         methods: Vec<String>,
         /// Keys with their values as typed.
         keys: Vec<(String, String)>,
     },
-    /// `%forgetting`: the loss on the base's own domain, of what is attached or of methods that are trained for it; grammar of [`Self::Ablate`].
+    /// `%forgetting`: the loss on the base model's own domain, for the attached adapter or for
+    /// methods that are trained first. Same grammar as [`Self::Ablate`].
     Forgetting {
-        /// Verbs of the methods; none measure what is attached.
+        /// Verbs of the methods; if empty, the attached adapter is measured.
         methods: Vec<String>,
         /// Keys with their values as typed.
         keys: Vec<(String, String)>,
     },
-    /// `%trial stop 3`: stops one configuration of the comparison that runs in the background.
+    /// `%trial stop 3`: stops one configuration of the comparison in the background.
     TrialStop {
-        /// Its number, from 1.
+        /// Number of the configuration, from 1.
         number: usize,
     },
-    /// `%trial clone 2 r=32`: adds a configuration like another to the comparison in the background, or to the last one.
+    /// `%trial clone 2 r=32`: adds a modified copy of a configuration to the comparison in the
+    /// background, or to the latest one.
     TrialClone {
-        /// Number of the other, from 1.
+        /// Number of the configuration to copy, from 1.
         number: usize,
-        /// What differs: keys with their values as typed.
+        /// Keys that differ, with their values as typed.
         keys: Vec<(String, String)>,
     },
     /// `%generate "prompt"`. Keys [`graft_spec::training::GENERATE`].
     Generate {
         /// The text to continue.
         prompt: String,
-        /// Keys of the generation.
+        /// Options of the generation.
         settings: Settings,
     },
-    /// `%compare "prompt"`: the base and the active adapter side by side.
+    /// `%compare "prompt"`: continuations by the base model and by the active adapter, side by
+    /// side.
     Compare {
         /// The text to continue.
         prompt: String,
-        /// Keys of the generation.
+        /// Options of the generation.
         settings: Settings,
     },
-    /// `%params`: trainable parameters by module, with HF PEFT's line.
+    /// `%params`: trainable parameters by module, with the summary line of HF PEFT.
     Params,
-    /// `%memory`, `%memory for MODEL`: an estimate of training memory. Keys [`graft_spec::training::MEMORY`].
+    /// `%memory`, `%memory for MODEL`: an estimate of the memory that training needs. Keys
+    /// [`graft_spec::training::MEMORY`].
     Memory {
-        /// A published model; none is the current one with its adapter.
+        /// Name of a published model; `None`: the current model with its adapter.
         of: Option<String>,
-        /// Keys of the question.
+        /// Options of the estimate.
         settings: Settings,
     },
     /// `%seed [N]`.
     Seed {
-        /// The new seed; none only shows it.
+        /// The new seed; `None`: show the current one.
         seed: Option<u64>,
     },
     /// `%device [cpu|cuda]`.
     Device {
-        /// The new device; none only shows it.
+        /// The new device; `None`: show the current one.
         device: Option<String>,
     },
-    /// `%status`: model, adapters, data, runs, memory, device.
+    /// `%status`: model, adapters, data, runs, memory and device.
     Status,
-    /// `%weights [MODULE]`: what the adapter in use does to the weights, in pictures.
+    /// `%weights [MODULE]`: plots of what the active adapter changes in the weights.
     Weights {
-        /// Which layer, or part of its path; none is the one that has moved most.
+        /// Path of a layer, or part of it; `None`: the layer that has changed most.
         module: Option<String>,
     },
-    /// `%jobs`: what trains, or has trained, in the background.
+    /// `%jobs`: the jobs in the background, running and finished.
     Jobs,
-    /// `%stop`: ends the training in the background at its next step, everything kept.
+    /// `%stop`: ends the training run in the background at its next step and saves everything.
     Stop,
-    /// `%watch [RUN]`: the live curve of a run, from its ledger.
+    /// `%watch [RUN]`: the live loss curve of a run, read from its ledger.
     Watch {
-        /// Which run; none is the one in the background, else the last one.
+        /// Name of the run; `None`: the run in the background, otherwise the latest.
         run: Option<String>,
     },
-    /// `%runs`, `%plot`: what was trained here.
+    /// `%runs`, `%plot`: the runs on disk.
     Runs {
         /// The action on the runs.
         action: RunsAction,
@@ -164,110 +176,113 @@ pub enum Command {
 /// An action on the runs on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RunsAction {
-    /// A row each, the newest first.
+    /// A table with one row for each run, newest first.
     List,
-    /// One of them: settings, course, checkpoints.
+    /// One run: settings, loss curve, checkpoints.
     Show {
-        /// Which run; none is the last one.
+        /// Name of the run; `None`: the latest.
         run: Option<String>,
     },
-    /// What differs between two of them, in settings and in result.
+    /// The differences between two runs, in settings and results.
     Diff {
         /// One run.
         one: String,
         /// The other.
         other: String,
     },
-    /// Their curves in one picture. Keys [`graft_spec::training::PLOT`].
+    /// The loss curves of several runs in one figure. Keys [`graft_spec::training::PLOT`].
     Plot {
-        /// Which runs; none are the last ones.
+        /// Names of the runs; if empty, the latest.
         runs: Vec<String>,
-        /// Keys of the picture.
+        /// Options of the figure.
         settings: Settings,
     },
-    /// Attaches the weights that it has kept. Keys [`graft_spec::training::RUN_WEIGHTS`].
+    /// Attaches weights that the run saved. Keys [`graft_spec::training::RUN_WEIGHTS`].
     Use {
-        /// Which run.
+        /// Name of the run.
         run: String,
-        /// Which of its weights, and the name of the adapter.
+        /// Which of its weights to attach, and the name of the adapter.
         settings: Settings,
     },
-    /// Its steps as csv, everything as json, or, as `.graft`, a file for `graft run` that trains it again.
+    /// Writes the steps of a run as csv, all of it as json, or a `.graft` script with which `graft
+    /// run` repeats it.
     Export {
-        /// Which run.
+        /// Name of the run.
         run: String,
-        /// The file; its extension selects the format.
+        /// The output file; its extension selects the format.
         file: String,
     },
 }
 
-/// What to do with an adapter; a name of `None` means the active one.
+/// An action on an adapter. A name of `None` means the active adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AdapterAction {
-    /// Build and activate; keys of the method. A name in use is replaced, so that a cell can be run twice.
+    /// Builds and activates an adapter. A name that exists is replaced, so that a cell can be run
+    /// twice.
     Attach {
-        /// Keys of the method, `adapter_name` among them.
+        /// Keys of the method, including `adapter_name`.
         settings: Settings,
     },
-    /// Remove it; the base is as it was.
+    /// Removes the adapter and restores the base model.
     Detach {
-        /// Which adapter.
+        /// Name of the adapter.
         name: Option<String>,
     },
-    /// Add the update to the base weights (kept separate so that it can be taken back).
+    /// Adds the update to the base weights; it can be undone.
     Merge {
-        /// Which adapter.
+        /// Name of the adapter.
         name: Option<String>,
     },
-    /// Take a merge back.
+    /// Undoes a merge.
     Unmerge {
-        /// Which adapter.
+        /// Name of the adapter.
         name: Option<String>,
     },
-    /// Multiply its effect: 1 is as trained, 0 is the base.
+    /// Multiplies the effect of the adapter: 1 is as trained, 0 is the base model.
     Scale {
-        /// Which adapter.
+        /// Name of the adapter.
         name: Option<String>,
-        /// The factor; none only shows it.
+        /// The factor; `None`: show the current one.
         factor: Option<f64>,
     },
-    /// Write `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does.
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` in the format of HF PEFT.
     Save {
-        /// Which adapter.
+        /// Name of the adapter.
         name: Option<String>,
-        /// The folder, made if missing.
+        /// The folder; created if missing.
         directory: String,
     },
-    /// Read what HF PEFT or Graft wrote, and activate it.
+    /// Loads an adapter that HF PEFT or Graft saved, and activates it.
     Load {
         /// The folder.
         directory: String,
-        /// Name to give it; none is `default`.
+        /// Name of the loaded adapter; `None`: `default`.
         name: Option<String>,
     },
-    /// Make one adapter of several, which stay; keys [`crate::combination::KEYS`].
+    /// Combines several adapters into a new one. Keys [`graft_spec::combination::KEYS`].
     Combine {
-        /// Which adapters.
+        /// Names of the adapters, which remain attached.
         names: Vec<String>,
-        /// Weights, way and name.
+        /// Weights, combination type and name.
         settings: Settings,
     },
-    /// Table of the adapters.
+    /// A table of the adapters.
     List,
-    /// Make it the active one.
+    /// Activates the adapter.
     Use {
-        /// Which adapter.
+        /// Name of the adapter.
         name: String,
     },
-    /// Switch every adapter off (on = false) or on again without removing it.
+    /// Disables every adapter (`on = false`) or enables them again, without removing any.
     Enable {
-        /// Whether adapters act.
+        /// Whether adapters are enabled.
         on: bool,
     },
 }
 
 impl Command {
-    /// Whether the command follows a running job for a long time, so that it gets its own thread.
+    /// Returns whether the command follows a running job for a long time and therefore gets its own
+    /// thread.
     pub fn is_patient(&self) -> bool {
         match self {
             Self::Runs { action } => !matches!(action, RunsAction::Use { .. }),
@@ -275,8 +290,8 @@ impl Command {
         }
     }
 
-    /// Whether the command only reads the model and takes its time: it is a job, and while another runs in the background, work between two of that
-    /// job's steps.
+    /// Returns whether the command only reads the model but takes long. It is a job of its own;
+    /// while another job runs in the background, it is executed between two steps of that job.
     pub fn reads_model(&self) -> bool {
         match self {
             Self::Forgetting { methods, keys } => {
@@ -299,8 +314,8 @@ impl Command {
         }
     }
 
-    /// Whether the command shows in a moment what the model has attached: it is answered at once, and between two steps while a job has put something
-    /// else into the model.
+    /// Returns whether the command quickly shows what is attached to the model. It is answered at
+    /// once, or between two steps while a job has attached something else.
     pub fn reads_attached(&self) -> bool {
         matches!(
             self,
@@ -312,7 +327,7 @@ impl Command {
         )
     }
 
-    /// Whether the command starts a background run or comparison (`bg=true`).
+    /// Returns whether the command starts a run or comparison in the background (`bg=true`).
     pub fn is_background(&self) -> bool {
         match self {
             Self::Train { settings, .. } | Self::Resume { settings, .. } => {
@@ -331,7 +346,8 @@ impl Command {
         }
     }
 
-    /// The same training with nothing said of the background: what a run remembers, and what repeats it.
+    /// Returns the same training command without its background settings: this form is stored with
+    /// a run and repeats it.
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
         match &mut self {
@@ -346,7 +362,8 @@ impl Command {
         self
     }
 
-    /// Whether the command only reads the session, so that it may be answered while a job runs.
+    /// Returns whether the command only reads the session, so that it can be answered while a job
+    /// runs.
     pub fn is_read_only(&self) -> bool {
         self.reads_attached()
             || matches!(

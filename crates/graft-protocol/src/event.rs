@@ -1,4 +1,4 @@
-//! What the child tells while it works.
+//! Events that the child sends while it works.
 
 use std::collections::BTreeMap;
 
@@ -6,95 +6,96 @@ use serde::{Deserialize, Serialize};
 
 use crate::Block;
 
-/// One piece of news; the host draws it under the cell that asked.
+/// One event; the host draws it below the cell that caused it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// Training starts.
+    /// The training run has started.
     RunStarted(RunStarted),
-    /// One optimizer step is done.
+    /// An optimizer step has finished.
     Step(StepRecord),
-    /// A validation is done.
+    /// A validation has finished.
     Validation(ValidationRecord),
-    /// The training ended, however.
+    /// The training run has ended, for whatever reason.
     RunEnded(RunEnded),
-    /// Something long other than training: loading, downloading, evaluating.
+    /// Progress of a long operation other than training: loading, downloading, evaluating.
     Progress {
-        /// What is done, such as `evaluating which-book`.
+        /// The operation, such as `evaluating which-book`.
         label: String,
-        /// How much is done.
+        /// Number of units done.
         done: u64,
-        /// Of how much; 0 when unknown.
+        /// Number of units in total; 0 if unknown.
         total: u64,
     },
-    /// Intermediate results of the command that sends [`Event::Progress`], shown below its bar until the reply replaces them.
+    /// Intermediate results of the command that sends [`Event::Progress`], shown below its bar
+    /// until the reply replaces them.
     LiveTable(Vec<Block>),
-    /// A line for the reader.
+    /// A message for the reader.
     Note {
-        /// How loud.
+        /// The severity.
         level: Level,
-        /// The line.
+        /// The message.
         text: String,
     },
-    /// Text generated, piece by piece.
+    /// Generated text, piece by piece.
     Text(String),
     /// Rich output from Rust cells or from the session.
     Display(MimeBundle),
-    /// A block that a Rust cell shows: the host draws it as one block of a reply.
+    /// A block shown by a Rust cell. The host draws it like a block of a reply.
     Block(Block),
-    /// The same under a name, by which it can be replaced later, by a block or by other content.
+    /// A block with a display name, by which later blocks or other content can replace it.
     Named {
-        /// What to draw.
+        /// The block to draw.
         block: Block,
-        /// The name.
+        /// The display name.
         display_id: String,
-        /// Whether this replaces an earlier display of that name.
+        /// Whether this block replaces an earlier display of that name.
         update: bool,
     },
-    /// Clear the cell's output; `wait` until the next output arrives.
+    /// Clears the output of the cell.
     ClearOutput {
-        /// Whether to wait.
+        /// Whether to wait until the next output arrives.
         wait: bool,
     },
 }
 
-/// How loud a note is.
+/// Severity of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     /// Information.
     Info,
-    /// Something to look at.
+    /// A problem that needs the reader's attention.
     Warning,
 }
 
-/// Rich output: MIME type to content (binary as base64).
+/// Rich output: content by MIME type (binary content as base64).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MimeBundle {
-    /// MIME type to content.
+    /// Content by MIME type.
     pub data: BTreeMap<String, String>,
-    /// Name under which it can be updated.
+    /// Name under which the output can be updated.
     pub display_id: Option<String>,
-    /// Whether this replaces an earlier display of that name.
+    /// Whether this output replaces an earlier display of that name.
     pub update: bool,
 }
 
-/// The head of a run.
+/// The start of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
-    /// Name of the run, also its folder under `.graft/runs`.
+    /// Name of the run, and of its folder in `.graft/runs`.
     pub run: String,
     /// One line: method, model, data.
     pub title: String,
-    /// Step it starts after: 0, or the checkpoint's.
+    /// Step after which the run starts: 0, or that of the checkpoint.
     pub first_step: u64,
-    /// Planned last step.
+    /// Number of the last planned step.
     pub steps: u64,
-    /// Parameters trained.
+    /// Number of trained parameters.
     pub trainable: u64,
-    /// All parameters, adapter included.
+    /// Number of all parameters, including the adapter.
     pub total: u64,
-    /// Steps already in the ledger when a run is resumed: the curve begins with them.
+    /// Steps in the ledger when the run is resumed; the loss curve begins with them.
     pub earlier: Vec<StepRecord>,
-    /// Validations already in the ledger.
+    /// Validations in the ledger when the run is resumed.
     pub earlier_validations: Vec<ValidationRecord>,
 }
 
@@ -103,7 +104,7 @@ pub struct RunStarted {
 pub struct StepRecord {
     /// Number of the step, from 1.
     pub step: u64,
-    /// Mean loss per label token, nats.
+    /// Mean loss per label token, in nats.
     #[serde(with = "graft_spec::number")]
     pub loss: f64,
     /// Learning rate of this step.
@@ -111,21 +112,21 @@ pub struct StepRecord {
     /// Global gradient norm before clipping.
     #[serde(with = "graft_spec::number")]
     pub grad_norm: f64,
-    /// Tokens processed per second, padding not counted.
+    /// Tokens processed per second, without padding.
     pub tokens_per_second: f64,
-    /// Seconds since the run (or its resumption) began.
+    /// Seconds since the start of the run or its resumption.
     pub elapsed_seconds: f64,
 }
 
 /// One validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValidationRecord {
-    /// After which step; 0 is before training.
+    /// Step after which the validation was done; 0 is before training.
     pub step: u64,
-    /// Mean loss per label token, nats.
+    /// Mean loss per label token, in nats.
     #[serde(with = "graft_spec::number")]
     pub loss: f64,
-    /// Share of examples whose label scored highest, for text/label data.
+    /// Share of the examples whose label has the highest score, for text/label data.
     #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
 }
@@ -135,33 +136,35 @@ pub struct ValidationRecord {
 pub struct RunEnded {
     /// Name of the run.
     pub run: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: RunOutcome,
-    /// Last step done.
+    /// Number of the last step.
     pub step: u64,
-    /// Memory use; `None` in ledgers of older versions and for runs that failed before their first step.
+    /// Memory use; `None` in ledgers of older versions and for runs that failed before their first
+    /// step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryUse>,
-    /// One line: losses, time, speed, memory, where it is stored, how to go on.
+    /// One line: losses, time, speed, memory, location, and how to continue.
     pub summary: String,
 }
 
 /// Memory of one training run on top of the loaded model, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUse {
-    /// Estimate from shapes, for a batch of the longest examples; `None` if the run does not fine-tune on a data set.
+    /// Estimate from shapes, for a batch of the longest examples; `None` if the run does not
+    /// fine-tune on a data set.
     pub predicted: Option<u64>,
     /// Measured peak, of the process or on the GPU; `None` where the system does not report it.
     pub taken: Option<u64>,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunOutcome {
-    /// All steps done.
+    /// All steps are done.
     Finished,
     /// The user interrupted it; `%resume` continues the run.
     Interrupted,
-    /// It could not go on (a NaN loss, a full disk); the reply carries the failure.
+    /// An error stopped it (a NaN loss, a full disk); the reply contains the failure.
     Failed,
 }

@@ -1,20 +1,22 @@
-//! Frames: `u32` length of the JSON part, `u32` length of the binary part (both little endian), then the two parts.
+//! Frames: the length of the JSON part and that of the binary part (`u32`, little endian), then the
+//! two parts.
 //!
-//! Both lengths are capped, so that a damaged stream is an error and never an allocation of gigabytes.
+//! Both lengths are limited, so that a damaged stream causes an error instead of an allocation of
+//! gigabytes.
 
 use std::io::{self, Read, Write};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Most bytes of the JSON part: 64 MiB.
+/// Maximum size of the JSON part: 64 MiB.
 pub const MAX_JSON: u32 = 64 << 20;
-/// Most bytes of the binary part: 256 MiB.
+/// Maximum size of the binary part: 256 MiB.
 pub const MAX_BINARY: u32 = 256 << 20;
 
-/// Writes one message and its binary part (empty for most) and flushes.
+/// Writes one message and its binary part (usually empty), and flushes.
 ///
 /// # Errors
-/// Those of the writer, and `InvalidInput` when a part is over its cap.
+/// Errors of the writer, and `InvalidInput` if a part exceeds its maximum size.
 pub fn write<T: Serialize>(writer: &mut impl Write, message: &T, binary: &[u8]) -> io::Result<()> {
     let json = serde_json::to_vec(message).map_err(io::Error::other)?;
     let json_len = capped(json.len(), MAX_JSON)?;
@@ -28,10 +30,11 @@ pub fn write<T: Serialize>(writer: &mut impl Write, message: &T, binary: &[u8]) 
     writer.flush()
 }
 
-/// Reads one message; `None` at a clean end of the stream.
+/// Reads one message; returns `None` at a clean end of the stream.
 ///
 /// # Errors
-/// Those of the reader, `InvalidData` when a length is over its cap or the JSON is not a `T`, `UnexpectedEof` inside a frame.
+/// Errors of the reader, `InvalidData` if a length exceeds its maximum or the JSON is not a `T`,
+/// and `UnexpectedEof` within a frame.
 pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<(T, Vec<u8>)>> {
     let mut head = [0u8; 8];
     if !fill_or_end(reader, &mut head)? {
@@ -42,7 +45,8 @@ pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<(T
     let binary_len = u32::from_le_bytes([e, f, g, h]);
     if json_len > MAX_JSON || binary_len > MAX_BINARY {
         return Err(invalid(format!(
-            "a frame announces {json_len} + {binary_len} bytes, more than the caps {MAX_JSON} + {MAX_BINARY}"
+            "a frame has {json_len} + {binary_len} bytes, more than the maximum of {MAX_JSON} + \
+             {MAX_BINARY}"
         )));
     }
     let mut json = vec![0; json_len as usize];
@@ -57,7 +61,7 @@ fn capped(len: usize, cap: u32) -> io::Result<u32> {
     u32::try_from(len).ok().filter(|len| *len <= cap).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("a part of {len} bytes is over the cap of {cap}"),
+            format!("a part has {len} bytes, more than the maximum of {cap}"),
         )
     })
 }
@@ -66,7 +70,8 @@ fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// False when the stream ends before the first byte; an end after it is an error.
+/// Fills the buffer. Returns false if the stream ends before the first byte; a later end is an
+/// error.
 fn fill_or_end(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     let mut filled = 0;
     while filled < buffer.len() {

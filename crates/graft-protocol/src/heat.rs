@@ -1,26 +1,28 @@
-//! Matrices as pictures.
+//! Matrices as heat maps.
 
 use serde::{Deserialize, Serialize};
 
-/// A matrix whose values are shown as colours: white is 0, one hue is positive, the other negative.
+/// A matrix whose values are shown as colors: white is 0, one hue is positive, the other negative.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HeatMap {
-    /// Shown above, such as `A = lora_A`.
+    /// Title above the heat map, such as `A = lora_A`.
     pub title: String,
-    /// What the rows are, with their number: `rank 8`.
+    /// Name and number of the rows: `rank 8`.
     pub row_label: String,
-    /// What the columns are: `d_in 256`.
+    /// Name and number of the columns: `d_in 256`.
     pub column_label: String,
-    /// Rows that are drawn.
+    /// Number of rows that are drawn.
     pub rows: usize,
-    /// Columns that are drawn.
+    /// Number of columns that are drawn.
     pub columns: usize,
-    /// Row after row, finite.
+    /// The values in row-major order; finite.
     pub values: Vec<f64>,
 }
 
 impl HeatMap {
-    /// A matrix of `rows` x `columns` values drawn with at most `most` of each; a cell of what is larger is the value of the greatest magnitude in it. What is not finite stays white.
+    /// Creates the heat map of a matrix with `rows` x `columns` values, reduced to at most `most`
+    /// rows and columns. A cell of a reduced matrix shows the value with the greatest magnitude in
+    /// its area. Values that are not finite are drawn white.
     pub fn of(
         title: &str,
         [row_label, column_label]: [String; 2],
@@ -48,7 +50,7 @@ impl HeatMap {
         }
     }
 
-    /// The greatest magnitude.
+    /// Returns the greatest magnitude.
     pub fn limit(&self) -> f64 {
         self.values.iter().fold(0.0, |most, value| value.abs().max(most))
     }
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_matrix_is_drawn_as_it_is_and_a_large_one_by_its_greatest_values() {
+    fn a_small_matrix_is_unchanged_and_a_large_one_keeps_its_greatest_values() {
         let labels = || ["rows".to_owned(), "columns".to_owned()];
         let small = HeatMap::of("A", labels(), (2, 3), &[1.0, -2.0, 3.0, 4.0, 5.0, -6.0], 8);
         assert_eq!(

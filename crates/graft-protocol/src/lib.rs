@@ -1,8 +1,9 @@
 //! The wire format between the host and the child process.
 //!
-//! The host (the Jupyter kernel or `graft run`) parses text into a [`Command`]; the child executes it and answers with a
-//! [`Reply`] or a [`graft_spec::Failure`], and sends [`Event`]s while it works. This crate holds these types and the
-//! [`frame`] format in which they travel. It has no tensors, no Jupyter messages and no drawing code.
+//! The host (the Jupyter kernel or `graft run`) parses text into a [`Command`]; the child executes
+//! it and answers with a [`Reply`] or a [`graft_spec::Failure`], and sends [`Event`]s while it
+//! works. This crate holds these types and the [`frame`] format in which they travel. It has no
+//! tensors, no Jupyter messages and no drawing code.
 
 pub mod chart;
 pub mod command;

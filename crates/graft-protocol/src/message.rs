@@ -1,4 +1,4 @@
-//! The two directions of the link.
+//! The messages between host and child, in both directions.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,23 +6,26 @@ use graft_spec::Failure;
 
 use crate::{Command, Event, Reply, Snapshot};
 
-/// Raised when a message changes its meaning; host and child of different versions refuse each other in words.
+/// Version of the protocol, increased when the meaning of a message changes. Host and child with
+/// different versions refuse to work together and report it.
 pub const PROTOCOL_VERSION: u32 = 3;
 
-/// Variable of the child's environment: the format of a cell's last value, such as `{:#?}` (evcxr's `:fmt`); unset is `{:?}`.
+/// Environment variable of the child: the format of a cell's last value, such as `{:#?}` (evcxr's
+/// `:fmt`). The default is `{:?}`.
 pub const CELL_FORMAT: &str = "GRAFT_CELL_FORMAT";
 
-/// Variable of the child's environment: set when a cell's last value is shown with its type (evcxr's `:types`).
+/// Environment variable of the child: set if a cell's last value is shown with its type (evcxr's
+/// `:types`).
 pub const CELL_TYPES: &str = "GRAFT_CELL_TYPES";
 
-/// From the host to the child.
+/// Messages from the host to the child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToChild {
-    /// Execute this; exactly one [`FromChild::Reply`] of the same number follows.
+    /// Execute a command; exactly one [`FromChild::Reply`] with the same number follows.
     Request {
         /// Number of the request.
         id: u64,
-        /// What to do.
+        /// The command.
         command: Command,
     },
     /// Stop the running job at its next step. Acknowledged by [`FromChild::InterruptSeen`].
@@ -30,13 +33,14 @@ pub enum ToChild {
         /// Number of the interrupt.
         number: u64,
     },
-    /// Like [`ToChild::Interrupt`], but also stops background runs: the child is about to be shut down.
+    /// Like [`ToChild::Interrupt`], but also stops background runs: the child is about to be shut
+    /// down.
     StopAll,
-    /// Set (or with `None` remove) a variable of the child's environment.
+    /// Set a variable of the child's environment, or remove it if the value is `None`.
     Environment {
         /// Name of the variable.
         name: String,
-        /// Its value.
+        /// The value.
         value: Option<String>,
     },
     /// Change the working directory, as `%cd` does.
@@ -46,58 +50,61 @@ pub enum ToChild {
     },
 }
 
-/// How a compiled cell ended.
+/// The outcome of a compiled cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellEnd {
     /// Whether it panicked.
     pub panicked: bool,
-    /// The message of the error that a `?` at its top met; empty when the error was written to standard error instead.
+    /// Message of the error returned by a `?` at the top level; empty if the error was written to
+    /// standard error instead.
     pub failed: Option<String>,
-    /// Variables of earlier cells that are gone, because their type was defined again.
+    /// Variables of earlier cells that were dropped because their type was redefined.
     pub lost_variables: Vec<String>,
 }
 
-/// From the child to the host.
+/// Messages from the child to the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromChild {
-    /// First message after the start.
+    /// The first message after the start.
     Ready {
         /// [`PROTOCOL_VERSION`] of the child.
         protocol: u32,
-        /// Process number.
+        /// Process ID.
         pid: u32,
         /// Build identity of the facade.
         identity: String,
     },
-    /// Answer to a request.
+    /// The answer to a request.
     Reply {
         /// Number of the request.
         id: u64,
-        /// What it gave.
+        /// The result.
         result: Result<Reply, Failure>,
     },
-    /// The link has reached the position of the sentinel with this number in standard output; the host handles output only after both, so that
-    /// neither stream overtakes the other.
+    /// The link has reached the position of the mark with this number in standard output. The host
+    /// continues only once it has both, so that neither stream overtakes the other.
     Barrier {
-        /// From [`crate::mark::FIRST_OF_CHILD`] on, growing.
+        /// Number of the mark: [`crate::mark::FIRST_OF_CHILD`] or greater, increasing.
         number: u64,
     },
-    /// The compiled cell that ran has returned. It comes over the link, so that nothing a cell prints can stand for it.
+    /// The running cell has returned. The message uses the link, so that nothing a cell prints can
+    /// imitate it.
     CellEnded(CellEnd),
-    /// News, under the request that caused it or, when a Rust cell did, under none.
+    /// An event, with the number of the request that caused it, or without a number if a Rust cell
+    /// caused it.
     Event {
         /// Number of the request.
         request: Option<u64>,
-        /// The news.
+        /// The event.
         event: Event,
     },
-    /// The session's names changed.
+    /// The names in the session have changed.
     Snapshot(Snapshot),
-    /// An interrupt arrived; `job` is the job that will stop, `None` if the session was idle.
+    /// An interrupt has arrived.
     InterruptSeen {
         /// Number of the interrupt.
         number: u64,
-        /// The job that stops.
+        /// The job that will stop; `None` if the session is idle.
         job: Option<String>,
     },
 }

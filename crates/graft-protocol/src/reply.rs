@@ -1,13 +1,13 @@
-//! What a command answers: blocks that the renderer draws one below the other.
+//! The answer to a command: blocks that are drawn one below the other.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Chart, HeatMap, Level, Table};
 
-/// The answer to a command that succeeded.
+/// The answer to a successful command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// What to draw.
+    /// The blocks to draw.
     pub blocks: Vec<Block>,
 }
 
@@ -16,7 +16,7 @@ pub struct Reply {
 pub enum Block {
     /// A paragraph.
     Text(String),
-    /// A line that stands out.
+    /// A highlighted line.
     Note(Level, String),
     /// A table.
     Table(Table),
@@ -24,13 +24,13 @@ pub enum Block {
     Chart(Chart),
     /// Matrices next to each other, as one figure.
     Heat(Vec<HeatMap>),
-    /// Text the model wrote after a prompt.
+    /// Text that the model generated from a prompt.
     Generated {
         /// The prompt.
         prompt: String,
-        /// What followed.
+        /// The continuation.
         text: String,
-        /// The same in pieces, as those of [`SideText`].
+        /// The continuation in pieces, as in [`SideText`].
         pieces: Vec<(String, f64)>,
     },
     /// Two or more texts side by side: the base model and the adapter.
@@ -40,20 +40,21 @@ pub enum Block {
         /// The texts, left to right.
         columns: Vec<SideText>,
     },
-    /// Indented lines with a note each: the module tree.
+    /// Indented lines, each with a note: the module tree.
     Tree(Vec<TreeLine>),
 }
 
 /// One text of [`Block::SideBySide`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SideText {
-    /// What it is: `base`, the adapter's name.
+    /// Title: `base`, or the name of the adapter.
     pub title: String,
     /// The text.
     pub text: String,
-    /// The same text in pieces, each with its natural log-probability, which is shown as shading; empty where nothing is known of it.
+    /// The text in pieces, each with its natural log-probability, which is shown as shading; empty
+    /// if the probabilities are unknown.
     pub pieces: Vec<(String, f64)>,
-    /// Small print: tokens, log-probability.
+    /// Text in small print: number of tokens, log-probability.
     pub note: String,
 }
 
@@ -64,19 +65,19 @@ pub struct TreeLine {
     pub depth: usize,
     /// Name of the module.
     pub name: String,
-    /// Kind, shape, adapter.
+    /// Kind and shape of the module, and its adapter.
     pub note: String,
-    /// Whether it stands out (it carries an adapter).
+    /// Whether the line is highlighted because the module has an adapter.
     pub strong: bool,
 }
 
 impl Reply {
-    /// An answer of one block.
+    /// Creates an answer of one block.
     pub fn one(block: Block) -> Self {
         Self { blocks: vec![block] }
     }
 
-    /// An answer of one paragraph.
+    /// Creates an answer of one paragraph.
     pub fn text(text: impl Into<String>) -> Self {
         Self::one(Block::Text(text.into()))
     }

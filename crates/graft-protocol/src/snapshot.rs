@@ -1,8 +1,9 @@
-//! What the host may know of the session without asking: it completes, inspects and says "did you mean" from this, even while a job runs.
+//! The host's copy of the session's names, used for completion, inspection and suggestions even
+//! while a job runs.
 
 use serde::{Deserialize, Serialize};
 
-/// The session's names and facts, pushed by the child whenever they change.
+/// Names and facts of the session, sent by the child whenever they change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The current model.
@@ -13,35 +14,35 @@ pub struct Snapshot {
     pub data: Vec<String>,
     /// Names of the runs, newest first.
     pub runs: Vec<String>,
-    /// The job that runs now, in words.
+    /// Description of the running job.
     pub job: Option<String>,
     /// The session's seed.
     pub seed: u64,
-    /// The device in words.
+    /// Description of the device.
     pub device: String,
 }
 
 /// The current model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelEntry {
-    /// What the user called it: `tiny`, the folder, `ORG/NAME`.
+    /// Name as the user gave it: `tiny`, a folder, `ORG/NAME`.
     pub name: String,
-    /// `model_type` of its config.
+    /// `model_type` in the model's config.
     pub family: String,
-    /// Modules by Hugging Face path, in order.
+    /// Modules in order.
     pub modules: Vec<ModuleEntry>,
-    /// All parameters of the base.
+    /// Number of parameters of the base model.
     pub parameters: u64,
 }
 
 /// One module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModuleEntry {
-    /// `model.layers.0.self_attn.q_proj`.
+    /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
     pub path: String,
-    /// `linear`, `embedding`, `norm`, ...
+    /// Kind of module: `linear`, `embedding`, `norm`, ...
     pub kind: String,
-    /// Shape of its weight as Hugging Face stores it.
+    /// Shape of the weight in the layout of Hugging Face.
     pub shape: Vec<usize>,
 }
 
@@ -52,14 +53,14 @@ pub struct AdapterEntry {
     pub name: String,
     /// Verb of its method.
     pub method: String,
-    /// Whether it acts.
+    /// Whether it is active.
     pub active: bool,
-    /// Whether it is merged into the base.
+    /// Whether it is merged into the base weights.
     pub merged: bool,
-    /// Parameters it trains.
+    /// Number of trainable parameters.
     pub trainable: u64,
-    /// Its settings in words, `r=8 lora_alpha=16`.
+    /// Description of its settings, such as `r=8 lora_alpha=16`.
     pub settings: String,
-    /// Factor on its effect.
+    /// Factor by which its effect is scaled.
     pub scale: f64,
 }

@@ -5,57 +5,58 @@ use serde::{Deserialize, Serialize};
 /// A titled table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// Shown above; may be empty.
+    /// Title above the table; may be empty.
     pub title: String,
-    /// Header and alignment.
+    /// Headers and alignments.
     pub columns: Vec<Column>,
     /// Rows, each as long as `columns`.
     pub rows: Vec<Vec<Cell>>,
-    /// Lines below the table, such as HF PEFT's line.
+    /// Lines below the table, such as the summary line of HF PEFT.
     pub footer: Vec<String>,
 }
 
 /// One column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
-    /// Header, with the unit where the numbers have one.
+    /// Header, including the unit of the numbers.
     pub name: String,
     /// Alignment of header and cells.
     pub align: Align,
 }
 
-/// Where a cell's text stands.
+/// Alignment of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Align {
-    /// Words.
+    /// For text.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
 /// One cell; the renderer formats it, so that notebook and terminal agree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Cell {
-    /// Nothing.
+    /// An empty cell.
     Empty,
-    /// Words.
+    /// Text.
     Text(String),
-    /// Words in code type: module paths, commands.
+    /// Text in a monospaced font: module paths, commands.
     Code(String),
     /// A count, drawn with thousands separators.
     Integer(i64),
-    /// A number with that many decimals.
+    /// A number with the given number of decimals.
     Float(#[serde(with = "graft_spec::number")] f64, u8),
-    /// A share in `[0, 1]`, drawn as percent with that many decimals.
+    /// A share in `[0, 1]`, drawn as a percentage with the given number of decimals.
     Percent(#[serde(with = "graft_spec::number")] f64, u8),
-    /// Bytes, drawn with a binary unit.
+    /// A number of bytes, drawn with a binary unit.
     Bytes(u64),
-    /// Words that stand out (a total, the active adapter).
+    /// Highlighted text (a total, the active adapter).
     Strong(String),
 }
 
 impl Table {
-    /// An empty table with these columns; a header that starts with `#` marks a column of numbers and loses the sign.
+    /// Creates an empty table. A header that starts with `#` marks a column of numbers and is shown
+    /// without the `#`.
     pub fn new(title: impl Into<String>, headers: &[&str]) -> Self {
         let columns = headers
             .iter()
@@ -67,7 +68,7 @@ impl Table {
         Self { title: title.into(), columns, ..Self::default() }
     }
 
-    /// Adds a row; missing cells at its end are empty.
+    /// Adds a row. Missing cells at its end are empty.
     pub fn row(&mut self, mut cells: Vec<Cell>) {
         cells.resize(self.columns.len(), Cell::Empty);
         self.rows.push(cells);

@@ -1,11 +1,12 @@
-//! Whatever comes over the link: reading frames ends with a message or an error, never with a panic or gigabytes of memory.
+//! Reading frames from arbitrary bytes ends with a message or an error, never with a panic or an
+//! allocation of gigabytes.
 
 #![allow(clippy::unwrap_used)]
 
 use graft_protocol::{FromChild, ToChild, frame};
 use proptest::prelude::*;
 
-/// A good frame, to be spoilt.
+/// A valid frame, which the tests corrupt.
 fn good() -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::write(
@@ -17,7 +18,7 @@ fn good() -> Vec<u8> {
     bytes
 }
 
-/// Reads to the end or to the first error.
+/// Reads frames until the end or the first error; returns their number.
 fn read_all(mut bytes: &[u8]) -> usize {
     let mut read = 0;
     while let Ok(Some(_)) = frame::read::<ToChild>(&mut bytes) {
@@ -26,7 +27,7 @@ fn read_all(mut bytes: &[u8]) -> usize {
     read
 }
 
-/// So many, or as many as `PROPTEST_CASES` asks for.
+/// Test configuration with `number` cases, or with `PROPTEST_CASES` if that is set.
 fn cases(number: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_some() {
@@ -40,13 +41,13 @@ proptest! {
     #![proptest_config(cases(4000))]
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         read_all(&bytes);
         let _ = frame::read::<FromChild>(&mut &bytes[..]);
     }
 
     #[test]
-    fn a_spoilt_byte_spoils_no_frame_before_it(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_corrupt_byte_leaves_earlier_frames_readable(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = [good(), good()].concat();
         let place = place.index(bytes.len());
         bytes[place] = byte;
@@ -55,7 +56,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_that_ends_early_gives_what_was_whole(cut in any::<prop::sample::Index>()) {
+    fn a_truncated_stream_yields_its_complete_frames(cut in any::<prop::sample::Index>()) {
         let bytes = [good(), good()].concat();
         let cut = cut.index(bytes.len());
         prop_assert_eq!(read_all(&bytes[..cut]), cut / good().len());

@@ -1,25 +1,25 @@
-//! Blocks for a terminal. Bright black is avoided: dark themes show it black on black.
+//! Blocks for a terminal. Bright black is not used, because dark themes show it as black on black.
 
 use graft_protocol::{Block, Level};
 
 use crate::{block::plain, generated, side_by_side, table, tree, visible::Visible};
 
-/// Whether text carries escape sequences.
+/// Whether text contains escape sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paint {
-    /// None.
+    /// Without escape sequences.
     Plain,
-    /// Colours and weights.
+    /// With colors and bold text.
     Ansi,
 }
 
 impl Paint {
-    /// Stands out.
+    /// Bold, for highlighted text.
     pub(crate) fn strong(self, text: &str) -> String {
         self.wrap(text, "1")
     }
 
-    /// Green, for what is added.
+    /// Green, for additions.
     pub(crate) fn fresh(self, text: &str) -> String {
         self.wrap(text, "32")
     }
@@ -34,7 +34,7 @@ impl Paint {
         self.wrap(text, "33")
     }
 
-    /// Red and bold, for failures.
+    /// Red and bold, for errors.
     pub(crate) fn bad(self, text: &str) -> String {
         self.wrap(text, "1;31")
     }
@@ -48,7 +48,7 @@ impl Paint {
     }
 }
 
-/// Draws one block in at most `width` columns with colours.
+/// Draws one block in color, at most `width` columns wide.
 pub fn ansi(block: &Block, width: usize) -> String {
     let width = width.max(20);
     match &block.shown() {

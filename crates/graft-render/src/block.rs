@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::{figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible};
 
-/// One output: as many forms of it as make sense.
+/// One output in every form that applies to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle {
     /// `text/html`.
@@ -23,7 +23,7 @@ pub fn block(block: &Block) -> Bundle {
     draw(&block.shown())
 }
 
-/// Draws a block whose texts are safe to show.
+/// Draws a block whose texts have been made safe to show.
 fn draw(block: &Block) -> Bundle {
     match block {
         Block::Chart(chart) => Bundle {
@@ -43,7 +43,8 @@ fn draw(block: &Block) -> Bundle {
     }
 }
 
-/// Draws an answer: blocks of words and tables that follow each other become one output, each chart one of its own.
+/// Draws an answer. Consecutive blocks of text and tables become one output; each chart is an
+/// output of its own.
 pub fn reply(reply: &Reply) -> Vec<Bundle> {
     let mut bundles: Vec<Bundle> = Vec::new();
     for drawn in reply.blocks.iter().map(block) {
@@ -59,7 +60,7 @@ pub fn reply(reply: &Reply) -> Vec<Bundle> {
     bundles
 }
 
-/// Plain text of a block whose texts are safe to show.
+/// Returns the plain text of a block whose texts have been made safe to show.
 pub(crate) fn plain(block: &Block) -> String {
     match block {
         Block::Text(text) => text.clone(),
@@ -86,7 +87,7 @@ fn markup(block: &Block) -> Markup {
     }
 }
 
-/// Line ends and runs of blanks stay as they are.
+/// A paragraph that keeps its line breaks and runs of spaces.
 fn paragraph(text: &str) -> Markup {
     html! { div style="white-space:pre-wrap;margin:2px 0 6px" { (text) } }
 }

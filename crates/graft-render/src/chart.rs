@@ -5,9 +5,11 @@ use graft_protocol::{
     chart::NonFinite,
 };
 
-/// The chart of a run so far: the loss of each step, faint; its running mean; validations as dots.
+/// Builds the chart of a run: the loss of each step as a faint line, its running mean, and
+/// validations as dots.
 ///
-/// `steps` and `validations` are those of this start; a resumed run brings the earlier ones in `started`.
+/// `steps` and `validations` are those since the start in `started`, which contains the earlier
+/// ones of a resumed run.
 pub fn run_chart(
     started: &RunStarted,
     steps: &[StepRecord],
@@ -57,7 +59,8 @@ fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
     }
 }
 
-/// Exponential running mean over about `span` points, unbiased at the start; a point that is not finite stays and does not spoil those after it.
+/// Exponential running mean over about `span` points, unbiased at the start. Points that are not
+/// finite are kept and do not affect later ones.
 fn smoothed(points: &[(f64, f64)], span: f64) -> Vec<(f64, f64)> {
     let keep = 1.0 - 1.0 / span;
     let (mut sum, mut weight) = (0.0, 0.0);

@@ -1,4 +1,5 @@
-//! Failures as Jupyter's triple: name, one sentence, and a short traceback with a caret under the bad token.
+//! Failures in Jupyter's form: name, one sentence, and a short traceback that marks the wrong
+//! token.
 
 use graft_spec::{Failure, Span};
 
@@ -8,18 +9,18 @@ use crate::{
     width,
 };
 
-/// What `execute_reply` and `error` carry.
+/// The contents of `execute_reply` and `error` messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traceback {
-    /// `UsageError` for what the user typed, else the failure's code.
+    /// `UsageError` for errors in the input, otherwise the failure's code.
     pub ename: String,
-    /// One sentence, with the fix.
+    /// One sentence, including the hint.
     pub evalue: String,
-    /// Lines with ANSI colours.
+    /// Lines with ANSI colors.
     pub lines: Vec<String>,
 }
 
-/// Draws a failure; `cell` is the text its span points into (any text when it has none).
+/// Draws a failure. `cell` is the text that its span refers to; without a span, any text.
 pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
     let failure = &failure.shown();
     let is_usage = failure.code.starts_with("magic::") || failure.code.starts_with("settings::");
@@ -47,7 +48,7 @@ pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
     Traceback { ename, evalue, lines }
 }
 
-/// The line and the marks below it.
+/// Returns the line of the cell and the marks below it.
 fn caret(span: Span, cell: &str) -> Option<[String; 2]> {
     let line = cell.lines().nth(span.line)?;
     let number = (span.line + 1).to_string();
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caret_stands_under_the_bad_token_even_after_wide_letters() {
+    fn the_caret_is_below_the_wrong_token_even_after_wide_characters() {
         let failure = Failure::new("magic::unknown_key", "`%lora attach` has no key `rnk`")
             .hint("did you mean `rank`?")
             .span(Span { line: 1, start: 16, end: 19 });

@@ -1,4 +1,5 @@
-//! The final figure, drawn by plotters: SVG and PNG on an opaque light background, legible on light and dark pages.
+//! The final figure, drawn by plotters: SVG and PNG on an opaque light background, legible on light
+//! and dark pages.
 
 use std::error::Error;
 
@@ -21,21 +22,22 @@ use crate::{
     visible::Visible,
 };
 
-/// Width and height at which a figure is meant to be shown; the PNG has twice as many pixels.
+/// Width and height at which a figure is displayed; the PNG has twice as many pixels in each
+/// direction.
 pub const FIGURE_SIZE: (u32, u32) = (WIDTH as u32, HEIGHT as u32);
 
-/// Units of plotters' whole coordinates in one of ours: lines keep their tenths.
+/// Integer coordinates of plotters per unit of the scene, so that lines keep their tenths.
 const SVG_SCALE: u32 = 10;
-/// Pixels drawn for one unit; two by two of them make one of the PNG.
+/// Rendered pixels per unit; each square of 2 × 2 becomes one pixel of the PNG.
 pub(crate) const PIXELS: u32 = 4;
 pub(crate) const OVERSAMPLING: u32 = 2;
 
-/// As SVG. Text stays text in the reader's sans-serif font.
+/// Draws a chart as SVG. Text remains text, in the reader's sans-serif font.
 pub fn chart_svg(chart: &Chart) -> String {
     svg(&chart.shown())
 }
 
-/// The same of a chart whose texts are safe to show.
+/// [`chart_svg`] for a chart whose texts have been made safe to show.
 pub(crate) fn svg(chart: &Chart) -> String {
     graft_font::register();
     let mut svg = String::new();
@@ -52,12 +54,12 @@ pub(crate) fn svg(chart: &Chart) -> String {
     svg.replacen(&drawn, &format!("<svg width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\" stroke-linecap=\"round\""), 1)
 }
 
-/// As PNG of twice [`FIGURE_SIZE`]. Empty only if plotters cannot draw at all.
+/// Draws a chart as PNG with twice [`FIGURE_SIZE`]. Empty only if plotters cannot draw at all.
 pub fn chart_png(chart: &Chart) -> Vec<u8> {
     png(&chart.shown())
 }
 
-/// The same of a chart whose texts are safe to show.
+/// [`chart_png`] for a chart whose texts have been made safe to show.
 pub(crate) fn png(chart: &Chart) -> Vec<u8> {
     graft_font::register();
     let (width, height) = (FIGURE_SIZE.0 * PIXELS, FIGURE_SIZE.1 * PIXELS);
@@ -70,7 +72,8 @@ pub(crate) fn png(chart: &Chart) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// `letters` undoes what the backend takes from a font's size: SVG divides by 1.24, bitmaps count from ascender to descender.
+/// `letters` compensates for the backends' scaling of font sizes: SVG divides them by 1.24, and
+/// bitmaps measure them from ascender to descender.
 fn paint<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     scene: &Scene,
@@ -133,7 +136,8 @@ pub(crate) fn colour_of((red, green, blue): palette::Rgb) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
-/// The mean of each square of [`OVERSAMPLING`] pixels: smooth edges, which plotters' own lines lack.
+/// Averages each square of [`OVERSAMPLING`] pixels, because plotters draws lines without
+/// antialiasing.
 pub(crate) fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
     let step = OVERSAMPLING as usize;
     let row = width * 3;

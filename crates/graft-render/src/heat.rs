@@ -18,13 +18,13 @@ use crate::{
     number, palette,
 };
 
-/// Width and height of one matrix with its labels.
+/// Width and height of one matrix, including its labels.
 const PANEL: (u32, u32) = (300, 330);
-/// Left, top, width and height of the cells in their panel.
+/// Left, top, width and height of the cells within their panel.
 const CELLS: (u32, u32, u32, u32) = (20, 48, 260, 210);
-/// Most positive and most negative: Okabe and Ito's vermilion and blue.
+/// Colors of the most positive and most negative value: Okabe and Ito's vermilion and blue.
 const ENDS: (palette::Rgb, palette::Rgb) = ((213, 94, 0), (0, 114, 178));
-/// What plotters takes from a font's size in a bitmap.
+/// Factor by which plotters reduces font sizes in bitmaps.
 const LETTERS: f64 = 1.164;
 
 /// As PNG; empty only if plotters cannot draw at all.
@@ -39,11 +39,11 @@ pub(crate) fn png(maps: &[HeatMap]) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// In words.
+/// As plain text.
 pub(crate) fn plain(maps: &[HeatMap]) -> String {
     let line = |map: &HeatMap| {
         format!(
-            "{}: {} by {}, at most {} from 0",
+            "{}: {} by {}, largest magnitude {}",
             map.title,
             map.row_label,
             map.column_label,
@@ -86,7 +86,8 @@ fn paint(
             small,
             HPos::Left,
         )?;
-        // The scale: from the most negative, or 0 where nothing is, to the most positive.
+        // The color scale: from the most negative value, or 0 if there is none, to the most
+        // positive.
         let (from, steps, has_negative) =
             ((left, bottom + 16), 60, map.values.iter().any(|value| *value < 0.0));
         for step in 0..steps {
@@ -141,7 +142,7 @@ fn cells(
     Ok(backend.draw_rect(from, to, &grid, false)?)
 }
 
-/// The colour of a value between -1 and 1.
+/// Returns the color of a value between -1 and 1.
 fn shade(value: f64) -> RGBColor {
     let (end, strength) = (if value < 0.0 { ENDS.1 } else { ENDS.0 }, value.abs().clamp(0.0, 1.0));
     let mix = |full: u8| (255.0 + (f64::from(full) - 255.0) * strength).round() as u8;
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn both_signs_have_a_colour_of_their_own_and_zero_is_white() {
+    fn each_sign_has_its_own_color_and_zero_is_white() {
         assert_eq!(
             [shade(1.0), shade(-1.0), shade(0.0)],
             [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(255, 255, 255)]
@@ -169,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_has_a_panel_for_each_matrix() {
-        let picture = png(&maps());
+    fn the_figure_has_a_panel_for_each_matrix() {
+        let figure = png(&maps());
         let decoder =
-            png::Decoder::new(std::io::Cursor::new(&picture)).read_info().expect("a picture");
+            png::Decoder::new(std::io::Cursor::new(&figure)).read_info().expect("a valid PNG");
         assert_eq!(decoder.info().size(), (2 * 2 * PANEL.0, 2 * PANEL.1));
         assert!(
-            plain(&maps()).starts_with("A: rank 2 by d_in 3, at most 0.5"),
+            plain(&maps()).starts_with("A: rank 2 by d_in 3, largest magnitude 0.5"),
             "{}",
             plain(&maps())
         );

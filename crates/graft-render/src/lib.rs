@@ -1,12 +1,13 @@
-//! Blocks, charts, progress and failures of Graft as HTML, SVG, PNG, plain text and ANSI.
+//! Draws blocks, charts, progress and failures as HTML, SVG, PNG, plain text and ANSI.
 //!
-//! Pure functions of data: nothing here knows Jupyter, a terminal's size or a clock. What is shown is escaped and its control characters made
-//! visible, HTML carries inline styles only and stays readable when they are removed, and every picture has a twin in plain text.
+//! All functions are pure: they depend on neither Jupyter, the size of a terminal nor a clock.
+//! Texts are escaped, and their control characters are replaced by visible symbols. HTML has inline
+//! styles only and stays readable without them, and every figure has a plain-text form.
 //!
 //! ```text
 //! block.rs    one block -> Bundle          chart.rs   a run -> Chart
 //! table.rs    tables                       scene.rs   Chart -> shapes, laid out once
-//! failure.rs  failures with a caret        live.rs    shapes -> inline SVG in the page's colours
+//! failure.rs  failures with a caret        live.rs    shapes -> inline SVG in the page's colors
 //! progress.rs bars and their one line      figure.rs  shapes -> SVG and PNG, by plotters
 //! visible.rs  control characters -> symbols
 //! ```

@@ -1,4 +1,5 @@
-//! The plot of a running training: inline SVG in the colours of the page, in a box of fixed height, so that nothing flickers or jumps.
+//! The live plot of the current training run: inline SVG in the colors of the page, in a box of
+//! fixed height so that the page does not flicker or jump.
 
 use graft_protocol::Chart;
 use maud::{Markup, html};
@@ -10,12 +11,13 @@ use crate::{
     visible::Visible,
 };
 
-/// JupyterLab's and VS Code's text colour; elsewhere that of the page.
+/// Text color of JupyterLab and VS Code; on other pages the current color.
 const PAGE: &str = "color:var(--jp-ui-font-color1,var(--vscode-editor-foreground,currentColor));font-family:var(--jp-ui-font-family,system-ui,sans-serif)";
 
-/// The chart and its progress. No script, no ids, no classes: it may be shown any number of times on one page.
+/// Draws the chart and its progress bar. The HTML has no script, ids or classes, so it may appear
+/// any number of times on one page.
 ///
-/// The text of the bar stays readable where a frontend removes the picture.
+/// The text of the bar stays readable if a frontend removes the plot.
 pub fn live_html(chart: &Chart, progress: &Progress) -> String {
     let page = html! {
         div style={ "min-height:" (HEIGHT + 36.0) "px;max-width:" (WIDTH) "px;font-size:13px;" (PAGE) } {

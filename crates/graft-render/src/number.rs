@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Formatting of numbers for readers.
 
-/// A count with thousands separators: `1,234,567`.
+/// Formats a count with thousands separators: `1,234,567`.
 pub fn count(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
@@ -16,12 +16,12 @@ pub fn count(value: i64) -> String {
     out
 }
 
-/// A number with that many decimals, as [`graft_spec::number::decimals`] writes it.
+/// Formats a number with `digits` decimals; see [`graft_spec::number::decimals`].
 pub fn decimals(value: f64, digits: u8) -> String {
     graft_spec::number::decimals(value, usize::from(digits))
 }
 
-/// A number with about that many significant digits: `1.93`, `0.00123`, `12,300`, `4.1e-9`.
+/// Formats a number with about `digits` significant digits: `1.93`, `0.00123`, `12,300`, `4.1e-9`.
 pub fn significant(value: f64, digits: u8) -> String {
     if !value.is_finite() || value == 0.0 {
         return decimals(value, 0);
@@ -38,12 +38,12 @@ pub fn significant(value: f64, digits: u8) -> String {
     }
 }
 
-/// A share in `[0, 1]` as percent: `12.34%`.
+/// Formats a share in `[0, 1]` as a percentage: `12.34%`.
 pub fn percent(value: f64, digits: u8) -> String {
     format!("{}%", graft_spec::number::percent(value, usize::from(digits)))
 }
 
-/// Bytes with a binary unit: `13.2 MiB`.
+/// Formats bytes with a binary unit: `13.2 MiB`.
 pub fn bytes(value: u64) -> String {
     let mut scaled = value as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
@@ -59,7 +59,7 @@ pub fn bytes(value: u64) -> String {
     format!("{} TiB", significant(scaled, 3))
 }
 
-/// A rate or a size with a decimal suffix: `950`, `12.3k`, `4.5M`.
+/// Formats a rate or a size with a decimal suffix: `950`, `12.3k`, `4.5M`.
 pub fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 1e9 => format!("{}G", significant(value / 1e9, 3)),
@@ -70,7 +70,7 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// Seconds as a clock: `0:41`, `12:05`, `1:02:03`; less than ten seconds as `4.2 s`.
+/// Formats seconds as a clock: `0:41`, `12:05`, `1:02:03`; less than ten seconds as `4.2 s`.
 pub fn clock(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "?".to_owned();
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well_at_every_size() {
+    fn numbers_are_readable_at_every_size() {
         assert_eq!([count(0), count(-1234), count(1_234_567)], ["0", "-1,234", "1,234,567"]);
         assert_eq!(
             [decimals(f64::NAN, 2), decimals(-0.001, 2), decimals(2.5, 1)],

@@ -1,32 +1,33 @@
-//! Progress: an HTML bar, one plain line, a bar for terminals.
+//! Progress as an HTML bar, as one plain line, and as a bar for terminals.
 
 use graft_protocol::{RunStarted, StepRecord, ValidationRecord};
 use maud::{Markup, html};
 
 use crate::{ansi::Paint, number, visible::one_line, width};
 
-/// How far something is.
+/// Progress of an operation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// The activity, such as `evaluating which-book`; `step` for training.
+    /// The operation, such as `evaluating which-book`; `step` for training.
     pub label: String,
-    /// How much is done.
+    /// Number of units done.
     pub done: u64,
-    /// Of how much; 0 when unknown.
+    /// Number of units in total; 0 if unknown.
     pub total: u64,
-    /// Estimated seconds until the end; `None` while unknown.
+    /// Estimated seconds until the end; `None` if unknown.
     pub eta_seconds: Option<f64>,
-    /// More figures, in the order shown: `loss 1.93`, `12.3k tokens/s`.
+    /// Further figures, in display order: `loss 1.93`, `12.3k tokens/s`.
     pub figures: Vec<String>,
 }
 
 impl Progress {
-    /// Of a label with its counts, as [`graft_protocol::Event::Progress`] tells.
+    /// Creates the progress of an operation, with the fields of
+    /// [`graft_protocol::Event::Progress`].
     pub fn of(label: &str, done: u64, total: u64) -> Self {
         Self { label: label.to_owned(), done, total, ..Self::default() }
     }
 
-    /// Of a run: the last loss, the last validation, speed over the last steps, time left.
+    /// Creates the progress of a run: latest loss and validation, recent speed, remaining time.
     pub fn of_run(
         started: &RunStarted,
         steps: &[StepRecord],
@@ -64,12 +65,12 @@ impl Progress {
         progress
     }
 
-    /// Share done in `[0, 1]`.
+    /// Returns the share done, in `[0, 1]`; `None` if the total is unknown.
     pub fn share(&self) -> Option<f64> {
         (self.total > 0).then(|| (self.done as f64 / self.total as f64).clamp(0.0, 1.0))
     }
 
-    /// `step 120/500 · 24% · loss 1.93 · 12.3k tokens/s · ETA 0:41`.
+    /// Formats one line: `step 120/500 · 24% · loss 1.93 · 12.3k tokens/s · ETA 0:41`.
     pub fn line(&self) -> String {
         let mut parts = vec![match self.total {
             0 if self.done == 0 => self.label.clone(),
@@ -90,7 +91,7 @@ impl Progress {
         line
     }
 
-    /// A `progress` element followed by the line; untrusted notebooks show it too.
+    /// Draws a `progress` element followed by the line; untrusted notebooks display both.
     pub fn html(&self) -> String {
         self.markup().into_string()
     }
@@ -104,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// A bar and the line, in at most `width` columns, for a line that is drawn over and over.
+    /// Draws a bar and the line in at most `columns` columns, for a terminal line that is redrawn.
     pub fn ansi(&self, columns: usize) -> String {
         let line = self.line();
         let bar = columns.saturating_sub(width::of(&line) + 1).min(20);
@@ -115,7 +116,7 @@ impl Progress {
     }
 }
 
-/// Eighths of a cell, so that it moves smoothly.
+/// Draws a bar in eighths of a cell, so that it moves smoothly.
 fn bar_of(share: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (share * width as f64 * 8.0).round() as usize;
@@ -124,7 +125,7 @@ fn bar_of(share: f64, width: usize) -> String {
     width::pad(&full, width, false).replace(' ', "░")
 }
 
-/// Time left at the mean speed of the last 50 steps.
+/// Estimates the remaining seconds from the mean speed of the last 50 steps.
 fn eta(started: &RunStarted, steps: &[StepRecord]) -> Option<f64> {
     let last = steps.last()?;
     let fresh =

@@ -1,4 +1,5 @@
-//! A chart as shapes, laid out once: the live plot and the final figure differ only in who paints them, so nothing jumps when one replaces the other.
+//! A chart as shapes. Live plot and final figure are painted from the same layout, so that nothing
+//! moves when one replaces the other.
 
 mod frame;
 mod labels;
@@ -8,7 +9,7 @@ mod ticks;
 pub(crate) use frame::{Frame, HEIGHT, WIDTH};
 use graft_protocol::{Chart, SeriesStyle};
 
-/// What there is to paint, first painted first.
+/// The shapes in painting order.
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     pub shapes: Vec<Shape>,
@@ -22,7 +23,7 @@ pub(crate) enum Shape {
     Text { at: (f64, f64), text: String, size: f64, bold: bool, anchor: Anchor, ink: Ink },
 }
 
-/// Where a text's point lies; its baseline is always the height given.
+/// Horizontal alignment of a text relative to its position, which is on the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -30,15 +31,15 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// What colour a shape has; the painter knows the page.
+/// The role of a shape's color; the painter chooses the color for the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     Text,
     Muted,
     Grid,
-    /// The line of that number.
+    /// The color of the line with this index.
     Series(usize),
-    /// The pale form of that line.
+    /// The pale form of that color.
     Pale(usize),
 }
 
@@ -56,7 +57,7 @@ pub(crate) fn scene(chart: &Chart) -> Scene {
     scene
 }
 
-/// A faint series has the pale form of the colour of the next line.
+/// Returns the inks of the series. A faint series has the pale color of the next line.
 pub(crate) fn inks(chart: &Chart) -> Vec<Ink> {
     let mut next = 0;
     let ink = |style| match style {

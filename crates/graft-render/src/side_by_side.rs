@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::{ansi::Paint, shade, width};
 
-/// A table of one row; the notes stand under the texts.
+/// A table of one row, with the notes below the texts.
 pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
     let share = 100 / columns.len().max(1);
     let cell = "padding:4px 12px;border:0;text-align:left;vertical-align:top;white-space:normal;";
@@ -30,17 +30,17 @@ pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
     }
 }
 
-/// The text, shaded where its probabilities are known.
+/// The text, shaded if its probabilities are known.
 fn body(column: &SideText) -> Markup {
     html! { @if column.pieces.is_empty() { (column.text) } @else { (shade::pieces(&column.pieces)) } }
 }
 
-/// In columns of text, `total` columns wide.
+/// As columns of plain text, `total` characters wide.
 pub(crate) fn plain(prompt: &str, columns: &[SideText], total: usize) -> String {
     aligned(prompt, columns, total, Paint::Plain)
 }
 
-/// In columns of text; below each other where columns would be too narrow to read.
+/// As columns of text, or one text below the other if the columns would be too narrow to read.
 pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: Paint) -> String {
     let each =
         (total.saturating_sub(3 * columns.len().saturating_sub(1)) / columns.len().max(1)).min(60);
@@ -85,7 +85,7 @@ pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: P
     lines.join("\n").trim_end().to_owned()
 }
 
-/// In one line.
+/// Replaces line breaks and tabs by spaces.
 fn flat(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_twin_stands_in_columns() {
+    fn the_plain_form_has_columns() {
         assert_eq!(
             plain("Clone", &columns(), 51),
             "Clone\n\
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_gets_them_below_each_other() {
+    fn a_narrow_terminal_shows_one_text_below_the_other() {
         assert_eq!(
             plain("P", &columns(), 40),
             "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens"
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_whose_probabilities_are_known_is_shaded_and_the_shade_explained() {
+    fn a_text_with_probabilities_is_shaded_and_has_a_legend() {
         let mut columns = columns();
         columns[1].pieces = vec![(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())];
         let page = html("Clone", &columns).into_string();

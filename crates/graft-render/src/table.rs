@@ -11,7 +11,7 @@ const HEAD: &str =
 const TABLE: &str =
     "border-collapse:collapse;margin:4px 0 8px;font-variant-numeric:tabular-nums;border:0";
 
-/// As an HTML table. Without its styles it is still a table with a caption and header cells.
+/// As an HTML table. Without its styles it still has a caption and header cells.
 pub(crate) fn html(table: &Table) -> Markup {
     html! {
         table style=(TABLE) {
@@ -42,7 +42,7 @@ fn cell_html(cell: &Cell) -> Markup {
     }
 }
 
-/// What a cell says.
+/// Formats the content of a cell.
 pub(crate) fn text(cell: &Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
@@ -54,15 +54,15 @@ pub(crate) fn text(cell: &Cell) -> String {
     }
 }
 
-/// Columns of a plain table: as many as a page of text holds; longer cells are wrapped.
+/// Width of a plain table in columns, about a page of text; longer cells are wrapped.
 const PLAIN_WIDTH: usize = 120;
 
-/// As aligned text.
+/// As aligned plain text.
 pub(crate) fn plain(table: &Table) -> String {
     aligned(table, Paint::Plain, PLAIN_WIDTH)
 }
 
-/// As aligned text, painted, in at most `columns` columns: the widest column of words gives way first.
+/// As aligned text in at most `columns` columns; the widest text column shrinks first.
 pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
     let cells: Vec<Vec<String>> = table
         .rows
@@ -101,7 +101,7 @@ fn natural_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
         .collect()
 }
 
-/// The longest word of each column: narrower it would be broken.
+/// Returns the length of the longest word of each column, below which words would be broken.
 fn least_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
     let longest = |text: &str| text.split(' ').map(width::of).max().unwrap_or(0);
     let of_rows = |index: usize| {
@@ -115,7 +115,8 @@ fn least_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
         .collect()
 }
 
-/// Takes from the widest column that can give; when none can, from the widest of all.
+/// Shrinks the widest column that is above its minimum, or the widest of all if there is none,
+/// until the table fits.
 fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>().saturating_add(gaps) > columns {
@@ -133,7 +134,7 @@ fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
     widths
 }
 
-/// One row; a cell wider than its column is wrapped.
+/// Formats one row; a cell wider than its column is wrapped.
 fn line(table: &Table, row: &[String], widths: &[usize]) -> Vec<String> {
     let wrapped: Vec<Vec<String>> =
         row.iter()

@@ -1,4 +1,4 @@
-//! A chart in braille dots: the plain twin of every figure.
+//! A chart in braille characters: the plain-text form of every figure.
 
 use graft_protocol::{Chart, SeriesStyle};
 
@@ -7,12 +7,13 @@ use crate::{number, visible::Visible, width};
 const COLUMNS: usize = 64;
 const ROWS: usize = 12;
 
-/// The chart in letters: title, dots between labelled axes, the names with their last values.
+/// Draws a chart as text: title, dots between labeled axes, and the names of the lines with their
+/// last values.
 pub fn chart_text(chart: &Chart) -> String {
     plain(&chart.shown())
 }
 
-/// The same of a chart whose texts are safe to show.
+/// [`chart_text`] for a chart whose texts have been made safe to show.
 pub(crate) fn plain(chart: &Chart) -> String {
     let mut lines: Vec<String> = [&chart.title]
         .into_iter()
@@ -108,7 +109,7 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
     lines
 }
 
-/// A place on the horizontal axis: steps are whole.
+/// Formats a value on the horizontal axis; steps are whole numbers.
 fn place(x: f64) -> String {
     if x.fract() == 0.0 && x.abs() < 1e15 {
         number::count(x as i64)
@@ -117,12 +118,12 @@ fn place(x: f64) -> String {
     }
 }
 
-/// Where `value` lies between `low` and `high`; the middle when they are one.
+/// Returns the relative position of `value` between `low` and `high`; the middle if they are equal.
 fn share(value: f64, low: f64, high: f64) -> f64 {
     if high > low { (value - low) / (high - low) } else { value * 0.0 + 0.5 }
 }
 
-/// Braille cells of two by four dots.
+/// A grid of braille cells with two by four dots each.
 struct Dots {
     cells: Vec<u8>,
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::{ansi::Paint, width};
 
-/// As preformatted text; lines that carry an adapter are bold.
+/// As preformatted text; lines with an adapter are bold.
 pub(crate) fn html(lines: &[TreeLine]) -> Markup {
     let names = widest(lines);
     html! {
@@ -24,7 +24,7 @@ pub(crate) fn plain(lines: &[TreeLine]) -> String {
     painted(lines, Paint::Plain)
 }
 
-/// As indented text; lines that carry an adapter are green.
+/// As indented text; lines with an adapter are green.
 pub(crate) fn painted(lines: &[TreeLine], paint: Paint) -> String {
     let names = widest(lines);
     let line = |line: &TreeLine| {
@@ -44,7 +44,7 @@ fn widest(lines: &[TreeLine]) -> usize {
         .unwrap_or(0)
 }
 
-/// The indented name, padded so that all notes start in the same column, and the note.
+/// Returns the indented name, padded so that all notes start in the same column, and the note.
 fn parts(line: &TreeLine, names: usize) -> (String, String) {
     let name = format!("{}{}", "  ".repeat(line.depth), line.name);
     if line.note.is_empty() {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_stand_in_one_column_and_adapters_stand_out() {
+    fn notes_are_aligned_and_adapters_are_highlighted() {
         let line = |depth, name: &str, note: &str, strong| TreeLine {
             depth,
             name: name.to_owned(),

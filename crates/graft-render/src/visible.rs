@@ -1,7 +1,9 @@
-//! Text from data, models and files made safe to show: control and invisible characters become symbols.
+//! Makes text from data, models and files safe to show: control and invisible characters become
+//! symbols.
 //!
-//! Everything that this crate draws passes through [`Visible`] before it is laid out, so that no escape sequence, no bidirectional control and
-//! no hidden character of a data set, a README or an error message reaches a terminal or a page.
+//! This crate passes everything through [`Visible`] before layout, so that no escape sequence,
+//! bidirectional control or hidden character of a data set, a README or an error message reaches a
+//! terminal or a page.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,10 +13,11 @@ use graft_protocol::{
 };
 use graft_spec::Failure;
 
-/// `text` with each control character as its picture (`␛` for escape) and each invisible one as its code (`\u{202e}`).
+/// Replaces each control character in `text` by its symbol (`␛` for escape) and each invisible
+/// character by its code (`\u{202e}`).
 ///
-/// Line feeds and tabs stay; a carriage return in front of a line feed is dropped. The joiners U+200C and U+200D stay between letters that are not
-/// ASCII, where scripts and emoji need them.
+/// Line feeds and tabs are kept; a carriage return before a line feed is dropped. The joiners
+/// U+200C and U+200D are kept between letters outside ASCII, because scripts and emoji need them.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|next| is_hidden(next) || is_joiner(next)) {
         return Cow::Borrowed(text);
@@ -35,7 +38,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same, but the colours and weights that Graft itself uses (`\x1b[1m`, `\x1b[31m`) stay: for lines that are painted already.
+/// [`visible`] for lines that are already colored: it keeps the colors and weights that Graft uses
+/// (`\x1b[1m`, `\x1b[31m`).
 pub fn visible_painted(text: &str) -> Cow<'_, str> {
     if !text.contains('\u{1b}') {
         return visible(text);
@@ -56,7 +60,8 @@ pub fn visible_painted(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Bytes of the colour sequence that `text` begins with: reset, bold, or one of the six foreground colours, which cannot hide what follows.
+/// Returns the length of the color sequence at the start of `text`: reset, bold, or one of the six
+/// foreground colors, none of which can hide the text after it.
 fn paint_length(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|next: char| !(next.is_ascii_digit() || next == ';'))?;
@@ -65,14 +70,17 @@ fn paint_length(text: &str) -> Option<usize> {
         .then_some(2 + end + 1)
 }
 
-/// Control characters but line feed and tab, and format characters that take no place or change the order of others.
+/// Returns whether a character is a control character other than line feed and tab, or a format
+/// character that has no width or reorders others.
 fn is_hidden(next: char) -> bool {
     match next {
         '\n' | '\t' => false,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        // Soft hyphen, joiner of graphemes, Arabic letter mark, Mongolian vowel separator, blank Hangul letters.
+        // Soft hyphen, joiner of graphemes, Arabic letter mark, Mongolian vowel separator, blank
+        // Hangul letters.
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => true,
-        // Zero-width space, directional marks, line and paragraph separators, embeddings, overrides, isolates, invisible operators.
+        // Zero-width space, directional marks, line and paragraph separators, embeddings,
+        // overrides, isolates, invisible operators.
         '\u{200b}'
         | '\u{200e}'
         | '\u{200f}'
@@ -105,13 +113,13 @@ fn push_symbol(out: &mut String, hidden: char) {
     }
 }
 
-/// A drawable value whose texts can all be made safe to show. Implementations destructure every field, so that a new field does
-/// not compile until its author handles it.
+/// A drawable value whose texts can all be made safe to show. Implementations destructure every
+/// field, so that a new field does not compile until it is handled.
 pub(crate) trait Visible: Clone {
-    /// Replaces the hidden characters of every text.
+    /// Replaces the hidden characters in every text.
     fn make_visible(&mut self);
 
-    /// A copy that is safe to show.
+    /// Returns a copy that is safe to show.
     fn shown(&self) -> Self {
         let mut copy = self.clone();
         copy.make_visible();
@@ -244,7 +252,7 @@ impl Visible for Failure {
     }
 }
 
-/// A text that has its place in one line: its line ends and tabs become blanks.
+/// Replaces line breaks and tabs of a one-line text by spaces.
 pub(crate) fn one_line(text: &mut String) {
     text.make_visible();
     if text.contains(['\n', '\t']) {
@@ -257,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_become_pictures_and_invisible_ones_their_codes() {
+    fn control_characters_become_symbols_and_invisible_ones_codes() {
         assert_eq!(visible("a\u{1b}]52;c;eHg=\u{7}b\0\u{7f}"), "a␛]52;c;eHg=␇b␀␡");
         assert_eq!(
             visible("\u{9b}31m \u{202e}abc\u{2066} \u{200e}\u{feff}\u{ad}"),
@@ -267,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_is_not_copied_and_joiners_of_scripts_stay() {
+    fn ordinary_text_is_not_copied_and_joiners_of_scripts_are_kept() {
         assert!(matches!(visible("Grüße, 日本 — 😀\n\tx"), Cow::Borrowed(_)));
         for kept in ["👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم"] {
             assert_eq!(visible(kept), kept);
@@ -276,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_painted_line_keeps_its_colours_and_nothing_else() {
+    fn a_painted_line_keeps_only_its_colors() {
         assert_eq!(visible_painted("\u{1b}[1;31mE\u{1b}[0m: v"), "\u{1b}[1;31mE\u{1b}[0m: v");
         assert_eq!(visible_painted("\u{1b}[2J\u{1b}[8mx\u{1b}[0m\u{1b}"), "␛[2J␛[8mx\u{1b}[0m␛");
         assert_eq!(visible_painted("\u{1b}[m\u{1b}[31;40m"), "␛[m␛[31;40m");

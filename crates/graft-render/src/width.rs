@@ -1,19 +1,19 @@
-//! Text in a grid of terminal cells: its width, cutting, padding, wrapping.
+//! Text in a grid of terminal cells: width, cutting, padding, wrapping.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Columns that `text` takes.
+/// Returns the number of columns that `text` occupies.
 pub(crate) fn of(text: &str) -> usize {
     text.width()
 }
 
-/// `text` with blanks up to `width` columns, at its end or (for numbers) before it.
+/// Pads `text` to `width` columns with spaces, on its right or (for numbers) on its left.
 pub(crate) fn pad(text: &str, width: usize, right: bool) -> String {
     let blanks = " ".repeat(width.saturating_sub(of(text)));
     if right { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
 }
 
-/// `text` in at most `width` columns, an ellipsis where it was cut.
+/// Shortens `text` to at most `width` columns, with an ellipsis if it was cut.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if of(text) <= width {
         return text.to_owned();
@@ -26,7 +26,8 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.collect::<String>().trim_end())
 }
 
-/// `text` in lines of at most `width` columns, broken at blanks where there are any; its own line ends stay.
+/// Wraps `text` into lines of at most `width` columns, at spaces if possible. Existing line breaks
+/// are kept.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     text.split('\n').flat_map(|line| wrap_line(line, width)).collect()
@@ -55,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_letters_count_twice() {
+    fn wide_characters_occupy_two_columns() {
         assert_eq!(of("日本"), 4);
         assert_eq!(pad("日", 4, false), "日  ");
         assert_eq!(cut("日本語", 5), "日本…");
     }
 
     #[test]
-    fn long_words_are_broken_and_line_ends_kept() {
+    fn long_words_are_broken_and_line_breaks_kept() {
         assert_eq!(wrap("a bc def\n\nlongword", 4), ["a bc", "def", "", "long", "word"]);
     }
 }

@@ -1,6 +1,7 @@
-//! Whatever text a block holds, what is drawn of it cannot steer a terminal or reorder a page.
+//! Drawing a block with arbitrary text never yields output that controls a terminal or reorders a
+//! page.
 //!
-//! `PROPTEST_CASES=100000` looks longer.
+//! `PROPTEST_CASES=100000` runs more cases.
 
 use graft_protocol::chart::NonFinite;
 use graft_protocol::{
@@ -14,7 +15,7 @@ use graft_render::{
 use graft_spec::{Failure, Span};
 use proptest::prelude::*;
 
-/// Escape sequences that act on a terminal, and characters that nobody sees.
+/// Escape sequences that affect a terminal, and invisible characters.
 const HOSTILE: &[&str] = &[
     "\u{1b}]52;c;cm0gLXJm\u{7}",
     "\u{1b}[2J",
@@ -55,7 +56,7 @@ fn any_text() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// One of each block, with `text` wherever a block holds text.
+/// One block of each kind, with `text` in place of every text.
 fn blocks(text: &str) -> Vec<Block> {
     let mut table = Table::new(text, &[text, text, text]);
     for cell in
@@ -101,7 +102,7 @@ fn chart(text: &str) -> Chart {
     }
 }
 
-/// The text without the colours that Graft paints with.
+/// Removes the colors that Graft adds.
 fn without_paint(text: &str) -> String {
     let mut text = text.to_owned();
     for code in ["0", "1", "1;31", "31", "32", "33", "34", "36"] {
@@ -110,7 +111,7 @@ fn without_paint(text: &str) -> String {
     text
 }
 
-/// The first character that a terminal or a page would obey instead of showing.
+/// Returns the first character that a terminal or a page would interpret instead of showing.
 fn obeyed(text: &str) -> Option<char> {
     let bidirectional = |next: char| matches!(next, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let unseen = |next: char| {
@@ -149,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_of_a_chart_or_a_bar_does_so(text in any_text()) {
+    fn no_text_of_a_chart_or_a_bar_steers_a_terminal(text in any_text()) {
         let (chart, progress) = (chart(&text), Progress { figures: vec![text.clone()], ..Progress::of(&text, 3, 10) });
         let heat = ansi(&Block::Heat(vec![HeatMap::of(&text, [text.clone(), text.clone()], (1, 1), &[0.5], 8)]), 80);
         for drawn in [chart_text(&chart), chart_svg(&chart), live_html(&chart, &progress), progress.line(), progress.html(), heat] {
@@ -161,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_of_a_failure_does_so(text in any_text(), start in 0usize..12, length in 0usize..8) {
+    fn no_text_of_a_failure_steers_a_terminal(text in any_text(), start in 0usize..12, length in 0usize..8) {
         let mut failure = Failure::new(&text, text.as_str()).hint(text.as_str()).site(text.as_str()).span(Span { line: 0, start, end: start + length });
         failure.causes.push(text.clone());
         let drawn = failure_traceback(&failure, &text);

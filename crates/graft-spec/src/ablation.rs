@@ -20,7 +20,7 @@ pub struct Ablation {
     pub trials: Vec<Trial>,
     /// Keys of [`ABLATE`].
     pub settings: Settings,
-    /// How `lora_alpha` depends on the rank, as text; none if the rank does not vary.
+    /// How `lora_alpha` depends on the rank, as text; `None` if the rank does not vary.
     pub scaling: Option<String>,
     /// `lr=auto`: short training runs find the learning rate of each configuration.
     pub search_lr: bool,
@@ -64,12 +64,12 @@ enum Alpha {
 }
 
 impl Ablation {
-    /// Parses methods and `key=values`. Commas separate values; inside a value that is a list, `+` is
-    /// used instead of the comma.
+    /// Parses methods and `key=values`. Commas separate values; inside a value that is a list, `+`
+    /// is used instead of the comma.
     ///
     /// # Errors
-    /// `ablate::*` for a grid without methods or configurations and for an unknown method or key; those
-    /// of [`KeySpec::parse`].
+    /// `ablate::*` for a grid without methods or configurations and for an unknown method or key;
+    /// those of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
         let listed = pairs
             .iter()
@@ -224,17 +224,17 @@ impl Ablation {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
     }
 
-    /// Whether the worse half is stopped early, twice.
+    /// Returns whether the worse half is stopped early, twice.
     pub fn halves(&self) -> bool {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Number of training runs.
+    /// Returns number of training runs.
     pub fn trainings(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
-    /// Whether the grid has more than [`MANY`] training runs and is not confirmed.
+    /// Returns whether the grid has more than [`MANY`] training runs and is not confirmed.
     pub fn wants_confirmation(&self) -> bool {
         self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
@@ -266,7 +266,7 @@ fn relabelled(label: &str, key: &str, value: &str) -> String {
     format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
 }
 
-/// Every combination of the values of the keys that the method or `%train` has.
+/// Returns every combination of the values of the keys that the method or `%train` has.
 fn trials(
     spec: &'static MethodSpec,
     axes: &[Axis<'_>],
@@ -346,7 +346,7 @@ fn is_alpha(key: &str) -> bool {
     matches!(key, "lora_alpha" | "alpha")
 }
 
-/// `2r`, `r` or `fixed`.
+/// Parses `2r`, `r` or `fixed`.
 fn policy(value: &str) -> Option<Alpha> {
     if value == "fixed" {
         return Some(Alpha::AsGiven);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_differs_in_what_is_named_and_keeps_the_scale() {
+    fn a_clone_changes_only_the_given_keys_and_keeps_the_scale() {
         let (found, pair) =
             (parse("lora r=4,8 steps=20 fresh=true").unwrap(), |key: &str, value: &str| {
                 vec![(key.to_owned(), value.to_owned())]
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_is_a_trial_and_the_label_says_what_varies() {
+    fn every_combination_is_a_trial_labelled_with_what_varies() {
         let found =
             parse("lora r=4,8 x target_modules=q_proj+v_proj,all-linear steps=20 seeds=3").unwrap();
         let labels: Vec<_> = found.trials.iter().map(|trial| trial.label.as_str()).collect();
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_does_not_change_with_the_rank_unless_that_is_asked_for() {
+    fn the_scale_does_not_depend_on_the_rank_by_default() {
         let ratios = |line: &str| -> Vec<f64> {
             let keys = methods::lora::SPEC.keys;
             let ratio = |trial: &Trial| {
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_is_to_be_found_is_no_value_of_the_grid() {
+    fn lr_auto_is_not_a_value_of_the_grid() {
         let found = parse("lora r=1,4 lr=auto").unwrap();
         assert!(
             found.search_lr
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_one_method_leaves_the_others_alone() {
+    fn a_key_of_one_method_does_not_affect_the_others() {
         let found = parse("methods=lora,ia3,full r=2,4").unwrap();
         assert_eq!(
             found.trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(),
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_with_what_can() {
+    fn an_invalid_grid_is_rejected_with_a_hint() {
         for (line, code) in [
             ("", "ablate::no_method"),
             ("lora r=", "ablate::empty"),
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_grid_wants_to_be_confirmed() {
+    fn a_large_grid_needs_confirmation() {
         let grid = |line| parse(line).unwrap();
         let large = grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2");
         assert!(large.trainings() == 80 && large.wants_confirmation());

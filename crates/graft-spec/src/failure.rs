@@ -32,19 +32,19 @@ pub struct Span {
 }
 
 impl Failure {
-    /// A failure with a code and a message.
+    /// Creates a failure with a code and a message.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), ..Self::default() }
     }
 
-    /// Adds how to fix it.
+    /// Adds a hint: how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds where it happened.
+    /// Adds the place where it happened.
     #[must_use]
     pub fn site(mut self, site: impl Into<String>) -> Self {
         self.site = Some(site.into());
@@ -98,9 +98,9 @@ impl std::error::Error for Failure {}
 
 /// An error with a stable code and a hint.
 pub trait Hint: std::error::Error {
-    /// Stable code, `crate::name`.
+    /// Returns the stable code, `crate::name`.
     fn code(&self) -> &'static str;
-    /// How to fix it, if there is a suggestion.
+    /// Returns how to fix it, if there is a suggestion.
     fn hint(&self) -> Option<String> {
         None
     }

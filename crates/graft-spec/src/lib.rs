@@ -1,10 +1,12 @@
-//! The option schema of Graft: the keys of every method and command, their values, and errors with hints.
+//! The option schema of Graft: the keys of every method and command, their values, and errors with
+//! hints.
 //!
-//! A [`KeySpec`] defines one `key=value` option: its name, kind, default and help text. [`methods`], [`training`],
-//! [`combination`] and [`ablation`] list the keys of each magic, and [`options`] the builders of the
-//! commands; [`Settings`] holds the values that a user gave. Parser, completion, help, the Rust
-//! builders and the session all read these definitions. Errors implement [`Hint`] and cross crate and
-//! process boundaries as [`Failure`]. This crate has no tensors and no wire format.
+//! A [`KeySpec`] defines one `key=value` option: its name, kind, default and help text.
+//! [`methods`], [`training`], [`combination`] and [`ablation`] list the keys of each magic, and
+//! [`options`] the builders of the commands; [`Settings`] holds the values that a user gave.
+//! Parser, completion, help, the Rust builders and the session all read these definitions. Errors
+//! implement [`Hint`] and cross crate and process boundaries as [`Failure`]. This crate has no
+//! tensors and no wire format.
 
 pub mod ablation;
 pub mod combination;

@@ -1,6 +1,7 @@
 //! The methods and their keys.
 //!
-//! A new method is one file in this module and one line in [`METHODS`]. Its mathematics is one file in graft-peft.
+//! A new method is one file in this module and one line in [`METHODS`]. Its mathematics is one file
+//! in graft-peft.
 
 pub mod adalora;
 pub mod bitfit;
@@ -41,7 +42,7 @@ pub struct MethodSpec {
     pub shapes: &'static str,
     /// The papers, each with its arXiv number, or the reference implementation.
     pub source: &'static str,
-    /// The keys of `attach`, HF PEFT's words.
+    /// The keys of `attach`, named as in HF PEFT.
     pub keys: &'static [KeySpec],
     /// Default learning rate for a hidden size of 256, that of the embedded model. It differs by an
     /// order of magnitude between methods.
@@ -55,7 +56,7 @@ pub struct MethodSpec {
 const WIDTH: usize = 256;
 
 impl MethodSpec {
-    /// Learning rate of a run that sets no `lr`, in a model of hidden size `C`.
+    /// Returns the learning rate of a run that sets no `lr`, in a model of hidden size `C`.
     ///
     /// If [`rate_falls_with_width`](Self::rate_falls_with_width), it is
     /// `learning_rate · min(1, 256 / C)`, rounded to two digits: for LoRA about 3e-4 in a Llama of
@@ -72,7 +73,7 @@ impl MethodSpec {
     }
 }
 
-/// Every method, in the order the reference lists them.
+/// Every method, in the order of the reference.
 pub const METHODS: &[&MethodSpec] = &[
     &lora::SPEC,
     &dora::SPEC,
@@ -93,12 +94,12 @@ pub const METHODS: &[&MethodSpec] = &[
     &full::SPEC,
 ];
 
-/// The method of that verb.
+/// Returns the method with the given verb.
 pub fn by_verb(verb: &str) -> Option<&'static MethodSpec> {
     METHODS.iter().copied().find(|spec| spec.verb == verb)
 }
 
-/// The method of that `peft_type`.
+/// Returns the method with the given `peft_type`.
 pub fn by_peft_type(peft_type: &str) -> Option<&'static MethodSpec> {
     METHODS.iter().copied().find(|spec| spec.peft_type == peft_type)
 }
@@ -121,7 +122,7 @@ pub const TARGET_MODULES: KeySpec = KeySpec {
     help: "modules to adapt: names (suffixes), a regular expression, or all-linear; without it the default of the model family, such as q_proj,v_proj",
 };
 
-/// Layers that the targets would take in and that are left alone.
+/// Modules that are left out of the targets.
 pub const EXCLUDE_MODULES: KeySpec = KeySpec {
     name: "exclude_modules",
     aliases: &["exclude"],
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_rate_falls_with_the_width_where_the_update_grows_with_it() {
+    fn the_default_rate_falls_with_the_width_if_the_update_grows_with_it() {
         let spec = MethodSpec { learning_rate: 5e-3, ..lora::SPEC };
         assert_eq!(
             [64, 256, 768, 4096].map(|width| spec.learning_rate_for(width)),

@@ -12,8 +12,8 @@ const LARGE: f64 = 1e9;
 /// Fractions from this value on are formatted with an exponent as percent.
 const LARGE_PERCENT: f64 = 1e6;
 
-/// Formats a number with `digits` decimals: `0.123`, from 1e9 on `1.54e300`, never `-0.00`. Non-finite
-/// numbers are `NaN`, `inf` and `-inf`.
+/// Formats a number with `digits` decimals: `0.123`, from 1e9 on `1.54e300`, never `-0.00`.
+/// Non-finite numbers are `NaN`, `inf` and `-inf`.
 pub fn decimals(value: f64, digits: usize) -> String {
     written(value, digits, LARGE)
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_short_however_large_it_is() {
+    fn formatted_numbers_have_a_bounded_length() {
         let written =
             [0.1234, -0.0001, 999_999_999.0, 1.544e300, f64::MAX, f64::NAN, f64::NEG_INFINITY]
                 .map(|value| decimals(value, 2));

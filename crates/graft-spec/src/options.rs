@@ -68,7 +68,7 @@ pub const OPTIONS: &[OptionsSpec] = &[
     },
 ];
 
-/// The keys of the builder with that name, of a command or of a method.
+/// Returns the keys of the builder with that name, of a command or of a method.
 pub fn keys_of(builder: &str) -> Option<&'static [KeySpec]> {
     let options = OPTIONS.iter().find(|spec| spec.builder == builder).map(|spec| spec.keys);
     options.or_else(|| METHODS.iter().find(|spec| spec.builder == builder).map(|spec| spec.keys))

@@ -1,5 +1,5 @@
-//! Keys and values. One [`KeySpec`] defines parser, help, completion, Rust setter and documentation of
-//! a key; [`Settings`] holds the values that were given.
+//! Keys and values. One [`KeySpec`] defines parser, help, completion, Rust setter and documentation
+//! of a key; [`Settings`] holds the values that were given.
 
 use std::collections::BTreeMap;
 
@@ -57,8 +57,8 @@ pub struct KeySpec {
     pub aliases: &'static [&'static str],
     /// The type of its value.
     pub kind: KeyKind,
-    /// The default as a user would type it. Empty if there is none; `help` then describes what happens
-    /// without the key.
+    /// The default as a user would type it. Empty if there is none; `help` then describes what
+    /// happens without the key.
     pub default: &'static str,
     /// One line: meaning, unit, range.
     pub help: &'static str,
@@ -87,12 +87,12 @@ pub struct Settings {
 }
 
 impl KeySpec {
-    /// Whether `word` is the canonical name or an alias.
+    /// Returns whether `word` is the canonical name or an alias.
     pub fn is_named(&self, word: &str) -> bool {
         self.name == word || self.aliases.contains(&word)
     }
 
-    /// Whether [`AUTO`] is a value of this key.
+    /// Returns whether [`AUTO`] is a value of this key.
     pub fn takes_auto(&self) -> bool {
         matches!(self.kind, KeyKind::IntegerOrAuto { .. })
     }
@@ -100,8 +100,8 @@ impl KeySpec {
     /// Parses `text` as a value of this key.
     ///
     /// # Errors
-    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with the valid values
-    /// in the hint.
+    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with the valid
+    /// values in the hint.
     pub fn parse(&self, text: &str) -> Result<Value, Failure> {
         match self.kind {
             KeyKind::Bool => match text.to_ascii_lowercase().as_str() {
@@ -143,7 +143,7 @@ impl KeySpec {
         }
     }
 
-    /// The default as a value, if there is one.
+    /// Returns the default as a value, if there is one.
     pub fn default_value(&self) -> Option<Value> {
         if self.default.is_empty() { None } else { self.parse(self.default).ok() }
     }
@@ -217,7 +217,7 @@ impl Settings {
         self
     }
 
-    /// The given value, or the default of its spec, if any.
+    /// Returns the given value, or the default of its spec, if any.
     pub fn get(&self, specs: &[KeySpec], name: &str) -> Option<Value> {
         self.values
             .get(name)
@@ -225,7 +225,7 @@ impl Settings {
             .or_else(|| specs.iter().find(|spec| spec.name == name)?.default_value())
     }
 
-    /// The given or default value as a whole number.
+    /// Returns the given or default value as a whole number.
     pub fn integer(&self, specs: &[KeySpec], name: &str) -> Option<i64> {
         match self.get(specs, name)? {
             Value::Integer(value) => Some(value),
@@ -234,7 +234,7 @@ impl Settings {
         }
     }
 
-    /// The given or default value as a number.
+    /// Returns the given or default value as a number.
     pub fn float(&self, specs: &[KeySpec], name: &str) -> Option<f64> {
         match self.get(specs, name)? {
             Value::Float(value) => Some(value),
@@ -243,12 +243,12 @@ impl Settings {
         }
     }
 
-    /// The given or default value as a boolean; false without either.
+    /// Returns the given or default value as a boolean; false without either.
     pub fn bool(&self, specs: &[KeySpec], name: &str) -> bool {
         matches!(self.get(specs, name), Some(Value::Bool(true)))
     }
 
-    /// The given or default value as text.
+    /// Returns the given or default value as text.
     pub fn text(&self, specs: &[KeySpec], name: &str) -> Option<String> {
         match self.get(specs, name)? {
             Value::Text(value) => Some(value),
@@ -257,7 +257,7 @@ impl Settings {
         }
     }
 
-    /// The given or default value as a list. A text is a list of one.
+    /// Returns the given or default value as a list. A text is a list of one.
     pub fn list(&self, specs: &[KeySpec], name: &str) -> Option<Vec<String>> {
         match self.get(specs, name)? {
             Value::List(values) => Some(values),
@@ -275,7 +275,8 @@ impl Settings {
         (Self { values: mine }, Self { values: rest })
     }
 
-    /// Checks every value against its spec. Settings from Rust code or from the link have not been parsed.
+    /// Checks every value against its spec. Settings from Rust code or from the link have not been
+    /// parsed.
     ///
     /// # Errors
     /// `settings::unknown_key` with the valid keys, or any error of [`KeySpec::parse`].
@@ -293,7 +294,7 @@ impl Settings {
 }
 
 impl std::fmt::Display for Value {
-    /// As a user would type it, without quotes.
+    /// Formats the value as a user would type it, without quotes.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bool(value) => write!(f, "{value}"),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Hint;
 
-/// Maximum size in bytes of a text that becomes a cell or is shown in full: a script, a notebook, the
-/// README of a model.
+/// Maximum size in bytes of a text that becomes a cell or is shown in full: a script, a notebook,
+/// the README of a model.
 pub const MOST_TEXT: u64 = 64 << 20;
 
 /// The error of a file that cannot be read.
@@ -132,8 +132,8 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, UserFileError> {
     text(path, read(path, most)?)
 }
 
-/// Reads a stream to its end: standard input, or a pipe that a shell has opened. `path` is its name in
-/// errors.
+/// Reads a stream to its end: standard input, or a pipe that a shell has opened. `path` is its name
+/// in errors.
 ///
 /// # Errors
 /// As [`read_text`], after at most `most` bytes.
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_its_limit_and_no_further() {
+    fn a_file_beyond_the_limit_is_not_read() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let text = read_text(&here, 100_000).expect("this crate's manifest");
         assert!(text.starts_with("[package]"));

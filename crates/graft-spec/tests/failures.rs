@@ -1,11 +1,11 @@
-//! A failure made from an error says each sentence once.
+//! A failure converted from an error contains each message once.
 
 use std::error::Error;
 use std::fmt;
 
 use graft_spec::{Failure, Hint};
 
-/// An error that shows its source's sentence as its own, or one of its own.
+/// An error with the message of its source, or with its own.
 #[derive(Debug)]
 struct Outer {
     own: Option<&'static str>,
@@ -31,7 +31,7 @@ impl Hint for Outer {
 }
 
 #[test]
-fn a_source_whose_sentence_is_shown_already_is_no_cause() {
+fn a_source_with_the_same_message_is_not_a_cause() {
     let inner =
         || Failure::new("test::inner", "`../evil` cannot name an adapter").hint("use letters");
     assert!(Failure::from(Outer { own: None, source: inner() }).causes.is_empty());

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine. `bench train` measures training,
-//! `bench curves` how it grows, `bench methods` every fine-tuning method, `bench gpu` a step on a card.
+//! `cargo xtask bench`: measures the kernel and its peers in one run on one machine. `bench train`
+//! measures training, `bench curves` how it scales, `bench methods` every fine-tuning method, and
+//! `bench gpu` a step on a GPU.
 
 mod gpu;
 mod train;
@@ -14,7 +15,7 @@ use crate::problem::Result;
 use crate::python::Environment;
 use crate::shell;
 
-/// The peer as cargo knows it; its lock file must be obeyed, or it does not build.
+/// Arguments of `cargo install` for the peer, which only builds with its lock file.
 const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--locked", "--root"];
 
 /// Builds, installs and measures.
@@ -28,12 +29,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     {
         return gpu::run(rest);
     }
-    // The kernel is what is measured when nothing is named.
+    // Without an argument, the kernel is measured.
     let arguments = arguments.strip_prefix(&["kernel".to_owned()]).unwrap_or(arguments);
     crate::refuse_unknown("bench", arguments, &["--peers"])?;
     let places = Places::here();
     let mut phases = Phases::new(6);
-    phases.run("what the machine needs", || {
+    phases.run("system requirements", || {
         machine::c_compiler()
             .and_then(|()| machine::python_with_venv())
             .and_then(|()| machine::rust_sources())
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The peer's binary: on PATH, built before, or built now when asked for.
+/// Returns the peer's binary: on PATH, built earlier, or built now if requested.
 fn peer(places: &Places, build: bool) -> Result<Option<PathBuf>> {
     let root = places.target.join("peers");
     let built = root.join("bin/evcxr_jupyter");

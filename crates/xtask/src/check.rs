@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what a compiler can say without running anything.
+//! `cargo xtask check`: static checks that do not run the code.
 
 use crate::phases::Phases;
 use crate::places::Places;
@@ -6,7 +6,7 @@ use crate::problem::Result;
 use crate::python::Environment;
 use crate::shell;
 
-/// Format, clippy and documentation over the whole workspace.
+/// Checks format, clippy and documentation of the workspace.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("check", arguments, &[])?;
     let places = Places::here();
@@ -18,18 +18,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Every file is formatted.
+/// Checks that every file is formatted.
 pub(crate) fn format(places: &Places) -> Result<()> {
     shell::run(shell::command("cargo", &["fmt", "--all", "--check"]).current_dir(&places.root))
 }
 
-/// No warning anywhere, tests included.
+/// Checks that clippy reports no warning, tests included.
 pub(crate) fn clippy(places: &Places) -> Result<()> {
     let words = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     shell::run(shell::command("cargo", &words).current_dir(&places.root))
 }
 
-/// The documentation of every library builds without a warning, so that no link in it is dead. (The binary `graft` would share a page with the library.)
+/// Checks that the documentation of every library builds without warnings, such as broken links.
+/// The binary `graft` is left out because its page would collide with that of the library.
 pub(crate) fn documentation(places: &Places) -> Result<()> {
     let mut cargo = shell::command(
         "cargo",
@@ -38,7 +39,8 @@ pub(crate) fn documentation(places: &Places) -> Result<()> {
     shell::run(cargo.current_dir(&places.root).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// The Python tests have no unused names, wrong imports or likely bugs, by the rules in `tests/python/pyproject.toml`.
+/// Checks the Python tests for unused names, wrong imports and likely bugs, by the rules in
+/// `tests/python/pyproject.toml`.
 pub(crate) fn python(places: &Places) -> Result<()> {
     let mut ruff = Environment::at(&places.test()).program("ruff");
     shell::run(ruff.args(["check", "--no-cache"]).arg(places.root.join("tests/python")))

@@ -1,10 +1,11 @@
-//! `cargo xtask clean`: takes away what `lab` and `test` made outside cargo's own folders.
+//! `cargo xtask clean`: removes what `lab` and `test` created outside cargo's own folders.
 
 use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
-/// Uninstalls the kernels, removes the environments, and lets the kernel remove its sessions and templates.
+/// Uninstalls the kernels, removes the environments, and has the kernel remove its sessions and
+/// templates.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("clean", arguments, &[])?;
     let places = Places::here();
@@ -31,6 +32,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             Err(error) => return Err(Problem::file("remove", &folder, &error)),
         }
     }
-    println!("  cargo's own output stays; `cargo clean` removes it");
+    println!("  cargo's build output is kept; `cargo clean` removes it");
     Ok(())
 }

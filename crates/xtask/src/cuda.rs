@@ -1,7 +1,9 @@
-//! `cargo xtask cuda-build`: the kernel with a library for NVIDIA cards, made on any machine, with or without one.
+//! `cargo xtask cuda-build`: installs the kernel with a library for NVIDIA GPUs, on any machine,
+//! with or without a GPU.
 //!
-//! Only the library that holds the session knows of CUDA; the kernel's program stays as it is. The result opens NVIDIA's libraries when
-//! a card is first asked for, so that it runs on machines without them, on the processor.
+//! Only the library that contains the session uses CUDA; the kernel's program is unchanged. The
+//! result opens NVIDIA's libraries when a GPU is first used, so it also runs on the CPU of machines
+//! without them.
 
 mod lazy;
 mod toolkit;
@@ -15,16 +17,16 @@ use crate::python::Environment;
 use crate::{lab, machine, shell};
 pub(crate) use toolkit::Toolkit;
 
-/// Cards people own: Turing, Ampere (A100, RTX 30), Ada, Hopper, Blackwell.
+/// Common compute capabilities: Turing, Ampere (A100, RTX 30), Ada, Hopper, Blackwell.
 const KNOWN: [u32; 10] = [75, 80, 86, 87, 89, 90, 100, 103, 120, 121];
 
-/// The oldest whose cards compute in bf16 themselves.
+/// The oldest compute capability with bf16 arithmetic.
 pub(crate) const FIRST_WITH_BF16: u32 = 80;
 
-/// What was asked for.
+/// The parsed arguments.
 #[derive(Debug, PartialEq)]
 struct Options {
-    /// The oldest card that is to be served; what is made for it serves every newer one.
+    /// The oldest compute capability to support; the code for it also runs on every newer one.
     oldest: u32,
     prefix: Option<PathBuf>,
 }
@@ -35,39 +37,41 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
     let prefix = options.prefix.clone().unwrap_or_else(|| places.cuda());
     let mut phases = Phases::new(5);
-    phases.run("what the machine needs", || {
+    phases.run("system requirements", || {
         machine::c_compiler().and_then(|()| machine::python_with_venv())
     })?;
     phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
         Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
     })?;
-    let toolkit = phases.run("stand-ins for what only a machine with a card has", || {
-        Toolkit::ready(&places.cuda())
-    })?;
+    let toolkit = phases
+        .run("stand-ins for the libraries of the GPU driver", || Toolkit::ready(&places.cuda()))?;
     phases.run("the kernel's binary", || lab::build(&places))?;
-    phases.run("the library for CUDA (nvcc compiles candle's kernels: minutes)", || {
-        let mut install = shell::command(places.graft(), &["install", "--cuda", "--prefix"]);
-        toolkit.prepare(&mut install, options.oldest);
-        shell::run(install.arg(&prefix))
-    })?;
+    phases.run(
+        "the library for CUDA (nvcc compiles candle's kernels, which takes minutes)",
+        || {
+            let mut install = shell::command(places.graft(), &["install", "--cuda", "--prefix"]);
+            toolkit.prepare(&mut install, options.oldest);
+            shell::run(install.arg(&prefix))
+        },
+    )?;
     phases.summary();
     println!(
-        "\nserves cards of compute capability {} and newer; the driver must be 580 or newer",
-        spoken(options.oldest)
+        "\nsupports GPUs of compute capability {} and newer; needs driver 580 or newer",
+        with_point(options.oldest)
     );
     if options.oldest < FIRST_WITH_BF16 {
         println!(
-            "cards before 8.0 have no bf16, so this library has none either: leave 75 out of --arch for models in bf16"
+            "GPUs before compute capability 8.0 have no bf16, so this library does not support it: leave 75 out of --arch for models in bf16"
         );
     }
     println!(
-        "`{} doctor --gpu` says what this machine's card lacks; in a notebook, `%device cuda` moves the session to it",
+        "`{} doctor --gpu` checks the GPU of this machine; in a notebook, `%device cuda` moves the session to it",
         prefix.join("bin/graft").display()
     );
     Ok(())
 }
 
-/// Reads the arguments.
+/// Parses the arguments.
 fn options(arguments: &[String]) -> Result<Options> {
     let mut options = Options { oldest: FIRST_WITH_BF16, prefix: None };
     let mut words = arguments.iter();
@@ -75,7 +79,7 @@ fn options(arguments: &[String]) -> Result<Options> {
         let mut value =
             |what: &str| words.next().ok_or_else(|| Problem::new(format!("`{word}` needs {what}")));
         match word.as_str() {
-            "--arch" => options.oldest = oldest(value("capabilities, such as 80,86,89")?)?,
+            "--arch" => options.oldest = oldest(value("compute capabilities, such as 80,86,89")?)?,
             "--prefix" => options.prefix = Some(PathBuf::from(value("a folder")?)),
             other => {
                 return Err(Problem::new(format!("`cuda-build` does not take `{other}`"))
@@ -86,7 +90,7 @@ fn options(arguments: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// The oldest of a list of compute capabilities.
+/// Returns the oldest of a list of compute capabilities.
 pub(crate) fn oldest(list: &str) -> Result<u32> {
     let number = |text: &str| {
         text.trim().replace('.', "").parse().ok().filter(|number| KNOWN.contains(number))
@@ -94,8 +98,8 @@ pub(crate) fn oldest(list: &str) -> Result<u32> {
     let known = || KNOWN.map(|it| it.to_string()).join(", ");
     let numbers = list.split(',').map(|text| {
         number(text).ok_or_else(|| {
-            Problem::new(format!("`{text}` is no compute capability that CUDA 13 compiles for"))
-                .hint(format!("it knows {}", known()))
+            Problem::new(format!("`{text}` is not a compute capability that CUDA 13 supports"))
+                .hint(format!("supported: {}", known()))
         })
     });
     numbers
@@ -105,8 +109,8 @@ pub(crate) fn oldest(list: &str) -> Result<u32> {
         .ok_or_else(|| Problem::new("`--arch` is empty"))
 }
 
-/// `8.6` for 86.
-fn spoken(capability: u32) -> String {
+/// Formats 86 as `8.6`.
+fn with_point(capability: u32) -> String {
     format!("{}.{}", capability / 10, capability % 10)
 }
 
@@ -119,17 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_card_of_the_list_decides() {
+    fn the_oldest_capability_of_the_list_decides() {
         assert_eq!(
             options(&words("--arch 90,75,8.6 --prefix p")).unwrap(),
             Options { oldest: 75, prefix: Some(PathBuf::from("p")) }
         );
         assert_eq!(options(&[]).unwrap().oldest, 80);
-        assert_eq!(spoken(120), "12.0");
+        assert_eq!(with_point(120), "12.0");
     }
 
     #[test]
-    fn what_is_no_capability_is_refused_with_those_there_are() {
+    fn an_unknown_capability_is_rejected_with_the_supported_ones() {
         assert!(options(&words("--arch 61")).unwrap_err().to_string().contains("75, 80"));
         assert!(options(&words("--arch")).is_err());
         assert!(options(&words("--archs 80")).is_err());

@@ -1,4 +1,4 @@
-//! `cargo xtask goldens DIR`: the crates against reference cases in any folder.
+//! `cargo xtask goldens DIR`: checks the crates against the reference cases in a folder.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
-/// Checks every case of a folder, such as one made with another seed, and passes on the table and the count. A folder with text.json holds cases of
-/// tokenization, any other one cases of adapters.
+/// Checks every case of a folder, for example one made with another seed, and prints a table and
+/// the count. A folder with text.json contains tokenization cases, any other adapter cases.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (Some(folder), [] | [_]) = (arguments.first(), arguments.get(1..).unwrap_or_default())
     else {
-        return Err(Problem::new("`goldens` takes a folder, and a MODEL or MODEL/CASE to check that alone")
-            .hint("it is laid out as tests/goldens: MODEL/CASE/case.json, or as tests/goldens/text: text.json and tokenizers/NAME"));
+        return Err(Problem::new("`goldens` takes a folder and, to check only a part of it, a MODEL or MODEL/CASE")
+            .hint("the layout is that of tests/goldens (MODEL/CASE/case.json) or of tests/goldens/text (text.json and tokenizers/NAME)"));
     };
     let path = Path::new(folder)
         .canonicalize()
@@ -28,5 +28,5 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     );
     cargo.arg(path).args(arguments.get(1)).current_dir(Places::here().root);
     let status = cargo.status().map_err(|error| shell::cannot_start(&cargo, &error))?;
-    if status.success() { Ok(()) } else { Err(Problem::new("not every golden case is met").told()) }
+    if status.success() { Ok(()) } else { Err(Problem::new("some golden cases failed").reported()) }
 }

@@ -41,7 +41,7 @@ impl Group {
     /// Both: together every crate of the workspace, each once.
     pub(crate) const ALL: [Self; 2] = [Self::Host, Self::Tensors];
 
-    /// For headlines.
+    /// Returns the name of the group for headlines.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Host => "the kernel's crates",
@@ -49,7 +49,7 @@ impl Group {
         }
     }
 
-    /// A cargo command for the crates of this group.
+    /// Creates a cargo command for the crates of this group.
     pub(crate) fn cargo(self, places: &Places, subcommand: &[&str]) -> Command {
         let mut cargo = shell::command("cargo", subcommand);
         cargo.arg("--locked").args(self.selection()).current_dir(&places.root);
@@ -60,7 +60,7 @@ impl Group {
         cargo
     }
 
-    /// Cargo's options that select the crates of this group.
+    /// Returns cargo's options that select the crates of this group.
     fn selection(self) -> Vec<&'static str> {
         match self {
             Self::Host => {
@@ -78,16 +78,16 @@ mod tests {
 
     use super::*;
 
-    /// The first words of what `cargo tree` prints: names of crates, duplicates removed.
+    /// The first word of each line of `cargo tree`: crate names without duplicates.
     fn tree(options: &[&str]) -> BTreeSet<String> {
         let mut cargo = shell::command("cargo", &["tree", "--locked", "--prefix", "none"]);
         cargo.args(options).current_dir(Places::here().root);
-        let lines = shell::answer(&mut cargo).expect("cargo tree succeeds after a build");
+        let lines = shell::stdout_of(&mut cargo).expect("cargo tree succeeds after a build");
         let names = lines.lines().filter_map(|line| line.split_whitespace().next());
         names.map(str::to_owned).collect()
     }
 
-    /// The crates of a group by name.
+    /// The names of the crates in a group.
     fn members(group: Group) -> BTreeSet<String> {
         tree(&[&group.selection()[..], &["--depth", "0"]].concat())
     }

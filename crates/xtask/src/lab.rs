@@ -10,33 +10,34 @@ use crate::python::Environment;
 use crate::reuse;
 use crate::shell;
 
-/// What was asked for.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Options {
     no_browser: bool,
     run: Option<String>,
 }
 
-/// Builds, installs, and opens the notebooks or executes one of them.
+/// Builds and installs, then opens the notebooks or executes one of them.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = options(arguments)?;
     let places = Places::here();
     let mut phases = Phases::new(5);
-    phases.run("what the machine needs", || {
+    phases.run("system requirements", || {
         machine::c_compiler()
             .and_then(|()| machine::python_with_venv())
             .and_then(|()| machine::rust_sources())
     })?;
     phases
-        .run("the kernel's binary (evcxr and its rust-analyzer: minutes the first time)", || {
+        .run("the kernel's binary (evcxr and rust-analyzer take minutes the first time)", || {
             build(&places)
         })?;
     let environment = phases.run("a private JupyterLab", || {
         Environment::ready(&places.lab(), &places.requirements("lab"))
     })?;
-    phases.run("the kernel and its prebuilt Rust library (minutes the first time)", || {
-        install(&places)
-    })?;
+    phases
+        .run("the kernel and its prebuilt Rust library (takes minutes the first time)", || {
+            install(&places)
+        })?;
     match &options.run {
         Some(wanted) => {
             let notebook = notebook(&places, wanted)?;
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Reads the arguments.
+/// Parses the arguments.
 fn options(arguments: &[String]) -> Result<Options> {
     let mut options = Options::default();
     let mut words = arguments.iter();
@@ -79,7 +80,7 @@ fn options(arguments: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// Builds the one binary that is installed.
+/// Builds the binary that is installed.
 pub(crate) fn build(places: &Places) -> Result<()> {
     shell::run(
         shell::command(
@@ -90,7 +91,8 @@ pub(crate) fn build(places: &Places) -> Result<()> {
     )
 }
 
-/// Installs the kernel into the lab; the binary prebuilds its template there and shows how far it is.
+/// Installs the kernel into the lab. The binary prebuilds its template there and shows the
+/// progress.
 fn install(places: &Places) -> Result<()> {
     shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
 }
@@ -106,7 +108,7 @@ pub(crate) fn install_for_tests(places: &Places) -> Result<Vec<String>> {
     shell::succeeded(&install, status).map(|()| compiled)
 }
 
-/// The notebook whose file name begins as asked.
+/// Finds the notebook whose file name begins with `wanted`.
 fn notebook(places: &Places, wanted: &str) -> Result<PathBuf> {
     let folder = places.root.join("notebooks");
     let entries =
@@ -120,17 +122,18 @@ fn notebook(places: &Places, wanted: &str) -> Result<PathBuf> {
     let names: Vec<String> = notebooks.iter().map(|path| file_name(path)).collect();
     let found = names.iter().position(|name| name.starts_with(wanted));
     found.map(|index| notebooks[index].clone()).ok_or_else(|| {
-        Problem::new(format!("no notebook begins with `{wanted}`"))
-            .hint(format!("there are: {}", names.join(", ")))
+        Problem::new(format!("no notebook name begins with `{wanted}`"))
+            .hint(format!("available: {}", names.join(", ")))
     })
 }
 
-/// The last part of a path, as text.
+/// Returns the last part of a path as text.
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Executes a notebook headless and prints what its cells show, figures as their text twins.
+/// Executes a notebook headless and prints the outputs of its cells, figures in their plain-text
+/// form.
 fn execute(places: &Places, environment: &Environment, notebook: &Path) -> Result<()> {
     shell::run(
         environment
@@ -141,9 +144,9 @@ fn execute(places: &Places, environment: &Environment, notebook: &Path) -> Resul
     )
 }
 
-/// Starts JupyterLab on the notebooks and stays with it until it ends.
+/// Starts JupyterLab on the notebooks and blocks until it exits.
 fn open(places: &Places, environment: &Environment, no_browser: bool) -> Result<()> {
-    println!("\nJupyterLab opens on 01-first-adapter.ipynb; end it with Ctrl-C.");
+    println!("\nopening 01-first-adapter.ipynb in JupyterLab; stop it with Ctrl-C");
     let mut lab = environment.program("jupyter-lab");
     lab.arg(format!("--ServerApp.root_dir={}", places.root.join("notebooks").display()))
         .arg("--LabApp.default_url=/lab/tree/01-first-adapter.ipynb");
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_and_others_refused() {
+    fn options_are_parsed_and_unknown_ones_rejected() {
         assert_eq!(
             options(&words("--no-browser")).unwrap(),
             Options { no_browser: true, run: None }

@@ -1,11 +1,11 @@
-//! What the machine must have: installed where that is ours to do, named in one line where it is not.
+//! System requirements: installed if that is possible, otherwise reported in one line.
 
 use std::path::{Path, PathBuf};
 
 use crate::problem::{Problem, Result};
 use crate::shell;
 
-/// A C compiler: candle's and evcxr's dependencies, and every Rust cell, link with one.
+/// A C compiler, with which candle, evcxr's dependencies and every Rust cell are linked.
 pub(crate) fn c_compiler() -> Result<()> {
     if shell::which("cc").is_some() && shell::which("c++").is_some() {
         return Ok(());
@@ -14,33 +14,32 @@ pub(crate) fn c_compiler() -> Result<()> {
         .and_then(|()| debian_package("libc6-dev", "the C library's headers"))
 }
 
-/// `python3 -m venv`, in Python 3.11 or newer, which the pinned packages need.
+/// `python3 -m venv` in Python 3.11 or newer, as the pinned packages require.
 pub(crate) fn python_with_venv() -> Result<()> {
     if shell::which("python3").is_none() {
         debian_package("python3-venv", "Python 3.11 or newer")?;
     }
-    let version = shell::answer(&mut shell::command(
+    let version = shell::stdout_of(&mut shell::command(
         "python3",
         &["-c", "import sys; print(sys.version_info >= (3, 11))"],
     ));
     if version.as_deref() != Some("True") {
-        return Err(Problem::new(
-            "JupyterLab, as pinned here, needs python3 to be Python 3.11 or newer",
-        ));
+        return Err(Problem::new("the pinned JupyterLab needs Python 3.11 or newer as `python3`"));
     }
-    match shell::answer(&mut shell::command("python3", &["-c", "import venv, ensurepip"])) {
+    match shell::stdout_of(&mut shell::command("python3", &["-c", "import venv, ensurepip"])) {
         Some(_) => Ok(()),
         None => debian_package("python3-venv", "Python's venv module"),
     }
 }
 
-/// The sources of the standard library: evcxr's rust-analyzer infers the types of a cell's variables with them.
+/// The sources of the standard library, with which evcxr's rust-analyzer infers the types of
+/// variables in cells.
 pub(crate) fn rust_sources() -> Result<()> {
     if own_sources().is_some() {
         return Ok(());
     }
     println!(
-        "  Rust's own sources are missing (rust-analyzer reads them); trying `rustup component add rust-src`"
+        "  missing: the Rust sources, which rust-analyzer reads; trying `rustup component add rust-src`"
     );
     let added = shell::which("rustup").is_some()
         && shell::run(&mut shell::command(
@@ -51,14 +50,14 @@ pub(crate) fn rust_sources() -> Result<()> {
     if added && own_sources().is_some() || other_sources().is_some() {
         return Ok(());
     }
-    debian_package("rust-web-src", "Rust's own sources").map_err(|_| {
-        Problem::new("Rust's own sources are missing").hint(
+    debian_package("rust-web-src", "the sources of the standard library").map_err(|_| {
+        Problem::new("missing: the sources of the standard library").hint(
             "run `rustup component add rust-src`, or `apt-get install rust-web-src` on Debian",
         )
     })
 }
 
-/// A Chromium for the browser test.
+/// A Chromium for the browser tests.
 pub(crate) fn chromium() -> Result<()> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     if names.iter().any(|name| shell::which(name).is_some()) {
@@ -68,24 +67,25 @@ pub(crate) fn chromium() -> Result<()> {
     }
 }
 
-/// Whether this process may install packages.
+/// Returns whether this process may install packages.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// The compiler's own sources of the standard library.
+/// Returns the folder of the standard library's sources that belongs to the compiler.
 fn own_sources() -> Option<PathBuf> {
-    let sysroot = shell::answer(&mut shell::command("rustc", &["--print", "sysroot"]))?;
+    let sysroot = shell::stdout_of(&mut shell::command("rustc", &["--print", "sysroot"]))?;
     Some(Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
         .filter(|folder| folder.join("core").is_dir())
 }
 
-/// Sources that somebody names, or a package's, which may be those of another version: rust-analyzer infers less with them.
+/// Returns sources from `RUST_SRC_PATH` or a package. Their version may differ from the compiler's;
+/// rust-analyzer then infers less.
 fn other_sources() -> Option<PathBuf> {
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
     let packaged = std::fs::read_dir("/usr/src").into_iter().flatten().flatten();
-    // rust-analyzer panics on those of Debian 12's own rust-src, 1.63.
+    // rust-analyzer panics on the sources in Debian 12's package (1.63).
     let is_recent = |name: &str| {
         name.strip_prefix("rustc-1.")
             .and_then(|rest| rest.split('.').next()?.parse().ok())
@@ -97,7 +97,8 @@ fn other_sources() -> Option<PathBuf> {
     named.into_iter().chain(packaged).find(|folder| folder.join("core").is_dir())
 }
 
-/// Installs a Debian package when we are root on such a system, and otherwise says what is missing.
+/// Installs a Debian package if this process runs as root on Debian or Ubuntu; otherwise reports
+/// what is missing.
 fn debian_package(package: &str, what: &str) -> Result<()> {
     let missing = || {
         Problem::new(format!("missing: {what}"))
@@ -112,7 +113,8 @@ fn debian_package(package: &str, what: &str) -> Result<()> {
             shell::command("apt-get", &["install", "--yes", "--no-install-recommends", package]);
         shell::run(apt.env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    // A bare image has no package lists; an old one has stale ones. Both show as a failed installation.
+    // A minimal image has no package lists, and an old one outdated ones; in both cases the first
+    // installation fails.
     install()
         .or_else(|_| {
             shell::run(&mut shell::command("apt-get", &["update"])).and_then(|()| install())

@@ -1,7 +1,8 @@
-//! `cargo xtask`: everything a person does with the checkout that is not plain cargo.
+//! `cargo xtask`: the development tasks that go beyond plain cargo commands.
 //!
-//! It knows nothing of tensors or of evcxr, so that it is built and talking within seconds of a fresh clone; what is heavy it starts as a child
-//! process and times. `cargo xtask help` lists the tasks.
+//! This program depends on neither the tensor crates nor evcxr, so it is built within seconds in a
+//! fresh clone. It runs long work as child processes and times them. `cargo xtask help` lists the
+//! tasks.
 
 mod bench;
 mod check;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use problem::{Problem, Result};
 
-/// One task: its name, how it is called, what it does, and the function behind it.
+/// One task: its name, usage, summary and function.
 struct Task {
     name: &'static str,
     usage: &'static str,
@@ -39,55 +40,55 @@ const TASKS: &[Task] = &[
     Task {
         name: "lab",
         usage: "lab [--no-browser] [--run NN]",
-        summary: "build, install into target/graft-lab and open the notebooks; --run 01 executes one headless and prints its figures",
+        summary: "build the kernel, install it into target/graft-lab and open the notebooks; --run 01 executes one headless and prints its outputs",
         run: lab::run,
     },
     Task {
         name: "test",
         usage: "test [PATTERN] [--long] [--peft]",
-        summary: "install what the tests need and run every one of them, or those whose name contains PATTERN; --long adds soak and fuzz campaigns, --peft those against HF PEFT and AdapterHub themselves",
+        summary: "run all tests, or those whose name contains PATTERN, and install what they need; --long adds soak and fuzz tests, --peft adds tests against HF PEFT and AdapterHub",
         run: test::run,
     },
     Task {
         name: "check",
         usage: "check",
-        summary: "format, clippy and documentation, without running anything",
+        summary: "check format, clippy and documentation",
         run: check::run,
     },
     Task {
         name: "bench",
         usage: "bench [kernel] [--peers] | train [ARGS] | curves [ARGS] | methods [ARGS] | gpu [--arch LIST] [ARGS]",
-        summary: "measure start-up, round trips and memory beside ipykernel (--peers adds evcxr_jupyter), or a LoRA step beside plain candle (train --help)",
+        summary: "compare start-up, round trips and memory with ipykernel (--peers adds evcxr_jupyter), or a LoRA step with plain candle (train --help)",
         run: bench::run,
     },
     Task {
         name: "cuda-build",
         usage: "cuda-build [--arch 80,86,89,90,120] [--prefix FOLDER]",
-        summary: "the kernel with a library for NVIDIA cards, into target/graft-cuda or FOLDER; needs no card to build",
+        summary: "install the kernel with a library for NVIDIA GPUs into target/graft-cuda or FOLDER; building needs no GPU",
         run: cuda::run,
     },
     Task {
         name: "pretrain",
         usage: "pretrain [ARGS]",
-        summary: "make the embedded model again (hours); ARGS go to the recipe",
+        summary: "train the embedded model again, which takes hours; ARGS are passed to the recipe",
         run: pretrain::run,
     },
     Task {
         name: "goldens",
         usage: "goldens DIR [MODEL[/CASE]]",
-        summary: "check every reference case of a folder laid out as tests/goldens and print a table",
+        summary: "check every reference case in a folder with the layout of tests/goldens and print a table",
         run: goldens::run,
     },
     Task {
         name: "measure",
         usage: "measure [DIR]...",
-        summary: "sizes, documentation and panics of each crate, in figures",
+        summary: "count code, documentation and panics in each crate",
         run: measure::run,
     },
     Task {
         name: "clean",
         usage: "clean",
-        summary: "remove the environments, kernels and templates that lab and test made",
+        summary: "remove the environments, kernels and templates that lab and test created",
         run: clean::run,
     },
 ];
@@ -101,12 +102,12 @@ fn main() -> ExitCode {
     let name = arguments.remove(0);
     let outcome = match TASKS.iter().find(|task| task.name == name) {
         Some(task) => (task.run)(&arguments),
-        None => Err(Problem::new(format!("there is no task `{name}`"))
-            .hint("`cargo xtask help` lists them")),
+        None => Err(Problem::new(format!("unknown task `{name}`"))
+            .hint("`cargo xtask help` lists the tasks")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) if problem.is_told() => ExitCode::FAILURE,
+        Err(problem) if problem.is_reported() => ExitCode::FAILURE,
         Err(problem) => {
             eprintln!("\nxtask: {problem}");
             ExitCode::FAILURE
@@ -114,7 +115,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The page that `cargo xtask help` prints.
+/// Builds the page that `cargo xtask help` prints.
 fn help() -> String {
     let mut page = String::from("cargo xtask TASK\n\n");
     for task in TASKS {
@@ -123,7 +124,7 @@ fn help() -> String {
     page
 }
 
-/// Refuses arguments that a task does not know.
+/// Rejects arguments that a task does not accept.
 fn refuse_unknown(task: &str, arguments: &[String], known: &[&str]) -> Result<()> {
     match arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         Some(other) => Err(Problem::new(format!("`{task}` does not take `{other}`"))

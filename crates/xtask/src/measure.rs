@@ -1,11 +1,12 @@
-//! `cargo xtask measure`: how the code measures, crate by crate. It reads lines, not syntax, and is right to about five percent.
+//! `cargo xtask measure`: code statistics of each crate. They are based on lines instead of syntax
+//! and accurate to about five percent.
 
 use std::path::{Path, PathBuf};
 
 use crate::places::Places;
 use crate::problem::{Problem, Result};
 
-/// The figures of one tree of sources, tests left out.
+/// Statistics of one source tree, without tests.
 #[derive(Debug, Default)]
 struct Figures {
     file_lines: Vec<usize>,
@@ -17,7 +18,7 @@ struct Figures {
     panics: usize,
 }
 
-/// Prints one line for each folder, or for every crate.
+/// Prints one line for each given folder, or for every crate.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
     let folders = if arguments.is_empty() {
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Every crate of the workspace.
+/// Lists the crates of the workspace.
 fn crates(places: &Places) -> Result<Vec<PathBuf>> {
     let folder = places.root.join("crates");
     let entries =
@@ -67,7 +68,7 @@ fn crates(places: &Places) -> Result<Vec<PathBuf>> {
     Ok(crates)
 }
 
-/// The Rust files below a folder that are not tests.
+/// Lists the Rust files in a folder except tests.
 fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in
@@ -86,7 +87,7 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Figures {
-    /// Adds one file, up to its test module.
+    /// Counts one file up to its test module.
     fn read(&mut self, text: &str) {
         let all: Vec<&str> = text.lines().collect();
         let end = all.iter().position(|line| *line == "#[cfg(test)]").unwrap_or(all.len());
@@ -97,7 +98,7 @@ impl Figures {
         }
     }
 
-    /// Adds one line.
+    /// Counts one line.
     fn count(&mut self, lines: &[&str], index: usize, line: &str) {
         if line.starts_with("///") || line.starts_with("//!") {
             self.documentation += 1;
@@ -123,7 +124,7 @@ impl Figures {
         }
     }
 
-    /// The figures as one line of the table.
+    /// Formats the statistics as one line of the table.
     fn line(mut self, name: &str) -> String {
         self.file_lines.sort_unstable();
         self.function_lines.sort_unstable();
@@ -144,20 +145,20 @@ impl Figures {
     }
 }
 
-/// The value below which that share of a sorted list lies.
+/// Returns the value below which the given share of a sorted list is.
 fn rank(sorted: &[usize], share: f64) -> usize {
     let last = sorted.len().saturating_sub(1);
     sorted.get((share * last as f64) as usize).copied().unwrap_or(0)
 }
 
-/// Whether a doc comment stands above a line, attributes in between allowed.
+/// Returns whether a doc comment precedes a line, with or without attributes in between.
 fn is_documented(lines: &[&str], index: usize) -> bool {
     let above =
         lines[..index].iter().rev().map(|line| line.trim()).find(|line| !line.starts_with("#["));
     above.is_some_and(|line| line.starts_with("///"))
 }
 
-/// Whether a function begins on this line.
+/// Returns whether a function begins on this line.
 fn is_function(line: &str) -> bool {
     let words = line.split_whitespace().take_while(|word| *word != "fn");
     let modifiers = words.clone().all(|word| {
@@ -166,7 +167,8 @@ fn is_function(line: &str) -> bool {
     modifiers && line.split_whitespace().nth(words.count()) == Some("fn")
 }
 
-/// Lines from the signature to the closing brace, found by indentation, which rustfmt guarantees; a signature without body counts as one.
+/// Counts the lines from the signature to the closing brace, which rustfmt's indentation
+/// identifies. A signature without a body counts as one line.
 fn function_length(lines: &[&str], start: usize) -> usize {
     let indent = lines[start].len() - lines[start].trim_start().len();
     let closing = |line: &&str| {

@@ -1,4 +1,4 @@
-//! Named phases with their times, so that a reader of the log sees what takes long.
+//! Named phases with their durations, so that the log shows what takes long.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
-    /// A task of that many phases.
+    /// Starts a task with the given number of phases.
     pub(crate) fn new(planned: usize) -> Self {
         Self { planned, begun: Instant::now(), done: Vec::new() }
     }
 
-    /// Runs one phase between its headline and its time; the time is printed whether it succeeded or not.
+    /// Runs one phase and prints a headline before it and its duration after it, also if it failed.
     pub(crate) fn run<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         println!(
             "\n[{}/{}] {name}  (after {})",
@@ -37,17 +37,17 @@ impl Phases {
         outcome
     }
 
-    /// Prints every phase with its time, and the sum.
+    /// Prints the duration of every phase and the total.
     pub(crate) fn summary(&self) {
         println!("\ntimes");
         for (name, took) in &self.done {
             println!("  {:>9}  {name}", in_words(*took));
         }
-        println!("  {:>9}  in all", in_words(self.begun.elapsed()));
+        println!("  {:>9}  total", in_words(self.begun.elapsed()));
     }
 }
 
-/// A duration as people say it: `0.4 s`, `12 s`, `3 min 05 s`.
+/// Formats a duration: `0.4 s`, `12 s`, `3 min 05 s`.
 pub(crate) fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_say_them() {
+    fn durations_have_readable_units() {
         assert_eq!(in_words(Duration::from_millis(420)), "0.4 s");
         assert_eq!(in_words(Duration::from_secs(12)), "12 s");
         assert_eq!(in_words(Duration::from_secs(185)), "3 min 05 s");

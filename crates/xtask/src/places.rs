@@ -1,4 +1,4 @@
-//! Where things lie in the checkout.
+//! Paths in the checkout.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Places {
     /// The folder of the workspace's Cargo.toml.
     pub(crate) root: PathBuf,
-    /// Where cargo builds: `CARGO_TARGET_DIR`, or `target` in the checkout.
+    /// Cargo's target directory: `CARGO_TARGET_DIR`, or `target` in the checkout.
     pub(crate) target: PathBuf,
 }
 
 impl Places {
-    /// The checkout this binary was built from.
+    /// Returns the checkout from which this binary was built.
     pub(crate) fn here() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .ancestors()
@@ -24,37 +24,37 @@ impl Places {
         Self { root, target }
     }
 
-    /// The kernel's binary as `cargo build` leaves it.
+    /// The kernel's binary built by `cargo build`.
     pub(crate) fn graft(&self) -> PathBuf {
         self.target.join("debug/graft")
     }
 
-    /// The Python environment, and the prefix of the kernel, that `lab` makes.
+    /// The Python environment of `lab`, which is also the kernel's prefix.
     pub(crate) fn lab(&self) -> PathBuf {
         self.target.join("graft-lab")
     }
 
-    /// The Python environment, and the prefix of the kernel, that `test` makes.
+    /// The Python environment of `test`, which is also the kernel's prefix.
     pub(crate) fn test(&self) -> PathBuf {
         self.target.join("graft-test")
     }
 
-    /// The Python environment with PyTorch and HF PEFT that `test --peft` makes.
+    /// The Python environment of `test --peft` with PyTorch and HF PEFT.
     pub(crate) fn peft(&self) -> PathBuf {
         self.target.join("graft-peft")
     }
 
-    /// The one with PyTorch and AdapterHub's library.
+    /// The Python environment of `test --peft` with PyTorch and AdapterHub's library.
     pub(crate) fn adapterhub(&self) -> PathBuf {
         self.target.join("graft-adapterhub")
     }
 
-    /// NVIDIA's compiler and libraries, and by default the kernel, that `cuda-build` makes.
+    /// NVIDIA's compiler and libraries for `cuda-build`, and by default the prefix of its kernel.
     pub(crate) fn cuda(&self) -> PathBuf {
         self.target.join("graft-cuda")
     }
 
-    /// Pinned requirements by name: `lab`, `test`, `peft`, `adapterhub` or `cuda`.
+    /// A file of pinned requirements: `lab`, `test`, `peft`, `adapterhub` or `cuda`.
     pub(crate) fn requirements(&self, name: &str) -> PathBuf {
         self.root.join("crates/xtask/requirements").join(format!("{name}.txt"))
     }

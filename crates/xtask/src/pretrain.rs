@@ -1,10 +1,10 @@
-//! `cargo xtask pretrain`: the recipe of the embedded model.
+//! `cargo xtask pretrain`: trains the embedded model.
 
 use crate::places::Places;
 use crate::problem::Result;
 use crate::shell;
 
-/// Runs the recipe with the given arguments; it says itself what it reads and writes.
+/// Runs the recipe with the given arguments. Its help describes its input and output files.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
     shell::run(

@@ -1,42 +1,42 @@
-//! What stops a task, in words that say what to do.
+//! The error of a task: what went wrong, and what to do.
 
 use std::fmt;
 
-/// The result of a task's step.
+/// The result of a step of a task.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
-/// One sentence on what went wrong and, where there is one, what to type next.
+/// One sentence on what went wrong and, if known, what to type next.
 #[derive(Debug)]
 pub(crate) struct Problem {
     message: String,
     hint: Option<String>,
-    told: bool,
+    reported: bool,
 }
 
 impl Problem {
-    /// A problem without advice.
+    /// Creates a problem without a hint.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, told: false }
+        Self { message: message.into(), hint: None, reported: false }
     }
 
-    /// Marks it as printed already, by a task that ends with a line of its own.
-    pub(crate) fn told(mut self) -> Self {
-        self.told = true;
+    /// Marks the problem as already printed, for a task that prints its own last line.
+    pub(crate) fn reported(mut self) -> Self {
+        self.reported = true;
         self
     }
 
-    /// Whether the reader has seen it.
-    pub(crate) fn is_told(&self) -> bool {
-        self.told
+    /// Returns whether the problem has been printed.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported
     }
 
-    /// Adds what to type next.
+    /// Adds a hint: what to type next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// A file that could not be read, written or removed.
+    /// Creates the problem of a file that could not be read, written or removed.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(format!("cannot {what} {}: {error}", path.display()))
     }

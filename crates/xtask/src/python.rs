@@ -8,16 +8,16 @@ use crate::machine;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
-/// One environment; its folder is also the prefix into which the kernel is installed.
+/// One environment. Its folder is also the prefix in which the kernel is installed.
 pub(crate) struct Environment {
     prefix: PathBuf,
 }
 
-/// Holds the requirements that were installed last, so that a second call takes no time.
+/// A copy of the installed requirements, so that an unchanged environment is not installed again.
 const STAMP: &str = "graft-requirements.txt";
 
 impl Environment {
-    /// Makes the environment, or brings it to these requirements when they have changed.
+    /// Creates the environment, or updates it if the requirements have changed.
     pub(crate) fn ready(prefix: &Path, requirements: &Path) -> Result<Self> {
         let environment = Self { prefix: prefix.to_path_buf() };
         let wanted = pinned(requirements)?;
@@ -45,17 +45,18 @@ impl Environment {
         Ok(environment)
     }
 
-    /// The environment of that folder, which [`Environment::ready`] has made before.
+    /// Returns the environment in a folder that [`Environment::ready`] has created.
     pub(crate) fn at(prefix: &Path) -> Self {
         Self { prefix: prefix.to_path_buf() }
     }
 
-    /// Its interpreter, with nothing inherited from a user's own Python or Jupyter settings.
+    /// Creates a command for its interpreter, isolated from the user's own Python and Jupyter
+    /// settings.
     pub(crate) fn python(&self) -> Command {
         self.program("python")
     }
 
-    /// A program of the environment's `bin`.
+    /// Creates a command for a program in the environment's `bin`.
     pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Command {
         let mut command = shell::command(self.prefix.join("bin").join(name.as_ref()), &[]);
         command
@@ -67,7 +68,7 @@ impl Environment {
     }
 }
 
-/// The requirements with the files they include, as the stamp holds them.
+/// Reads the requirements and the files they include, as stored in the stamp.
 fn pinned(requirements: &Path) -> Result<String> {
     let text = std::fs::read_to_string(requirements)
         .map_err(|error| Problem::file("read", requirements, &error))?;

@@ -1,4 +1,4 @@
-//! Compiled dependencies of the tensor crates, handed to the build of the prebuilt library.
+//! Compiled dependencies of the tensor crates, copied for the build of the prebuilt library.
 //!
 //! `graft install` compiles the library in a folder of its own. Cargo names what it compiles by
 //! version, features, profile and flags, and all of these are equal for the tests of the tensor
@@ -28,7 +28,7 @@ const HASH_DIGITS: usize = 16;
 /// builds its library.
 pub(crate) fn copy_dependencies(places: &Places) -> Result<()> {
     let words = ["build", "--all-targets", "--quiet", "--message-format", "json"];
-    let messages = shell::answer(&mut Group::Tensors.cargo(places, &words))
+    let messages = shell::stdout_of(&mut Group::Tensors.cargo(places, &words))
         .ok_or_else(|| Problem::new("cargo does not list the compiled tensor crates"))?;
     let hashes: HashSet<&str> = messages.lines().flat_map(hashes_of_dependency).collect();
     let to = places.test().join("share/graft/templates/target");
@@ -45,7 +45,8 @@ pub(crate) fn copy_dependencies(places: &Places) -> Result<()> {
     Ok(())
 }
 
-/// The third-party crate that a progress line of `graft install` reports as being compiled.
+/// Returns the third-party crate in a progress line of `graft install` that reports its
+/// compilation.
 pub(crate) fn compiled_dependency(line: &str) -> Option<&str> {
     let name = line.trim().strip_prefix("Compiling ")?.split(' ').next()?;
     (name != "graft" && !name.starts_with("graft-")).then_some(name)
@@ -66,7 +67,7 @@ pub(crate) fn check(compiled: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The hashes in the file names that one of cargo's JSON messages lists; none for a crate of the
+/// Returns the hashes in the file names of one of cargo's JSON messages; empty for a crate of the
 /// workspace.
 fn hashes_of_dependency(message: &str) -> Vec<&str> {
     if !message.contains("\"package_id\":\"registry+") {
@@ -79,7 +80,7 @@ fn hashes_of_dependency(message: &str) -> Vec<&str> {
     files.filter_map(|file| file.trim_matches('"').split('/').rev().find_map(hash)).collect()
 }
 
-/// The hash in a name such as `libhalf-0123456789abcdef.rlib`.
+/// Returns the hash in a name such as `libhalf-0123456789abcdef.rlib`.
 fn hash(name: &str) -> Option<&str> {
     let digits = name.rsplit_once('-')?.1.split('.').next()?;
     let is_hash =
@@ -87,7 +88,8 @@ fn hash(name: &str) -> Option<&str> {
     is_hash.then_some(digits)
 }
 
-/// Copies the entries with one of these hashes; returns how many files were missing or older.
+/// Copies the entries with one of these hashes; returns the number of files that were missing or
+/// outdated.
 fn copy_units(from: &Path, to: &Path, hashes: &HashSet<&str>) -> io::Result<usize> {
     let mut copied = 0;
     for entry in std::fs::read_dir(from)? {
@@ -99,7 +101,7 @@ fn copy_units(from: &Path, to: &Path, hashes: &HashSet<&str>) -> io::Result<usiz
     Ok(copied)
 }
 
-/// Copies a file or a folder with its times, by which cargo decides what is fresh.
+/// Copies a file or folder and preserves its timestamps, which cargo uses to detect changes.
 fn copy_newer(from: &Path, to: &Path) -> io::Result<usize> {
     if from.is_dir() {
         let entries = std::fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
@@ -111,7 +113,7 @@ fn copy_newer(from: &Path, to: &Path) -> io::Result<usize> {
         return Ok(0);
     }
     if let Some(folder) = to.parent() {
-        // Graft refuses a folder that others can write.
+        // Graft rejects a folder that other users can write to.
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     std::fs::copy(from, to)?;
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn candle_compiled_again_fails_and_a_crate_of_ours_does_not_count() {
+    fn recompiling_candle_fails_and_workspace_crates_do_not_count() {
         let lines = ["  Compiling graft v0.1.0 (3)", "  Compiling graft-nn v0.1.0 (2)", "  ready"];
         assert!(lines.iter().all(|line| compiled_dependency(line).is_none()));
         assert_eq!(compiled_dependency("  Compiling half v2.7.1 (1)"), Some("half"));

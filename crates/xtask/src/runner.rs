@@ -1,4 +1,4 @@
-//! Runs a test runner, passes its output on, and adds up what it says it did.
+//! Runs a test runner, prints its output and adds up its counts.
 
 use std::process::Command;
 
@@ -6,19 +6,19 @@ use crate::problem::{Problem, Result};
 use crate::shell;
 use crate::timings::{self, Timing};
 
-/// What test runners reported, added up.
+/// The sum of the counts of several test runners.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Tally {
     /// Tests that passed.
     pub(crate) passed: u64,
     /// Tests that failed.
     pub(crate) failed: u64,
-    /// Tests that were not run.
+    /// Tests that were skipped.
     pub(crate) skipped: u64,
 }
 
 impl Tally {
-    /// Adds another runner's figures.
+    /// Adds the counts of another runner.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -26,16 +26,17 @@ impl Tally {
     }
 }
 
-/// What one test runner reported.
+/// The report of one test runner.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Report {
     /// Its counts.
     pub(crate) tally: Tally,
-    /// How long its tests took, as far as it says.
+    /// Durations of the tests, if the runner reports them.
     pub(crate) timings: Vec<Timing>,
 }
 
-/// Runs the runner, echoing each line as it comes; a failing test is counted, anything else that goes wrong is a problem.
+/// Runs a test runner and prints each line as it arrives. Failing tests are counted; any other
+/// failure is a problem.
 pub(crate) fn run(command: &mut Command) -> Result<Report> {
     let mut report = Report::default();
     let status = shell::watch(command, |line| {
@@ -46,15 +47,16 @@ pub(crate) fn run(command: &mut Command) -> Result<Report> {
         Ok(report)
     } else {
         Err(Problem::new(format!(
-            "`{}` ended with {status} before it had counted its tests",
+            "`{}` exited with {status} before reporting its test counts",
             shell::shown(command)
         )))
     }
 }
 
-/// The part of a summary line of nextest, libtest or pytest that holds the counts.
+/// Returns the part of a summary line of nextest, libtest or pytest that contains the counts.
 fn summary(line: &str) -> Option<&str> {
-    // Indented, it is the output of a failed test that nextest repeats, and the test is in nextest's own summary.
+    // An indented line is output of a failed test that nextest prints again; nextest's own summary
+    // includes the test.
     if let Some(libtest) = line.strip_prefix("test result: ") {
         return Some(libtest);
     }
@@ -66,7 +68,7 @@ fn summary(line: &str) -> Option<&str> {
     pytest.split_once(" in ").map(|(counts, _)| counts)
 }
 
-/// The figures of a summary line; nothing for any other line.
+/// Parses the counts of a summary line; zero for any other line.
 fn counts(line: &str) -> Tally {
     let Some(rest) = summary(line) else { return Tally::default() };
     let mut tally = Tally::default();
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summary_lines_of_both_runners_are_understood() {
+    fn summary_lines_of_all_runners_are_parsed() {
         let nextest = "     Summary [   3.501s] 120 tests run: 117 passed (2 slow), 2 failed, 1 timed out, 4 skipped";
         assert_eq!(counts(nextest), Tally { passed: 117, failed: 3, skipped: 4 });
         let libtest = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.30s";
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_dies_before_counting_is_a_problem() {
+    fn a_runner_that_exits_without_counts_is_a_problem() {
         assert!(run(&mut shell::command("sh", &["-c", "exit 3"])).is_err());
         let counted = run(&mut shell::command(
             "sh",

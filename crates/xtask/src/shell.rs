@@ -1,4 +1,4 @@
-//! Child processes: echoed, with nothing on their stdin.
+//! Child processes, printed before they run, with an empty stdin.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -7,11 +7,12 @@ use std::sync::mpsc;
 
 use crate::problem::{Problem, Result};
 
-/// A command with its words, ready for [`run`]; stdin is empty so that nothing can wait for an answer.
+/// Creates a command for [`run`]. Its stdin is empty, so that no program can wait for an answer.
 pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
-    // `cargo run` sets these for this program. Build scripts that watch them would run again under a cargo of ours, and again under one of the reader's.
+    // `cargo run` sets these variables for this program. Build scripts that watch them would be run
+    // again by the cargo started here, and again by the user's own cargo.
     let of_this_program =
         |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in
@@ -22,24 +23,24 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
     command
 }
 
-/// Echoes and runs a command whose output goes to ours; an exit code other than 0 is a problem.
+/// Prints and runs a command that inherits our output. An exit code other than 0 is a problem.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("  $ {}", shown(command));
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
     succeeded(command, status)
 }
 
-/// An exit code other than 0 is a problem.
+/// Converts an exit code other than 0 to a problem.
 pub(crate) fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(Problem::new(format!("`{}` ended with {status}", shown(command))))
+        Err(Problem::new(format!("`{}` exited with {status}", shown(command))))
     }
 }
 
-/// Echoes and runs a command, passes on each line of its output as it comes, and shows it to `read`
-/// too.
+/// Prints and runs a command, prints each line of its output as it arrives, and passes the line to
+/// `read`.
 pub(crate) fn watch(command: &mut Command, mut read: impl FnMut(&str)) -> Result<ExitStatus> {
     println!("  $ {}", shown(command));
     let mut child = command
@@ -71,14 +72,15 @@ pub(crate) fn watch(command: &mut Command, mut read: impl FnMut(&str)) -> Result
     child.wait().map_err(|error| cannot_start(command, &error))
 }
 
-/// Runs a command quietly and gives its stdout, or nothing when it could not be run or failed.
-pub(crate) fn answer(command: &mut Command) -> Option<String> {
+/// Runs a command without printing it and returns its stdout; `None` if it failed or could not be
+/// run.
+pub(crate) fn stdout_of(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The command line as a reader would type it. Of the variables only `RUSTFLAGS` is shown: without
-/// it cargo would compile everything again.
+/// Formats a command as a user would type it. Of its environment only `RUSTFLAGS` is included,
+/// without which cargo would compile everything again.
 pub(crate) fn shown(command: &Command) -> String {
     let flags = command
         .get_envs()
@@ -89,12 +91,12 @@ pub(crate) fn shown(command: &Command) -> String {
     flags.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// The problem of a program that is not there.
+/// Creates the problem of a program that cannot be started.
 pub(crate) fn cannot_start(command: &Command, error: &std::io::Error) -> Problem {
     Problem::new(format!("cannot start `{}`: {error}", command.get_program().to_string_lossy()))
 }
 
-/// Where a program lies on PATH.
+/// Finds a program on PATH.
 pub(crate) fn which(program: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))

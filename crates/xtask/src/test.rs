@@ -1,4 +1,4 @@
-//! `cargo xtask test`: installs what the tests need and runs every one of them.
+//! `cargo xtask test`: installs what the tests need and runs all of them.
 
 use crate::check;
 use crate::groups::Group;
@@ -13,18 +13,19 @@ use crate::runner::{self, Report, Tally};
 use crate::shell;
 use crate::timings::{self, Timing};
 
-/// What was asked for.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Options {
-    /// Also the soak and fuzz campaigns, and tests that need a network.
+    /// Also run soak and fuzz tests, and tests that need a network.
     long: bool,
-    /// Also the tests that hold Graft's files to HF PEFT itself.
+    /// Also run the tests that compare Graft's files with HF PEFT.
     peft: bool,
-    /// Only tests, in Rust and Python, whose name contains this; then the checks are left out.
+    /// Run only Rust and Python tests whose name contains this, without the checks.
     pattern: Option<String>,
 }
 
-/// Prepares, checks, builds, installs, runs; whatever happens, the last line counts, and what broke counts as failed.
+/// Runs every phase. The last line always contains the counts, in which an aborted phase is a
+/// failure.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut found = Found::default();
     if let Err(problem) = options(arguments).and_then(|options| everything(&options, &mut found)) {
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     conclude(&found)
 }
 
-/// What has been counted so far, and what could not be.
+/// The counts so far, and the phases that failed.
 #[derive(Debug, Default)]
 struct Found {
     tally: Tally,
@@ -42,7 +43,7 @@ struct Found {
 }
 
 impl Found {
-    /// Notes a check: passed, or broken.
+    /// Records the outcome of a check.
     fn check(&mut self, outcome: Result<()>) {
         match outcome {
             Ok(()) => self.tally.passed += 1,
@@ -50,7 +51,7 @@ impl Found {
         }
     }
 
-    /// Notes what a test runner counted, or that it broke.
+    /// Records the report of a test runner, or its failure.
     fn tests(&mut self, outcome: Result<Report>) {
         match outcome {
             Ok(report) => {
@@ -62,17 +63,17 @@ impl Found {
     }
 }
 
-/// Every phase in order; a phase without which the next ones make no sense ends it with its problem.
+/// Runs the phases in order; stops at the failure of a phase that later ones depend on.
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
     let is_all = options.pattern.is_none();
     let mut phases = Phases::new(if is_all { 14 } else { 8 } + 2 * usize::from(options.peft));
-    phases.run("what the machine needs", machine_needs)?;
+    phases.run("system requirements", machine_needs)?;
     phases.run("a private Python environment", || {
         Environment::ready(&places.test(), &places.requirements("test")).map(drop)
     })?;
     if options.peft {
-        phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || {
+        phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
             Environment::ready(&places.peft(), &places.requirements("peft")).map(drop)
         })?;
         phases.run("PyTorch and AdapterHub's library", || {
@@ -80,11 +81,11 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
         })?;
     } else if is_all {
         println!(
-            "\nSKIPPED: adapters are not opened in HF PEFT and AdapterHub's library themselves, which need PyTorch; `cargo xtask test --peft` installs all three and does it."
+            "\nSKIPPED: tests against HF PEFT and AdapterHub's library, which need PyTorch; `cargo xtask test --peft` installs them and runs these tests"
         );
     }
     if is_all {
-        // What the compiler finds does not keep the tests from running: one call reports everything.
+        // A failed check does not stop the tests, so that one call reports everything.
         found.check(phases.run("format", || check::format(&places)));
         found.check(phases.run("Python checks", || check::python(&places)));
         found.check(phases.run("clippy", || check::clippy(&places)));
@@ -116,7 +117,7 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// Reads the arguments.
+/// Parses the arguments.
 fn options(arguments: &[String]) -> Result<Options> {
     let mut options = Options::default();
     for word in arguments {
@@ -125,12 +126,12 @@ fn options(arguments: &[String]) -> Result<Options> {
             "--peft" => options.peft = true,
             flag if flag.starts_with('-') => {
                 return Err(Problem::new(format!("`test` does not take `{flag}`"))
-                    .hint("it takes: --long, --peft, and a part of a test's name"));
+                    .hint("it takes: --long, --peft, and a part of a test name"));
             }
             pattern if options.pattern.is_none() => options.pattern = Some(pattern.to_owned()),
             second => {
                 return Err(Problem::new(format!(
-                    "`test` takes one pattern, found a second one, `{second}`"
+                    "`test` takes one pattern, found a second one: `{second}`"
                 )));
             }
         }
@@ -138,7 +139,7 @@ fn options(arguments: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// Everything the machine must have for the tests.
+/// Checks the system requirements of the tests.
 fn machine_needs() -> Result<()> {
     machine::c_compiler()?;
     machine::python_with_venv()?;
@@ -146,10 +147,10 @@ fn machine_needs() -> Result<()> {
     machine::chromium()
 }
 
-/// Installs the kernel; its library is built from the dependencies that the tests have compiled
-/// already. Returns those that were compiled again.
+/// Installs the kernel. Its library uses the dependencies that were compiled for the tests; returns
+/// those that were compiled again.
 fn install(places: &Places) -> Result<Vec<String>> {
-    // Without the copies everything is compiled again, which fails a check of its own.
+    // Without the copies, everything is compiled again, which a separate check reports.
     if let Err(problem) = reuse::copy_dependencies(places) {
         println!("  {problem}");
     }
@@ -180,12 +181,12 @@ fn rust_tests(places: &Places, options: &Options, group: Group) -> Result<Report
     runner::run(&mut cargo)
 }
 
-/// The examples in doc comments, which nextest does not run.
+/// Runs the examples in doc comments, which nextest does not run.
 fn examples(places: &Places, group: Group) -> Result<Report> {
     runner::run(&mut group.cargo(places, &["test", "--doc", "--no-fail-fast"]))
 }
 
-/// Real clients on the installed kernel, two at a time.
+/// Runs the tests with real Jupyter clients on the installed kernel, two at a time.
 fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
     let junit = places.test().join("pytest.xml");
     let mut pytest = Environment::at(&places.test()).python();
@@ -193,7 +194,8 @@ fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
         .args(["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--junitxml"])
         .arg(&junit);
     if let Some(pattern) = &options.pattern {
-        // A selection may have no Python test. Of a Rust path pytest gets the last part, since its expressions have no `::`.
+        // A pattern may match no Python test. pytest only gets the last part of a Rust path,
+        // because its expressions cannot contain `::`.
         pytest.args([
             "--suppress-no-test-exit-code",
             "-k",
@@ -213,14 +215,14 @@ fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Prints what broke and then the closing line, behind which nothing may come.
+/// Prints the failures, then the counts as the last line of the output.
 fn conclude(found: &Found) -> Result<()> {
     for problem in &found.broken {
         println!("\nxtask: {problem}");
     }
     let failed = found.tally.failed + found.broken.len() as u64;
     println!("\n{} passed, {failed} failed, {} skipped", found.tally.passed, found.tally.skipped);
-    if failed == 0 { Ok(()) } else { Err(Problem::new(format!("{failed} failed")).told()) }
+    if failed == 0 { Ok(()) } else { Err(Problem::new(format!("{failed} failed")).reported()) }
 }
 
 #[cfg(test)]
@@ -228,7 +230,7 @@ mod unit {
     use super::*;
 
     #[test]
-    fn what_broke_fails_the_whole_and_is_told_before_the_last_line() {
+    fn a_failed_phase_is_printed_and_fails_the_task() {
         let passed = Tally { passed: 3, failed: 0, skipped: 1 };
         assert!(conclude(&Found { tally: passed, ..Found::default() }).is_ok());
         assert!(
@@ -237,11 +239,11 @@ mod unit {
                 broken: vec![Problem::new("clippy")],
                 ..Found::default()
             })
-            .is_err_and(|problem| problem.is_told())
+            .is_err_and(|problem| problem.is_reported())
         );
         assert!(
             conclude(&Found { tally: Tally { failed: 1, ..passed }, ..Found::default() })
-                .is_err_and(|problem| problem.is_told())
+                .is_err_and(|problem| problem.is_reported())
         );
     }
 
@@ -256,7 +258,7 @@ mod unit {
     }
 
     #[test]
-    fn a_wrong_word_ends_with_the_count_as_well() {
-        assert!(run(&["--nonsense".to_owned()]).is_err_and(|problem| problem.is_told()));
+    fn an_unknown_argument_also_ends_with_the_counts() {
+        assert!(run(&["--nonsense".to_owned()]).is_err_and(|problem| problem.is_reported()));
     }
 }

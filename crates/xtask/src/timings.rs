@@ -1,25 +1,26 @@
-//! How long each test took, from what the test runners report.
+//! Durations of the tests, as reported by the test runners.
 
 /// One test and its duration.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Timing {
     /// Duration in seconds.
     pub(crate) seconds: f64,
-    /// Crate or file, and the test's name.
+    /// The test's crate or file, and its name.
     pub(crate) test: String,
 }
 
-/// How many tests the closing table names.
+/// Number of tests in the table.
 const SHOWN: usize = 20;
 
-/// The timing in a line that nextest prints when a test ends: `PASS [   0.012s] ( 3/90) graft-magic words::tests::quotes`.
+/// Parses a line that nextest prints at the end of a test: `PASS [   0.012s] ( 3/90) graft-magic
+/// words::tests::quotes`.
 pub(crate) fn from_nextest(line: &str) -> Option<Timing> {
     let rest = ["PASS [", "FAIL [", "TIMEOUT ["]
         .iter()
         .find_map(|start| line.trim_start().strip_prefix(start))?;
     let (seconds, rest) = rest.split_once("s]")?;
     let rest = rest.trim_start();
-    // The counter is missing in older versions.
+    // Older versions print no counter.
     let test = rest
         .strip_prefix('(')
         .and_then(|rest| rest.split_once(')'))
@@ -28,7 +29,7 @@ pub(crate) fn from_nextest(line: &str) -> Option<Timing> {
     Some(Timing { seconds: seconds.trim().parse().ok()?, test: test.to_owned() })
 }
 
-/// The timings in a JUnit file, as pytest writes it.
+/// Parses the timings in a JUnit file of pytest.
 pub(crate) fn from_junit(xml: &str) -> Vec<Timing> {
     let tests = xml.split("<testcase ").skip(1).filter_map(|rest| rest.split('>').next());
     tests
@@ -45,7 +46,7 @@ fn junit_name(attributes: &str) -> Option<String> {
     Some(format!("{} {}", attribute(attributes, "classname")?, attribute(attributes, "name")?))
 }
 
-/// The value of an attribute; `name` must not match the end of `classname`.
+/// Returns the value of an attribute. `name` must not match the end of `classname`.
 fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
     let start = format!("{name}=\"");
     let at = attributes

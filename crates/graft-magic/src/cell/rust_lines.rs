@@ -26,23 +26,23 @@ enum State {
 }
 
 impl RustLines {
-    /// Whether the next line begins outside strings, comments and brackets.
+    /// Returns whether the next line begins outside strings, comments and brackets.
     pub(crate) fn is_top_level(&self) -> bool {
         self.state == State::Code && self.depth == 0
     }
 
-    /// Whether there is anything but comments and spaces.
+    /// Returns whether there is anything but comments and spaces.
     pub(crate) fn has_code(&self) -> bool {
         self.last.is_some()
     }
 
-    /// Whether the next line certainly begins a statement: at the start, or after a semicolon. After a
-    /// `}`, the expression may continue.
+    /// Returns whether the next line certainly begins a statement: at the start, or after a
+    /// semicolon. After a `}`, the expression may continue.
     pub(crate) fn is_statement_start(&self) -> bool {
         self.is_top_level() && self.last.is_none_or(|last| last == ';')
     }
 
-    /// Whether the next line may begin a statement.
+    /// Returns whether the next line may begin a statement.
     pub(crate) fn may_begin_statement(&self) -> bool {
         self.is_top_level() && self.last.is_none_or(|last| matches!(last, ';' | '}'))
     }
@@ -82,8 +82,8 @@ impl RustLines {
         skip(rest, first.len_utf8())
     }
 
-    /// The line as Rust: at the top level `# ...` is a comment in Python's syntax, unless it begins an
-    /// attribute.
+    /// Returns the line as Rust: at the top level `# ...` is a comment in Python's syntax, unless
+    /// it begins an attribute.
     pub(crate) fn without_hash_comment<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let text = line.trim_start();
         match text.strip_prefix('#') {
@@ -145,7 +145,7 @@ impl RustLines {
     }
 }
 
-/// Whether the text after a `#` is not an attribute: neither `#[...]` nor `#![...]`.
+/// Returns whether the text after a `#` is not an attribute: neither `#[...]` nor `#![...]`.
 fn is_comment(after: &str) -> bool {
     let inner = after.strip_prefix('!').unwrap_or(after);
     !inner.trim_start().starts_with('[')

@@ -11,7 +11,7 @@ fn failure(text: &str) -> Failure {
     parse_cell(text, &Snapshot::default()).unwrap_err()
 }
 
-/// The bad token that a failure points at.
+/// Returns the wrong token at the span of a failure.
 fn token(text: &str) -> (String, String, String) {
     let failure = failure(text);
     let span = failure.span.expect("a span");
@@ -68,14 +68,14 @@ fn quotes_and_lifetimes_before_a_magic_do_not_hide_it() {
 }
 
 #[test]
-fn a_cell_of_comments_is_nothing_to_do() {
+fn a_cell_of_comments_has_no_parts() {
     assert_eq!(parse("// a note\n/* more */\n"), []);
     assert_eq!(parse(""), []);
     assert_eq!(parse("// first\n%params").len(), 1);
 }
 
 #[test]
-fn shell_lines_and_evcxr_commands_are_told_apart_from_rust() {
+fn shell_lines_and_evcxr_commands_are_not_rust() {
     let parts = parse(":dep serde = \"1\"\n!ls -l\n::std::mem::drop(1);\n!(true && false)");
     assert_eq!(parts[0].kind, PartKind::EvcxrCommand(":dep serde = \"1\"".to_owned()));
     assert_eq!(parts[1].kind, PartKind::Shell("ls -l".to_owned()));
@@ -153,7 +153,7 @@ fn a_method_with_keys_of_the_training_attaches_and_trains() {
 }
 
 #[test]
-fn wrong_words_are_pointed_at_with_what_was_meant() {
+fn a_failure_marks_the_wrong_word_and_suggests_another() {
     for (text, code, bad, hint) in [
         ("%lra attach r=8", "magic::unknown_verb", "lra", "`%lora`"),
         ("%lora atach r=8", "magic::unknown_subcommand", "atach", "did you mean `%lora attach`"),
@@ -248,7 +248,7 @@ fn modules_are_checked_against_the_model_that_is_loaded() {
 }
 
 #[test]
-fn help_is_asked_for_in_four_ways() {
+fn help_has_four_spellings() {
     for text in
         ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??", "%lora attach?"]
     {
@@ -275,7 +275,7 @@ fn prompts_need_no_quotes_and_keep_their_spaces_inside_them() {
 }
 
 #[test]
-fn what_is_indented_or_a_space_away_from_its_sign_is_a_magic_where_no_rust_can_be() {
+fn an_indented_or_spaced_magic_is_valid_where_rust_is_not() {
     for text in [
         "  %params",
         "% params",
@@ -300,7 +300,7 @@ fn what_is_indented_or_a_space_away_from_its_sign_is_a_magic_where_no_rust_can_b
 }
 
 #[test]
-fn a_comment_in_pythons_manner_is_a_comment() {
+fn a_python_comment_is_a_comment() {
     assert_eq!(parse("# don't (\n# train\n%params").len(), 1);
     assert_eq!(
         parse("# one\nlet a = 1;\n# two")[0].kind,
@@ -312,7 +312,7 @@ fn a_comment_in_pythons_manner_is_a_comment() {
     );
 }
 
-/// The notes in front of a magic, and the magic.
+/// Returns the notes before a magic, and the magic.
 fn noted(text: &str) -> (Vec<String>, PartKind) {
     let mut kinds: Vec<PartKind> = parse(text).into_iter().map(|part| part.kind).collect();
     let last = kinds.pop().unwrap();
@@ -323,7 +323,7 @@ fn noted(text: &str) -> (Vec<String>, PartKind) {
 }
 
 #[test]
-fn arguments_pasted_from_python_mean_what_they_mean_there() {
+fn arguments_pasted_from_python_keep_their_meaning() {
     let (notes, pasted) = noted(
         "%lora attach r=8, lora_alpha=16, target_modules=[\"q_proj\", \"v_proj\"], lora_dropout=0.05, bias=\"none\", use_rslora=True, \
          task_type=\"CAUSAL_LM\", inference_mode=False, fan_in_fan_out=False, init_lora_weights=True, layers_to_transform=None, modules_to_save=None,",
@@ -373,7 +373,7 @@ fn arguments_pasted_from_python_mean_what_they_mean_there() {
 }
 
 #[test]
-fn habits_of_other_notebooks_do_no_harm() {
+fn magics_of_ipython_are_accepted() {
     let part = |text: &str| parse(text).pop().unwrap().kind;
     for text in ["%matplotlib inline", "%load_ext autoreload", "%autoreload 2"] {
         assert!(matches!(part(text), PartKind::Host(HostCommand::Note(_))), "{text}");
@@ -413,9 +413,9 @@ fn scale_takes_a_factor_and_a_name() {
     assert_eq!(scale("%lora scale"), (None, None));
 }
 
-/// Texts that are half typed, mixed up, or not ASCII: nothing may panic, at any cursor.
+/// Incomplete, malformed and non-ASCII texts must not cause a panic at any cursor.
 #[test]
-fn nothing_that_can_be_typed_panics() {
+fn no_input_panics() {
     let pieces = [
         "%",
         "%%",

@@ -34,7 +34,7 @@ fn snapshot() -> Snapshot {
     }
 }
 
-/// The choices where `|` stands, with the text they replace.
+/// Returns the choices at `|`, with the text they replace.
 fn at(text: &str) -> Option<(String, Vec<String>)> {
     let cursor = text.chars().take_while(|next| *next != '|').count();
     let plain = text.replacen('|', "", 1);
@@ -96,7 +96,7 @@ fn names_of_the_session_and_files_complete_by_position() {
 }
 
 #[test]
-fn rust_is_not_answered_and_the_text_of_a_cell_magic_offers_nothing() {
+fn rust_and_the_text_of_a_cell_magic_have_no_completions() {
     assert_eq!(at("let x = |"), None);
     assert_eq!(at("let s = \"\n%mo|\n\";"), None);
     assert_eq!(at("%%generate\nThe %mo|"), Some((String::new(), vec![])));

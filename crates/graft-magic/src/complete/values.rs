@@ -10,8 +10,8 @@ use crate::{
     words::Word,
 };
 
-/// Completions for `current`, the word that is being typed, after the words `given`; with the length of
-/// the replaced part in code points.
+/// Completes `current`, the word that is being typed, after the words `given`; also returns the
+/// length of the replaced part in code points.
 pub(super) fn after(
     form: &Form,
     given: &[Word],
@@ -42,13 +42,13 @@ pub(super) fn after(
     (typed.chars().count(), items)
 }
 
-/// The key of a `--key` without a value.
+/// Returns the key of a `--key` without a value.
 fn flag_waiting(form: &Form, given: &[Word]) -> Option<&'static KeySpec> {
     let name = given.last()?.bare()?.strip_prefix("--")?.replace('-', "_");
     form.key(&name).filter(|key| key.kind != KeyKind::Bool)
 }
 
-/// The keys that are not yet given. A typed alias completes to the canonical name.
+/// Returns the keys that are not yet given. A typed alias completes to the canonical name.
 fn keys(form: &Form, given: &[Word], typed: &str) -> Vec<Item> {
     let dashes = typed.starts_with('-');
     let bare = typed.trim_start_matches('-').replace('-', "_");

@@ -3,7 +3,7 @@
 
 use graft_spec::methods::{self, MethodSpec};
 
-/// The meaning of such an argument.
+/// The meaning of an argument from Python.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The argument is this key, with the same value.
@@ -21,7 +21,7 @@ use Meaning::{Instead, Key, KeyWith, NoEffect};
 /// The Python values that switch an argument off.
 const OFF: [&str; 2] = ["None", "False"];
 
-/// The meaning of `key=value` after `%verb word`, a form that has no such key.
+/// Returns the meaning of `key=value` after `%verb word`, a form that has no such key.
 pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meaning> {
     let method = methods::by_verb(verb).filter(|_| matches!(word, "" | "attach"));
     let trains = matches!(verb, "train" | "resume") || method.is_some() && word.is_empty();
@@ -38,11 +38,11 @@ pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meani
     })
 }
 
-/// `LoraConfig` and the configurations of other methods.
+/// Interprets an argument of `LoraConfig` or of another method's configuration.
 fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
         "task_type" => NoEffect("the model determines it"),
-        "inference_mode" => NoEffect("an attached adapter is trained by `%train`, `%lora off` switches it off"),
+        "inference_mode" => NoEffect("`%train` trains an attached adapter, `%lora off` disables it"),
         "fan_in_fan_out" => NoEffect("the layers of the model determine it"),
         "base_model_name_or_path" | "auto_mapping" | "revision" | "peft_version" => NoEffect("the adapter is attached to the current model"),
         "layers_pattern" => NoEffect("the layers of every model are numbered without it"),
@@ -57,9 +57,9 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
             None => Instead(format!("unknown method `{value}`; `%lsmagic` lists the methods")),
         },
         "loftq_config" => Instead(
-            "`init_lora_weights=loftq` does it: `%lora attach init_lora_weights=loftq` on a model packed by `%model load DIR load_in_4bit=true`".to_owned(),
+            "use `%lora attach init_lora_weights=loftq` on a model quantized by `%model load DIR load_in_4bit=true`".to_owned(),
         ),
-        "eva_config" => Instead("`eva_rho` is its setting here: `%lora attach init_lora_weights=eva eva_rho=2`".to_owned()),
+        "eva_config" => Instead("set `eva_rho` instead: `%lora attach init_lora_weights=eva eva_rho=2`".to_owned()),
         "trainable_token_indices" => Instead("this is a separate method: `%trainable_tokens?` explains it".to_owned()),
         "megatron_config" | "megatron_core" | "corda_config" | "layer_replication" | "target_parameters" | "qalora_group_size" => {
             Instead(format!("`{key}` is not supported; leave it out"))
@@ -68,7 +68,7 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
     })
 }
 
-/// `TrainingArguments` and `SFTConfig`.
+/// Interprets an argument of `TrainingArguments` or `SFTConfig`.
 fn of_training(key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
         "per_device_train_batch_size" | "train_batch_size" => Key("batch"),
@@ -107,7 +107,7 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
     })
 }
 
-/// `GenerationConfig`.
+/// Interprets an argument of `GenerationConfig`.
 fn of_generation(key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
         "do_sample" if OFF.contains(&value) => NoEffect(""),
@@ -128,7 +128,7 @@ fn of_generation(key: &str, value: &str) -> Option<Meaning> {
     })
 }
 
-/// `from_pretrained`.
+/// Interprets an argument of `from_pretrained`.
 fn of_model(key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
         "torch_dtype" => match value.trim_start_matches("torch.") {
@@ -152,14 +152,14 @@ fn of_model(key: &str, value: &str) -> Option<Meaning> {
     })
 }
 
-/// One note for all arguments without effect.
+/// Formats one note about all arguments without effect.
 pub(crate) fn note(arguments: &[(String, &'static str)]) -> Option<String> {
-    let told: Vec<String> = arguments
+    let notes: Vec<String> = arguments
         .iter()
         .filter(|(_, reason)| !reason.is_empty())
         .map(|(name, reason)| format!("`{name}` ({reason})"))
         .collect();
-    (!told.is_empty()).then(|| format!("no effect here: {}", told.join(", ")))
+    (!notes.is_empty()).then(|| format!("no effect here: {}", notes.join(", ")))
 }
 
 #[cfg(test)]

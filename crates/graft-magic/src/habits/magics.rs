@@ -3,7 +3,7 @@
 /// The reply to such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
-    /// Nothing to do, with the reason.
+    /// Nothing to do; the text gives the reason.
     Note(&'static str),
     /// What to type instead.
     Hint(&'static str),
@@ -111,7 +111,7 @@ const HABITS: &[(&[&str], Habit)] = &[
     ),
 ];
 
-/// The reply to a magic that does not exist.
+/// Returns the reply to a magic that does not exist.
 pub(crate) fn of(name: &str) -> Option<Habit> {
     HABITS.iter().find(|(names, _)| names.contains(&name)).map(|(_, habit)| *habit)
 }

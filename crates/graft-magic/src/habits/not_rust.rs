@@ -1,8 +1,8 @@
 //! Recognises text that is not Rust: a magic without its `%`, a shell line, Python.
 //!
 //! Text that can never be Rust is certain. For text that is Rust once the user has defined a name
-//! (`help`, `model.train()`), the result contains that name, so that the kernel can let the compiler
-//! decide.
+//! (`help`, `model.train()`), the result contains that name, so that the kernel can let the
+//! compiler decide.
 
 use graft_spec::{Failure, Span};
 
@@ -21,7 +21,7 @@ pub struct NotRust {
     pub answer: Result<PartKind, Failure>,
 }
 
-/// Programs of the shell that people type without `!`.
+/// Shell commands that users type without `!`.
 const PROGRAMS: &[&str] = &[
     "pip",
     "pip3",
@@ -105,7 +105,8 @@ const KEYWORDS: &[&str] = &[
     "yield",
 ];
 
-/// The intended meaning of `code`, if it is not or may not be Rust. Line numbers are those of `code`.
+/// Returns the intended meaning of `code`, if it is not or may not be Rust. Line numbers are those
+/// of `code`.
 pub fn not_rust(code: &str) -> Option<NotRust> {
     let mut lines = RustLines::default();
     let mut first = None;
@@ -129,8 +130,8 @@ pub fn not_rust(code: &str) -> Option<NotRust> {
     first?.possible()
 }
 
-/// The reply to an indented `%name` after a block, which may continue the expression in Rust and is
-/// therefore not parsed as a magic.
+/// Returns the reply to an indented `%name` after a block, which may continue the expression in
+/// Rust and is therefore not parsed as a magic.
 pub fn magic_after_rust(code: &str) -> Option<String> {
     let mut lines = RustLines::default();
     for line in code.split_inclusive('\n') {
@@ -143,7 +144,7 @@ pub fn magic_after_rust(code: &str) -> Option<String> {
                 .unwrap_or_default();
             if verbs::find(name).is_some() {
                 return Some(format!(
-                    "behind Rust a magic begins in the first column: `%{}`",
+                    "after Rust code, a magic must begin in the first column: `%{}`",
                     magic.trim_start()
                 ));
             }
@@ -155,7 +156,7 @@ pub fn magic_after_rust(code: &str) -> Option<String> {
 
 /// A line that begins a statement.
 struct Place<'a> {
-    /// The whole text.
+    /// The text of the cell.
     code: &'a str,
     /// The trimmed line.
     text: &'a str,
@@ -170,7 +171,7 @@ impl<'a> Place<'a> {
         Span { line: self.line, start: self.start, end: self.start + self.text.chars().count() }
     }
 
-    /// The first word, and the rest of the line.
+    /// Returns the first word, and the rest of the line.
     fn split(&self) -> (&'a str, &'a str) {
         self.text.split_at(
             self.text
@@ -179,14 +180,14 @@ impl<'a> Place<'a> {
         )
     }
 
-    /// The second word.
+    /// Returns the second word.
     fn second(&self) -> &'a str {
         let rest = self.split().1.trim_start();
         rest.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default()
     }
 
-    /// Whether the line begins with two adjacent words of which the first is not a keyword. In Rust this
-    /// only occurs in a cast.
+    /// Returns whether the line begins with two adjacent words of which the first is not a keyword.
+    /// In Rust this only occurs in a cast.
     fn is_two_words(&self) -> bool {
         let (first, rest) = self.split();
         let after = rest.trim_start();
@@ -199,7 +200,7 @@ impl<'a> Place<'a> {
             && self.second() != "as"
     }
 
-    /// The reason why the line cannot be Rust.
+    /// Returns the reason why the line cannot be Rust.
     fn certain(&self) -> Option<Failure> {
         let (first, rest) = self.split();
         if python::is_statement(self.text)
@@ -213,7 +214,7 @@ impl<'a> Place<'a> {
         (self.is_two_words() && PROGRAMS.contains(&first)).then(|| self.program(first, rest))
     }
 
-    /// The intended meaning of a single statement, if its first name is not defined.
+    /// Returns the intended meaning of a single statement, if its first name is not defined.
     fn possible(&self) -> Option<NotRust> {
         let (first, rest) = self.split();
         if !is_name(first) || KEYWORDS.contains(&first) {
@@ -241,9 +242,12 @@ impl<'a> Place<'a> {
 
     fn magic(&self, verb: &str) -> Failure {
         let line = self.text.trim_end_matches(';').trim_end_matches("()");
-        Failure::new("cell::magic_without_sign", format!("`{verb}` is a magic: it begins with `%`"))
-            .hint(format!("did you mean `%{line}`?"))
-            .span(self.span())
+        Failure::new(
+            "cell::magic_without_sign",
+            format!("`{verb}` is a magic and must begin with `%`"),
+        )
+        .hint(format!("did you mean `%{line}`?"))
+        .span(self.span())
     }
 
     fn program(&self, program: &str, rest: &str) -> Failure {
@@ -258,7 +262,7 @@ impl<'a> Place<'a> {
         };
         Failure::new(
             "cell::shell_without_sign",
-            format!("`{program}` is a program of the shell, not Rust"),
+            format!("`{program}` is a shell command, not Rust"),
         )
         .hint(hint)
         .span(self.span())

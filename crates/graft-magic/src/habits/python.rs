@@ -33,7 +33,7 @@ const OBJECTS: &[&str] = &[
     "pipe",
 ];
 
-/// Whether the first line of a statement is Python and cannot be Rust.
+/// Returns whether the first line of a statement is Python and cannot be Rust.
 pub(super) fn is_statement(line: &str) -> bool {
     let first =
         line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
@@ -60,8 +60,8 @@ pub(super) fn is_statement(line: &str) -> bool {
         || has_format_string(line)
 }
 
-/// Whether a line contains a string with the prefix `f`, which Rust reserves. The search ends at raw
-/// strings and comments.
+/// Returns whether a line contains a string with the prefix `f`, which Rust reserves. The search
+/// ends at raw strings and comments.
 fn has_format_string(line: &str) -> bool {
     let mut rest = line;
     let mut before = ' ';
@@ -90,7 +90,7 @@ fn has_format_string(line: &str) -> bool {
     false
 }
 
-/// The length of a literal with its quotes; the whole text if it is unclosed.
+/// Returns the length of a literal with its quotes; the whole text if it is unclosed.
 fn literal_end(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (place, next) in text.char_indices().skip(1) {
@@ -104,8 +104,8 @@ fn literal_end(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Whether a line is Python unless its first name is defined in Rust: an assignment without `let`, a
-/// call of `print`, a method of `model`.
+/// Returns whether a line is Python unless its first name is defined in Rust: an assignment without
+/// `let`, a call of `print`, a method of `model`.
 pub(super) fn is_expression(line: &str) -> bool {
     let name_end =
         line.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(line.len());
@@ -153,7 +153,7 @@ const CALLS: &[(&str, &str)] = &[
     ("save_pretrained", "`%lora save DIR` writes the adapter, `%model save DIR` the whole model"),
     ("push_to_hub", "`%lora save DIR` writes the files that the Hub expects"),
     (".evaluate(", "`%eval` evaluates the model"),
-    (".eval(", "no mode has to be chosen: `%eval` evaluates the model"),
+    (".eval(", "no mode to set: `%eval` evaluates the model"),
     (".train(", "`%train steps=200` trains the active adapter"),
     (".generate(", "`%generate \"PROMPT\"` continues a text"),
     ("pipeline(", "`%generate \"PROMPT\"` continues a text"),
@@ -180,7 +180,7 @@ const MODULES: &[(&str, &str)] = &[
     ("numpy", "tensors are candle's: `use candle_core::Tensor;`"),
     ("pandas", "`%data load FILE` loads examples; `:dep polars = \"0.51\"` adds data frames"),
     ("matplotlib", "plots are drawn below their cell; `%plot RUN` draws the curves of a run"),
-    ("json", "`use serde_json::json;` is there without `:dep`"),
+    ("json", "`use serde_json::json;` works without `:dep`"),
     ("os", "`use std::env;` and `use std::fs;` do the same in Rust"),
     ("pathlib", "`use std::path::Path;` does the same in Rust"),
     ("random", "`%seed 7` sets the seed; `:dep rand = \"0.9\"` adds random numbers"),
@@ -188,7 +188,7 @@ const MODULES: &[(&str, &str)] = &[
     ("math", "numbers have these functions as methods in Rust: `2f64.sqrt()`"),
 ];
 
-/// The hint for a cell of Python: the equivalent magic or Rust line.
+/// Returns the hint for a cell of Python: the equivalent magic or Rust line.
 pub(super) fn next_step(code: &str, line: &str) -> String {
     if let Some(magic) = config(code) {
         return format!("did you mean `{magic}`?");
@@ -210,7 +210,7 @@ pub(super) fn next_step(code: &str, line: &str) -> String {
     in_rust(line)
 }
 
-/// The magic for a configuration such as `LoraConfig(r=8, ...)`.
+/// Returns the magic for a configuration such as `LoraConfig(r=8, ...)`.
 fn config(code: &str) -> Option<String> {
     let (name, magic) = CONFIGS.iter().find(|(name, _)| code.contains(&format!("{name}(")))?;
     let inside = code.split_once(&format!("{name}("))?.1;
@@ -225,7 +225,7 @@ fn config(code: &str) -> Option<String> {
     Some(if is_understood { whole } else { magic.to_owned() })
 }
 
-/// The arguments of a call up to its closing bracket, on one line and without comments.
+/// Returns the arguments of a call up to its closing bracket, on one line and without comments.
 fn one_line(inside: &str) -> String {
     let mut text = String::new();
     let (mut depth, mut quote) = (0usize, None);
@@ -248,7 +248,7 @@ fn one_line(inside: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches(',').to_owned()
 }
 
-/// The first argument of a call, if it is a string without spaces.
+/// Returns the first argument of a call, if it is a string without spaces.
 fn argument<'a>(code: &'a str, call: &str) -> Option<&'a str> {
     let inside = code.split_once(call)?.1.trim_start();
     let quote = inside.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
@@ -258,7 +258,7 @@ fn argument<'a>(code: &'a str, call: &str) -> Option<&'a str> {
     .then_some(text)
 }
 
-/// The replacement of the first imported module.
+/// Returns the replacement of the first imported module.
 fn imported(code: &str) -> Option<&'static str> {
     let name = code.lines().find_map(|line| {
         line.trim_start()
@@ -273,7 +273,7 @@ fn imported(code: &str) -> Option<&'static str> {
     ))
 }
 
-/// A line of Python, written in Rust.
+/// Translates a line of Python to Rust.
 fn in_rust(line: &str) -> String {
     let first =
         line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
@@ -292,7 +292,7 @@ fn in_rust(line: &str) -> String {
     }
 }
 
-/// `print(...)` as a macro.
+/// Translates `print(...)` to a macro call.
 fn printed(line: &str) -> String {
     let inside = line.trim_start_matches("print").trim().trim_end_matches(';');
     let inside =

@@ -41,7 +41,7 @@ fn each_verb_prints_its_rust() {
     }
 }
 
-/// Every public function of the facade, from its sources.
+/// Reads the sources of the facade, which contain its public functions.
 fn facade() -> String {
     let mut text = String::new();
     let mut folders =
@@ -58,14 +58,14 @@ fn facade() -> String {
     text
 }
 
-/// All keys of a specification, with any value.
+/// Returns settings with a value for every key of a specification.
 fn every_key(specs: &[graft_spec::KeySpec]) -> Settings {
     specs.iter().fold(Settings::default(), |settings, key| {
         settings.with(key.name, key.default_value().unwrap_or(Value::Integer(2)))
     })
 }
 
-/// One of each command, with every key it takes.
+/// Returns one command of each kind, with every key it takes.
 fn every_command() -> Vec<Command> {
     let name = || Some("a".to_owned());
     let adapter = |action| Command::Adapter { method: "lora".to_owned(), action };

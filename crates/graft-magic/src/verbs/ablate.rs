@@ -16,7 +16,7 @@ const GRID: &[Slot] = &[Slot::rest(
     "methods, and keys of the methods, of %train or of %ablate, with their values",
 )];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "ablate",
@@ -26,13 +26,13 @@ pub(super) fn verb() -> VerbSpec {
             the comma inside one value (target_modules=q_proj+v_proj,all-linear). seeds=3 \
             trains each configuration three times, with the same data order for all; the table \
             shows means and 95 % intervals, the base model and the majority class. lr=auto \
-            finds the learning rate of each configuration by short training runs. If the rank \
+            finds the learning rate of each configuration with short training runs. If the rank \
             varies, alpha follows it (alpha=2r); alpha=r, alpha=fixed or numbers change that. \
-            Your adapters do not change. The stop button keeps finished trials, and the same \
-            line again continues. The trials are trained in turns, so that all curves appear \
-            soon; early=halving stops the worse half twice; bg=true compares in the background, \
-            where %trial changes the grid. Its own keys: seeds, split, examples, domain, \
-            domain_examples, early, bg, fresh, confirm.",
+            Your adapters do not change. The stop button keeps finished trials, and running the \
+            same line again resumes the comparison. The trials are trained alternately, so that \
+            all curves appear soon; early=halving stops the worse half twice; bg=true compares in \
+            the background, where %trial changes the grid. Its own keys: seeds, split, examples, \
+            domain, domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -43,7 +43,7 @@ pub(super) fn verb() -> VerbSpec {
     }
 }
 
-/// `%trial`.
+/// Defines `%trial`.
 pub(super) fn trial() -> VerbSpec {
     VerbSpec {
         name: "trial",
@@ -106,7 +106,7 @@ fn no_number(span: Span) -> Failure {
         .span(span)
 }
 
-/// `%forgetting`.
+/// Defines `%forgetting`.
 pub(super) fn forgetting() -> VerbSpec {
     VerbSpec {
         name: "forgetting",
@@ -174,7 +174,7 @@ fn command(
     })
 }
 
-/// The word in the first backticks of a failure.
+/// Returns the word in the first backticks of a failure.
 fn bad_word(failure: &Failure, words: &[&Word]) -> Option<Span> {
     let named = failure.message.split('`').skip(1).step_by(2);
     named.into_iter().find_map(|name| {

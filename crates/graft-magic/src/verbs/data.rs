@@ -28,7 +28,7 @@ pub(super) const SHOW: &[KeySpec] = &[KeySpec {
     help: "rows to show of each split",
 }];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "data",

@@ -13,7 +13,7 @@ const DEVICE: &[Slot] = &[Slot::optional(
     "the new device; without it the command shows the current one",
 )];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "device",

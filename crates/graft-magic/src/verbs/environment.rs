@@ -18,7 +18,7 @@ const FOLDER: &[Slot] = &[Slot::optional_rest(
     "the folder; without it the home folder; `-` is the previous one",
 )];
 
-/// The definition of `%env`.
+/// Defines `%env`.
 pub(super) fn env() -> VerbSpec {
     VerbSpec {
         name: "env",
@@ -58,7 +58,7 @@ fn unquoted(value: &str) -> &str {
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
-/// The definition of `%cd`.
+/// Defines `%cd`.
 pub(super) fn cd() -> VerbSpec {
     VerbSpec {
         name: "cd",
@@ -76,7 +76,7 @@ pub(super) fn cd() -> VerbSpec {
     }
 }
 
-/// The definition of `%pwd`.
+/// Defines `%pwd`.
 pub(super) fn pwd() -> VerbSpec {
     VerbSpec {
         name: "pwd",

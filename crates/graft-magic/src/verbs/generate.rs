@@ -11,7 +11,7 @@ use crate::{
 /// The prompt of `%generate` and `%compare`.
 pub(super) const PROMPT: &[Slot] = &[Slot::rest("PROMPT", SlotKind::Text, "the text to continue")];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "generate",
@@ -46,7 +46,7 @@ fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
     }))
 }
 
-/// The body of a `%%` cell as a prompt, without the end of its last line.
+/// Returns the body of a `%%` cell as a prompt, without the end of its last line.
 pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
     let prompt = line.body.trim_end_matches(['\n', '\r']);
     if prompt.trim().is_empty() {

@@ -7,7 +7,7 @@ use crate::{
 
 const VERB: &[Slot] = &[Slot::optional("NAME", SlotKind::Verb, "name of a magic")];
 
-/// The definition of `%lsmagic`.
+/// Defines `%lsmagic`.
 pub(super) fn lsmagic() -> VerbSpec {
     VerbSpec {
         name: "lsmagic",
@@ -22,7 +22,7 @@ pub(super) fn lsmagic() -> VerbSpec {
     }
 }
 
-/// The definition of `%quickref`.
+/// Defines `%quickref`.
 pub(super) fn quickref() -> VerbSpec {
     VerbSpec {
         name: "quickref",

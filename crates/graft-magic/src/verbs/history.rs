@@ -10,11 +10,11 @@ use crate::{
 const COUNT: &[Slot] = &[Slot::optional(
     "N",
     SlotKind::Number,
-    "number of cells to show, the last ones; without it all of this session",
+    "number of recent cells to show; without it all cells of this session",
 )];
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
-/// The definition of `%history`.
+/// Defines `%history`.
 pub(super) fn history() -> VerbSpec {
     VerbSpec {
         name: "history",
@@ -42,7 +42,7 @@ fn count(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
     Ok(PartKind::Host(HostCommand::History { count: Some(count) }))
 }
 
-/// The definition of `%load`.
+/// Defines `%load`.
 pub(super) fn load() -> VerbSpec {
     VerbSpec {
         name: "load",

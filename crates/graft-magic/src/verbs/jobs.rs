@@ -13,7 +13,7 @@ const RUN: &[Slot] = &[Slot::optional(
     "name of the run; without it the one in the background, or the last one",
 )];
 
-/// The definition of `%jobs`.
+/// Defines `%jobs`.
 pub(super) fn jobs() -> VerbSpec {
     VerbSpec {
         name: "jobs",
@@ -26,7 +26,7 @@ pub(super) fn jobs() -> VerbSpec {
     }
 }
 
-/// The definition of `%stop`.
+/// Defines `%stop`.
 pub(super) fn stop() -> VerbSpec {
     VerbSpec {
         name: "stop",
@@ -39,7 +39,7 @@ pub(super) fn stop() -> VerbSpec {
     }
 }
 
-/// The definition of `%watch`.
+/// Defines `%watch`.
 pub(super) fn watch() -> VerbSpec {
     VerbSpec {
         name: "watch",

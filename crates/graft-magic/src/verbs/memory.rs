@@ -17,14 +17,14 @@ const SHAPE: &[Slot] = &[
     Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; only lora"),
 ];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "memory",
         aliases: &[],
-        summary: "predict the memory of a training run, in parts, compared with full fine-tuning",
-        help: "Predicted from sizes. `for` predicts LoRA on all linear layers of a published \
-            model, without its weights. A run that does not fit into the memory of this \
+        summary: "predict the memory that training needs, in parts, compared with full fine-tuning",
+        help: "Computed from the shapes of the tensors. `for` predicts LoRA on all linear layers \
+            of a published model, without its weights. A run that does not fit into the memory of this \
             machine, its container or its GPU is refused before it starts. The last line shows \
             the measured memory of the newest run of this model; `%runs show` shows it for each \
             run.",

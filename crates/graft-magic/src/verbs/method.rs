@@ -19,13 +19,13 @@ const FACTOR: &[Slot] = &[
     Slot::optional(
         "FACTOR",
         SlotKind::Number,
-        "1 as trained, 0 for the base; without it the factor is shown",
+        "1 is as trained, 0 is the base; without it the current factor is shown",
     ),
     Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; default: the active one"),
 ];
 const ONE_NAME: &[KeySpec] = &[graft_spec::methods::ADAPTER_NAME];
 
-/// The definition of a method's magic.
+/// Returns the definition of a method's magic.
 pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
     VerbSpec {
         name: spec.verb,
@@ -86,8 +86,8 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
     }
 }
 
-/// The help paragraph with its sources. The registry of verbs is built once and lives as long as the
-/// process, so the text is never freed.
+/// Returns the help paragraph with its sources. The registry of verbs is built once and lives as
+/// long as the process, so the text is never freed.
 fn help(spec: &MethodSpec) -> &'static str {
     format!("{} {}.", spec.help, spec.source).leak()
 }
@@ -113,7 +113,7 @@ fn act(line: &Invocation<'_>, action: AdapterAction) -> Result<PartKind, Failure
     Ok(PartKind::Session(Command::Adapter { method: line.verb.name.to_owned(), action }))
 }
 
-/// The name of an adapter, given by position or as `adapter_name=`.
+/// Returns the name of an adapter, given by position or as `adapter_name=`.
 fn name(line: &Invocation<'_>, index: usize) -> Option<String> {
     line.word(index).or_else(|| {
         line.settings.values.get(graft_spec::methods::ADAPTER_NAME.name).map(ToString::to_string)
@@ -152,7 +152,7 @@ fn scale(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
             "magic::wrong_argument",
             format!("FACTOR must be a finite number, got `{}`", word.text),
         )
-        .hint("1 as trained, 0 for the base")
+        .hint("1 is as trained, 0 is the base")
         .span(word.span));
     }
     act(line, AdapterAction::Scale { name: name(line, 1), factor })

@@ -17,15 +17,15 @@ const SOURCE: &[Slot] = &[Slot::required(
 const FOLDER: &[Slot] =
     &[Slot::required("DIR", SlotKind::Path, "the folder; created if it does not exist")];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "model",
         aliases: &[],
-        summary: "load a model, show its card or its modules, save it",
+        summary: "load, inspect and save a model",
         help: "The weights are frozen; only attached adapters are trained. Loading another model removes the adapters of the previous one.",
         forms: vec![
-            Form::bare("", "the card of the current model", |_, _| {
+            Form::bare("", "a summary of the current model, and its README", |_, _| {
                 Ok(PartKind::Session(Command::ModelCard))
             }),
             Form::bare("load", "load a model and make it the current one", |line, _| {
@@ -36,7 +36,7 @@ pub(super) fn verb() -> VerbSpec {
             })
             .slots(SOURCE)
             .keys(training::MODEL),
-            Form::bare("card", "the card of the current model", |_, _| {
+            Form::bare("card", "a summary of the current model, and its README", |_, _| {
                 Ok(PartKind::Session(Command::ModelCard))
             }),
             Form::bare(

@@ -14,20 +14,20 @@ const MODULE: &[Slot] = &[Slot::optional(
     "path of the layer, or the end of the path; without it the layer with the largest change",
 )];
 
-/// The definition of `%params`.
+/// Defines `%params`.
 pub(super) fn params() -> VerbSpec {
     VerbSpec {
         name: "params",
         aliases: &["parameters"],
         summary: "trainable parameters per module",
-        help: "The line below the table is that of print_trainable_parameters() in HF PEFT.",
+        help: "The last line has the format of print_trainable_parameters() in HF PEFT.",
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Params)))],
         cell: None,
         examples: vec!["%params".into()],
     }
 }
 
-/// The definition of `%weights`.
+/// Defines `%weights`.
 pub(super) fn weights() -> VerbSpec {
     VerbSpec {
         name: "weights",

@@ -7,7 +7,7 @@ use crate::{
 
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "a file of magics and Rust")];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "run",

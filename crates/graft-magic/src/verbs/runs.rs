@@ -29,24 +29,24 @@ const NAMED: &[Slot] = &[Slot::required(
 )];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
-/// The definition of `%runs`.
+/// Defines `%runs`.
 pub(super) fn runs() -> VerbSpec {
     VerbSpec {
         name: "runs",
         aliases: &[],
         summary: "list the recorded runs, show or compare them, attach their weights, export them",
-        help: "Runs are recorded in .graft/runs next to the notebook and stay there when the kernel ends. Each run keeps its last weights and those with the lowest validation loss.",
+        help: "Runs are recorded in .graft/runs next to the notebook and remain there when the kernel exits. Each run saves its last weights and those with the lowest validation loss.",
         forms: vec![
-            Form::bare("", "list the runs, newest first", |_, _| told(RunsAction::List)),
+            Form::bare("", "list the runs, newest first", |_, _| command(RunsAction::List)),
             Form::bare("show", "one run: settings, losses, checkpoints", |line, _| {
-                told(RunsAction::Show { run: line.word(0) })
+                command(RunsAction::Show { run: line.word(0) })
             })
             .slots(ONE),
             Form::bare(
                 "diff",
                 "the differences between two runs, in settings and results",
                 |line, _| {
-                    told(RunsAction::Diff {
+                    command(RunsAction::Diff {
                         one: line.word(0).unwrap_or_default(),
                         other: line.word(1).unwrap_or_default(),
                     })
@@ -54,7 +54,7 @@ pub(super) fn runs() -> VerbSpec {
             )
             .slots(TWO),
             Form::bare("use", "attach the weights of a run as the active adapter", |line, _| {
-                told(RunsAction::Use {
+                command(RunsAction::Use {
                     run: line.word(0).unwrap_or_default(),
                     settings: line.settings.clone(),
                 })
@@ -62,7 +62,7 @@ pub(super) fn runs() -> VerbSpec {
             .slots(NAMED)
             .keys(training::RUN_WEIGHTS),
             Form::bare("export", "write a run to a file", |line, _| {
-                told(RunsAction::Export {
+                command(RunsAction::Export {
                     run: line.word(0).unwrap_or_default(),
                     file: line.word(1).unwrap_or_default(),
                 })
@@ -82,7 +82,7 @@ pub(super) fn runs() -> VerbSpec {
     }
 }
 
-/// The definition of `%plot`.
+/// Defines `%plot`.
 pub(super) fn plot() -> VerbSpec {
     VerbSpec {
         name: "plot",
@@ -91,7 +91,7 @@ pub(super) fn plot() -> VerbSpec {
         help: "Loss, validation loss, accuracy, learning rate, gradient norm or speed against the steps, from the ledgers of the runs.",
         forms: vec![
             Form::bare("", "plot runs", |line, _| {
-                told(RunsAction::Plot {
+                command(RunsAction::Plot {
                     runs: line.positional.iter().map(|word| word.text.clone()).collect(),
                     settings: line.settings.clone(),
                 })
@@ -107,6 +107,6 @@ pub(super) fn plot() -> VerbSpec {
     }
 }
 
-fn told(action: RunsAction) -> Result<PartKind, graft_spec::Failure> {
+fn command(action: RunsAction) -> Result<PartKind, graft_spec::Failure> {
     Ok(PartKind::Session(Command::Runs { action }))
 }

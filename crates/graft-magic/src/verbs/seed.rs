@@ -11,10 +11,10 @@ use crate::{
 const SEED: &[Slot] = &[Slot::optional(
     "N",
     SlotKind::Number,
-    "the new seed, a whole number of at least 0; without it the seed is shown",
+    "the new seed, a whole number of at least 0; without it the current seed is shown",
 )];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "seed",

@@ -9,7 +9,7 @@ use crate::{
 
 const LINE: &[Slot] = &[Slot::rest("COMMAND", SlotKind::Raw, "a command line of the shell")];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "sh",

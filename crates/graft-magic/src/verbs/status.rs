@@ -7,7 +7,7 @@ use crate::{
     verb::{Form, VerbSpec},
 };
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "status",

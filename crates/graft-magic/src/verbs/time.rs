@@ -9,13 +9,13 @@ use crate::{
 
 const LINE: &[Slot] = &[Slot::rest("LINE", SlotKind::Raw, "a magic or a line of Rust")];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "time",
         aliases: &[],
         summary: "measure how long a line or a cell takes",
-        help: "Wall time; for Rust it includes compiling.",
+        help: "Measures wall time; for Rust, that includes compilation.",
         forms: vec![Form::bare("", "measure one line", line).slots(LINE)],
         cell: Some(Form::bare("", "measure the whole cell", cell)),
         examples: vec![

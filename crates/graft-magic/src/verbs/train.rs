@@ -11,7 +11,7 @@ use crate::{
 const RUN: &[Slot] =
     &[Slot::optional("RUN", SlotKind::Run, "name of the run; default: the latest")];
 
-/// The definition of `%train`.
+/// Defines `%train`.
 pub(super) fn train() -> VerbSpec {
     VerbSpec {
         name: "train",
@@ -38,7 +38,7 @@ pub(super) fn train() -> VerbSpec {
     }
 }
 
-/// The definition of `%resume`.
+/// Defines `%resume`.
 pub(super) fn resume() -> VerbSpec {
     VerbSpec {
         name: "resume",

@@ -16,7 +16,7 @@ const FORCE: &[KeySpec] = &[KeySpec {
     help: "no effect: %reset never asks for confirmation",
 }];
 
-/// The definition of `%who`.
+/// Defines `%who`.
 pub(super) fn who() -> VerbSpec {
     VerbSpec {
         name: "who",
@@ -31,7 +31,7 @@ pub(super) fn who() -> VerbSpec {
     }
 }
 
-/// The definition of `%reset`.
+/// Defines `%reset`.
 pub(super) fn reset() -> VerbSpec {
     VerbSpec {
         name: "reset",

@@ -18,7 +18,7 @@ const APPEND: &[KeySpec] = &[KeySpec {
     help: "append the text to the file instead of replacing it",
 }];
 
-/// The definition.
+/// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "writefile",

@@ -13,7 +13,7 @@ fn words_split_at_spaces_and_quotes_hold_them_together() {
 }
 
 #[test]
-fn double_quotes_know_rusts_escapes_and_leave_regular_expressions_alone() {
+fn double_quotes_have_the_escapes_of_rust_and_keep_regular_expressions() {
     assert_eq!(
         texts(r#"template="{text}\nFrom:" target_modules=".*\.(q|v)_proj""#),
         ["template={text}\nFrom:", r"target_modules=.*\.(q|v)_proj"]
@@ -22,12 +22,12 @@ fn double_quotes_know_rusts_escapes_and_leave_regular_expressions_alone() {
 }
 
 #[test]
-fn a_quote_inside_a_word_is_a_letter() {
+fn a_quote_inside_a_word_is_an_ordinary_character() {
     assert_eq!(texts("don't panic"), ["don't", "panic"]);
 }
 
 #[test]
-fn an_equals_sign_inside_quotes_makes_no_key() {
+fn an_equals_sign_in_quotes_does_not_make_a_key() {
     let words = split(r#""a=b" x=1"#, 0, 0).unwrap();
     assert_eq!(words[0].pair(), None);
     assert_eq!(words[1].pair(), Some(("x", "1")));
@@ -58,14 +58,14 @@ fn a_backslash_at_the_end_continues_the_line() {
 }
 
 #[test]
-fn an_unclosed_quote_is_pointed_at() {
+fn an_unclosed_quote_is_marked() {
     let failure = split("load \"tiny", 1, 7).unwrap_err();
     assert_eq!(failure.code, "magic::unclosed_quote");
     assert_eq!(failure.span, Some(Span { line: 1, start: 12, end: 13 }));
 }
 
 #[test]
-fn a_code_point_in_double_quotes_is_read_and_what_only_looks_like_one_stays() {
+fn a_code_point_in_double_quotes_is_parsed_and_similar_text_is_kept() {
     let texts = |line: &str| {
         split(line, 0, 0).unwrap().into_iter().map(|word| word.text).collect::<Vec<_>>()
     };

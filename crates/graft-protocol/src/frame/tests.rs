@@ -4,7 +4,7 @@ use super::*;
 use crate::{Event, FromChild, StepRecord};
 
 #[test]
-fn a_nan_loss_arrives() {
+fn a_nan_loss_survives_the_round_trip() {
     let step = StepRecord {
         step: 3,
         loss: f64::NAN,
@@ -26,7 +26,7 @@ fn a_nan_loss_arrives() {
 }
 
 #[test]
-fn a_clean_end_is_none_and_a_cut_frame_is_an_error() {
+fn a_clean_end_is_none_and_a_truncated_frame_is_an_error() {
     assert!(read::<FromChild>(&mut Cursor::new(Vec::new())).unwrap().is_none());
     let mut bytes = Vec::new();
     write(&mut bytes, &FromChild::InterruptSeen { number: 1, job: None }, &[]).unwrap();
@@ -36,7 +36,7 @@ fn a_clean_end_is_none_and_a_cut_frame_is_an_error() {
 }
 
 #[test]
-fn an_absurd_length_is_refused_before_it_is_allocated() {
+fn an_excessive_length_is_rejected_before_allocation() {
     let bytes = [0xff; 8];
     assert_eq!(
         read::<FromChild>(&mut Cursor::new(bytes)).unwrap_err().kind(),

@@ -3,7 +3,7 @@ use graft_protocol::{Cell, SideText, Table, reply::TreeLine};
 use super::*;
 
 #[test]
-fn whatever_is_shown_is_escaped() {
+fn every_shown_text_is_escaped() {
     let evil = "<script>alert(1)</script>".to_owned();
     let mut table = Table::new(&*evil, &[&evil]);
     table.row(vec![Cell::Code(evil.clone())]);
@@ -20,7 +20,7 @@ fn whatever_is_shown_is_escaped() {
 }
 
 #[test]
-fn words_and_tables_of_one_answer_are_one_output() {
+fn texts_and_tables_of_one_answer_are_one_output() {
     let answer = Reply {
         blocks: vec![
             Block::Text("a".to_owned()),
@@ -34,7 +34,7 @@ fn words_and_tables_of_one_answer_are_one_output() {
     assert!(bundles[1].html.is_none() && bundles[1].svg.is_some() && bundles[1].png.is_some());
 }
 
-/// One of each block, as the session makes them.
+/// One block of each kind, as the session creates them.
 fn samples() -> Vec<Block> {
     let mut table = Table::new(
         "Trainable parameters",
@@ -108,9 +108,9 @@ fn samples() -> Vec<Block> {
     ]
 }
 
-/// Writes a page for a person to look at: `GRAFT_LOOK=DIR cargo test -p graft-render`.
+/// Writes a page for visual inspection: `GRAFT_LOOK=DIR cargo test -p graft-render`.
 #[test]
-fn blocks_can_be_looked_at() {
+fn writes_the_blocks_for_inspection() {
     let Some(folder) = std::env::var_os("GRAFT_LOOK").map(std::path::PathBuf::from) else { return };
     std::fs::create_dir_all(&folder).unwrap();
     let page: Vec<String> = samples().iter().filter_map(|sample| block(sample).html).collect();

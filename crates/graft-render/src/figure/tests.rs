@@ -14,7 +14,7 @@ fn series(style: SeriesStyle, points: &[(f64, f64)]) -> Series {
     }
 }
 
-/// A run of `steps` steps whose loss falls with noise; the same each time.
+/// A run of `steps` steps with a noisy, falling loss; deterministic.
 fn run(steps: u64) -> Chart {
     let started = RunStarted {
         run: "r".into(),
@@ -57,7 +57,7 @@ fn run(steps: u64) -> Chart {
     run_chart(&started, &records, &checks, Some(&ended))
 }
 
-/// Charts that have broken renderers before.
+/// Charts with degenerate data, long texts or extreme values.
 fn awkward() -> Vec<(&'static str, Chart)> {
     let with = |series: Vec<Series>| Chart {
         title: "t".into(),
@@ -123,7 +123,7 @@ fn awkward() -> Vec<(&'static str, Chart)> {
 }
 
 #[test]
-fn no_chart_panics_and_each_gives_every_form() {
+fn no_chart_panics_and_each_has_every_form() {
     for (name, chart) in awkward() {
         let svg = chart_svg(&chart);
         assert!(
@@ -139,7 +139,7 @@ fn no_chart_panics_and_each_gives_every_form() {
 }
 
 #[test]
-fn a_figure_names_its_axes_its_lines_and_its_outcome() {
+fn a_figure_labels_its_axes_lines_and_outcome() {
     let svg = chart_svg(&run(200));
     for text in [
         "LoRA r=8 on tiny, which-book",
@@ -180,9 +180,9 @@ fn a_long_run_is_thinned_but_keeps_its_peaks() {
     assert!(svg.contains("8") && chart_text(&chart).lines().count() > 10);
 }
 
-/// Writes the pictures for a person to look at: `GRAFT_LOOK=DIR cargo test -p graft-render`.
+/// Writes the figures for visual inspection: `GRAFT_LOOK=DIR cargo test -p graft-render`.
 #[test]
-fn pictures_can_be_looked_at() {
+fn writes_the_figures_for_inspection() {
     let Some(folder) = std::env::var_os("GRAFT_LOOK").map(std::path::PathBuf::from) else { return };
     std::fs::create_dir_all(&folder).unwrap();
     let mut charts = awkward();

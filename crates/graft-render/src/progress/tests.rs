@@ -25,7 +25,7 @@ fn run(done: u64) -> (RunStarted, Vec<StepRecord>) {
 }
 
 #[test]
-fn the_line_says_step_loss_speed_and_time_left() {
+fn the_line_shows_step_loss_speed_and_time_left() {
     let (started, steps) = run(50);
     let validations = [ValidationRecord { step: 50, loss: 2.123, accuracy: Some(0.5) }];
     assert_eq!(
@@ -35,7 +35,7 @@ fn the_line_says_step_loss_speed_and_time_left() {
 }
 
 #[test]
-fn nothing_is_done_yet_and_nothing_panics() {
+fn progress_without_steps_does_not_panic() {
     let (started, _) = run(0);
     assert_eq!(Progress::of_run(&started, &[], &[]).line(), "step 0/200 · 0%");
     assert_eq!(Progress::of("loading", 0, 0).line(), "loading");

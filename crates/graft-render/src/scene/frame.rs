@@ -1,4 +1,4 @@
-//! Axes, grid and the mapping from values to places.
+//! Axes, grid and the mapping from values to positions.
 
 use graft_protocol::{Chart, SeriesStyle};
 
@@ -22,12 +22,12 @@ pub(crate) struct Frame {
     y: (f64, f64),
     log_x: bool,
     log_y: bool,
-    /// Whether any point can be drawn.
+    /// Whether there is a point that can be drawn.
     pub has_points: bool,
 }
 
 impl Frame {
-    /// Scales that hold every point, and margins that hold every label.
+    /// Chooses scales that include every point, and margins with room for every label.
     pub(crate) fn of(chart: &Chart) -> Self {
         let drawable = |y: f64| y.is_finite() && (!chart.log_y || y > 0.0);
         let across = |x: f64| x.is_finite() && (!chart.log_x || x > 0.0);
@@ -69,7 +69,7 @@ impl Frame {
         frame
     }
 
-    /// The place of a point; none when it cannot be drawn.
+    /// Returns the position of a point; `None` if it cannot be drawn.
     pub(crate) fn place(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         let across = share(x, self.x, self.log_x);
         let up = share(y, self.y, self.log_y);
@@ -93,7 +93,7 @@ impl Frame {
         values.into_iter().map(|value| (value, ticks::label(value, step))).collect()
     }
 
-    /// As many as fit without touching.
+    /// Returns as many ticks as fit without touching.
     fn x_ticks(&self, whole: bool) -> Vec<(f64, String)> {
         if self.log_x {
             return ticks::log_ticks(self.x.0, self.x.1)
@@ -114,7 +114,7 @@ impl Frame {
         Vec::new()
     }
 
-    /// Grid, axis and tick labels.
+    /// Draws grid, axis and tick labels.
     pub(crate) fn draw(&self, chart: &Chart, shapes: &mut Vec<Shape>) {
         let text = |at, text, anchor| Shape::Text {
             at,
@@ -150,7 +150,7 @@ impl Frame {
     }
 }
 
-/// How far along an axis a value lies, from 0 to 1.
+/// Returns the relative position of a value on an axis, from 0 to 1.
 fn share(value: f64, (low, high): (f64, f64), log: bool) -> f64 {
     if log { (value / low).ln() / (high / low).ln() } else { (value - low) / (high - low) }
 }
@@ -165,21 +165,21 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// A little air around the values; a range of one value gets some width.
-fn widened((low, high): (f64, f64), log: bool, air: bool) -> (f64, f64) {
+/// Adds a margin around a range. A range of a single value is given some width.
+fn widened((low, high): (f64, f64), log: bool, pad: bool) -> (f64, f64) {
     if log {
         let ratio = (high / low).powf(0.05).max(1.02);
         return (low / ratio, high * ratio);
     }
     if high > low {
-        let margin = if air { 0.05 * (high - low) } else { 0.0 };
+        let margin = if pad { 0.05 * (high - low) } else { 0.0 };
         return if (high - low).is_finite() { (low - margin, high + margin) } else { (low, high) };
     }
     let margin = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
     (low - margin, high + margin)
 }
 
-/// Steps and other counts have whole ticks.
+/// Returns whether the horizontal axis shows whole numbers, such as steps.
 fn is_whole(chart: &Chart) -> bool {
     chart
         .series

@@ -9,7 +9,8 @@ const EDGE: f64 = 16.0;
 const LEGEND_SIZE: f64 = 12.0;
 const END_SIZE: f64 = 12.0;
 
-/// An estimate that no common sans-serif font exceeds, since a page chooses its own.
+/// Upper estimate of the width of a text in common sans-serif fonts, since the page chooses the
+/// font.
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     let share = |next: char| match next {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '\'' | '!' | ' ' => 0.33,
@@ -22,7 +23,7 @@ pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     text.chars().map(share).sum::<f64>() * size
 }
 
-/// `text` within `width`, an ellipsis where it was cut.
+/// Shortens `text` to `width`, with an ellipsis if it was cut.
 fn cut(text: &str, size: f64, width: f64) -> String {
     let flat = text.replace(['\n', '\r', '\t'], " ");
     if text_width(&flat, size) <= width {
@@ -39,14 +40,14 @@ fn cut(text: &str, size: f64, width: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Height of title, legend and the name of the vertical axis.
+/// Height of the title, the legend and the name of the vertical axis.
 pub(crate) fn head_height(chart: &Chart) -> f64 {
     let rows = legend(chart).iter().map(|entry| entry.row + 1).max().unwrap_or(0);
     let title = if chart.title.is_empty() { 8.0 } else { 34.0 };
     title + rows as f64 * 20.0 + if chart.y_label.is_empty() { 10.0 } else { 26.0 }
 }
 
-/// Title, legend, names of the axes, caption.
+/// Draws title, legend, names of the axes and caption.
 pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
     let mut text = |at, text: &str, size, bold, anchor, ink| {
         shapes.push(Shape::Text {
@@ -108,7 +109,8 @@ struct Entry {
     row: usize,
 }
 
-/// The names of the series from left to right above the plot, where they hide no data; a full row begins another.
+/// Lays out the names of the series above the plot, where they hide no data. A full row begins
+/// another.
 fn legend(chart: &Chart) -> Vec<Entry> {
     let (mut x, mut row) = (EDGE, 0);
     let mut entries = Vec::new();
@@ -124,7 +126,7 @@ fn legend(chart: &Chart) -> Vec<Entry> {
     entries
 }
 
-/// The last value of each line but the faint ones.
+/// Returns the last value of each line except the faint ones.
 fn ends(chart: &Chart) -> Vec<(usize, (f64, f64), String)> {
     let last = |points: &[(f64, graft_protocol::chart::NonFinite)]| {
         points.iter().rev().find(|(_, y)| y.0.is_finite()).map(|(x, y)| (*x, y.0))
@@ -138,12 +140,12 @@ fn ends(chart: &Chart) -> Vec<(usize, (f64, f64), String)> {
         .collect()
 }
 
-/// Room on the right for the last values.
+/// Width of the margin on the right for the last values.
 pub(crate) fn ends_width(chart: &Chart) -> f64 {
     ends(chart).iter().map(|(_, _, label)| text_width(label, END_SIZE) + 8.0).fold(0.0, f64::max)
 }
 
-/// The last values on the right edge, pushed apart where they would touch.
+/// Draws the last values on the right edge, moved apart if they would overlap.
 pub(crate) fn draw_ends(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut Vec<Shape>) {
     let mut placed: Vec<(f64, String, Ink)> = ends(chart)
         .into_iter()

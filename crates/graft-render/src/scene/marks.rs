@@ -4,10 +4,11 @@ use graft_protocol::{Series, SeriesStyle};
 
 use super::{Anchor, Frame, Ink, Shape};
 
-/// Most points drawn of one stretch: more than two a unit of width cannot be seen.
+/// Maximum number of points drawn per segment: more than two per unit of width are not visible.
 const MOST_POINTS: usize = 1400;
 
-/// Draws `series`; a point that is not finite leaves a gap, and a cross at the foot says where.
+/// Draws `series`. A point that is not finite leaves a gap, and a cross on the horizontal axis
+/// marks it.
 pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Shape>) {
     let width = match series.style {
         SeriesStyle::Faint => 1.0,
@@ -33,7 +34,7 @@ pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Sh
     }
 }
 
-/// Where values were not finite; at most ten marks.
+/// Marks the values that are not finite with at most ten crosses.
 fn crosses(series: &Series, ink: Ink, frame: &Frame) -> Vec<Shape> {
     let bad = series.points.iter().filter(|(_, y)| !y.0.is_finite()).take(10);
     let place = |x: f64| {
@@ -50,7 +51,7 @@ fn crosses(series: &Series, ink: Ink, frame: &Frame) -> Vec<Shape> {
     .collect()
 }
 
-/// Keeps the least and the greatest of each small group, so that peaks stay.
+/// Keeps the minimum and maximum of each small group, so that peaks stay visible.
 fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     if points.len() <= MOST_POINTS {
         return points;

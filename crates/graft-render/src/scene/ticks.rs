@@ -1,6 +1,6 @@
 //! Round numbers along an axis.
 
-/// Round values in `[low, high]`, about `wanted` of them, and the step between two.
+/// Returns about `wanted` round values in `[low, high]`, and the step between them.
 pub(crate) fn ticks(low: f64, high: f64, wanted: usize, whole: bool) -> (Vec<f64>, f64) {
     let span = high - low;
     if !span.is_finite() || span <= 0.0 {
@@ -18,7 +18,8 @@ pub(crate) fn ticks(low: f64, high: f64, wanted: usize, whole: bool) -> (Vec<f64
     ((first..=last.min(first + 50)).map(|index| index as f64 * step).collect(), step)
 }
 
-/// Round values for a logarithmic axis from `low` to `high`, both positive: powers of ten, with 2 and 5 between when there are few.
+/// Returns round values for a logarithmic axis from `low` to `high`, both positive: powers of ten,
+/// and multiples by 2 and 5 if there are few.
 pub(crate) fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let decades = (high / low).log10();
     let inside = |value: &f64| *value >= low * 0.999 && *value <= high * 1.001;
@@ -34,7 +35,7 @@ pub(crate) fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     values.filter(inside).collect()
 }
 
-/// A tick as short as the step allows: no more decimals than it needs.
+/// Formats a tick with no more decimals than the step requires.
 pub(crate) fn label(value: f64, step: f64) -> String {
     let largest = value.abs().max(step);
     if largest >= 1e7 || (largest < 1e-4 && largest > 0.0) {

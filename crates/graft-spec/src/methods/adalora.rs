@@ -1,4 +1,4 @@
-//! Keys of AdaLoRA, as HF PEFT's `AdaLoraConfig` names them.
+//! Keys of AdaLoRA, named as in HF PEFT's `AdaLoraConfig`.
 
 use super::{
     ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES,

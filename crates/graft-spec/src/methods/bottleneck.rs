@@ -1,4 +1,4 @@
-//! Keys of bottleneck adapters, as AdapterHub's `BnConfig` names them; HF PEFT has none.
+//! Keys of bottleneck adapters, named as in AdapterHub's `BnConfig`; HF PEFT has none.
 
 use super::{ADAPTER_NAME, MODULES_TO_SAVE, MethodSpec};
 use crate::{KeyKind, KeySpec};

@@ -1,4 +1,4 @@
-//! Keys of DoRA, as HF PEFT's `LoraConfig(use_dora=True)` names them.
+//! Keys of DoRA, named as in HF PEFT's `LoraConfig(use_dora=True)`.
 
 use super::{
     ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,

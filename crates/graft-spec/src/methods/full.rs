@@ -1,4 +1,5 @@
-//! Keys of full fine-tuning, the baseline; HF PEFT has no such method, so the names are its words for the same things.
+//! Keys of full fine-tuning, the baseline. HF PEFT does not have this method; the keys are named
+//! after its corresponding options.
 
 use super::{ADAPTER_NAME, MethodSpec};
 use crate::{KeyKind, KeySpec};

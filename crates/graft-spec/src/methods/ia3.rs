@@ -1,4 +1,4 @@
-//! Keys of IA³, as HF PEFT's `IA3Config` names them.
+//! Keys of IA³, named as in HF PEFT's `IA3Config`.
 
 use super::{ADAPTER_NAME, EXCLUDE_MODULES, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};

@@ -1,4 +1,4 @@
-//! Keys of LayerNorm tuning, as HF PEFT's `LNTuningConfig` names them.
+//! Keys of LayerNorm tuning, named as in HF PEFT's `LNTuningConfig`.
 
 use super::{ADAPTER_NAME, EXCLUDE_MODULES, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::KeySpec;

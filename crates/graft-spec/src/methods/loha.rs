@@ -1,4 +1,4 @@
-//! Keys of LoHa, as HF PEFT's `LoHaConfig` names them.
+//! Keys of LoHa, named as in HF PEFT's `LoHaConfig`.
 
 use super::{
     ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
@@ -46,7 +46,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of skipping the whole update of a layer in a training step",
+        help: "probability of skipping the whole update of a layer in each training step",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,

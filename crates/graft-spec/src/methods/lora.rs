@@ -1,4 +1,4 @@
-//! Keys of LoRA, as HF PEFT's `LoraConfig` names them.
+//! Keys of LoRA, named as in HF PEFT's `LoraConfig`.
 
 use super::{
     ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,

@@ -1,4 +1,4 @@
-//! Keys of OFT, as HF PEFT's `OFTConfig` names them.
+//! Keys of OFT, named as in HF PEFT's `OFTConfig`.
 
 use super::{
     ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES,

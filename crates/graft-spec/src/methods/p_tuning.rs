@@ -1,4 +1,4 @@
-//! Keys of P-tuning, as HF PEFT's `PromptEncoderConfig` names them.
+//! Keys of P-tuning, named as in HF PEFT's `PromptEncoderConfig`.
 
 use super::{ADAPTER_NAME, MethodSpec, VIRTUAL_TOKENS};
 use crate::{KeyKind, KeySpec};

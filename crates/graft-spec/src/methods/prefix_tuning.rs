@@ -1,4 +1,4 @@
-//! Keys of prefix tuning, as HF PEFT's `PrefixTuningConfig` names them.
+//! Keys of prefix tuning, named as in HF PEFT's `PrefixTuningConfig`.
 
 use super::{ADAPTER_NAME, MethodSpec, VIRTUAL_TOKENS};
 use crate::{KeyKind, KeySpec};

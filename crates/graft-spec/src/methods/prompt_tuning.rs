@@ -1,4 +1,4 @@
-//! Keys of prompt tuning, as HF PEFT's `PromptTuningConfig` names them.
+//! Keys of prompt tuning, named as in HF PEFT's `PromptTuningConfig`.
 
 use super::{ADAPTER_NAME, MethodSpec, VIRTUAL_TOKENS};
 use crate::{KeyKind, KeySpec};

@@ -1,4 +1,4 @@
-//! Keys of SHiRA, as HF PEFT's `ShiraConfig` names them.
+//! Keys of SHiRA, named as in HF PEFT's `ShiraConfig`.
 
 use super::{ADAPTER_NAME, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};

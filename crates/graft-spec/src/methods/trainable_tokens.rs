@@ -1,4 +1,4 @@
-//! Keys of trainable tokens, as HF PEFT's `TrainableTokensConfig` names them.
+//! Keys of trainable tokens, named as in HF PEFT's `TrainableTokensConfig`.
 
 use super::{ADAPTER_NAME, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};

@@ -1,4 +1,4 @@
-//! Keys of VeRA, as HF PEFT's `VeraConfig` names them.
+//! Keys of VeRA, named as in HF PEFT's `VeraConfig`.
 
 use super::{ADAPTER_NAME, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};

@@ -1,7 +1,9 @@
-//! `cargo xtask bench gpu`: a training step on an NVIDIA card beside PyTorch with HF PEFT, in one run.
+//! `cargo xtask bench gpu`: compares training steps on an NVIDIA GPU with PyTorch and HF PEFT in
+//! one run.
 //!
-//! The measuring program is made with or without a card, and is one file that can be carried to a machine that has one: it opens NVIDIA's libraries
-//! when the card is first asked for, and holds the Python contender itself.
+//! The benchmark program can be built without a GPU and is a single file that can be copied to a
+//! machine with one: it opens NVIDIA's libraries when the GPU is first used, and contains the
+//! Python script of the comparison.
 
 use crate::cuda::Toolkit;
 use crate::phases::Phases;
@@ -10,20 +12,20 @@ use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::{cuda, machine, shell};
 
-/// Builds the program and, where there is a card, runs it with the given arguments.
+/// Builds the program and, if there is a GPU, runs it with the given arguments.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (capability, arguments) = capability(arguments)?;
     let places = Places::here();
     let folder = places.target.join("bench-gpu");
     let mut phases = Phases::new(4);
-    phases.run("what the machine needs", || {
+    phases.run("system requirements", || {
         machine::c_compiler().and_then(|()| machine::python_with_venv())
     })?;
     phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
         Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
     })?;
     phases.run(
-        "the measuring program for CUDA (nvcc compiles candle's kernels: minutes)",
+        "the benchmark program for CUDA (nvcc compiles candle's kernels, which takes minutes)",
         || {
             let mut build = shell::command(
                 "cargo",
@@ -37,7 +39,8 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
                     "--target-dir",
                 ],
             );
-            // A folder of its own: with the feature, everything above candle is another build.
+            // A separate folder: with this feature, candle and all crates that depend on it are
+            // built differently.
             build.arg(&folder).current_dir(&places.root);
             Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
             shell::run(&mut build)
@@ -46,13 +49,13 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let program = folder.join("debug/graft-bench");
     if shell::which("nvidia-smi").is_none() {
         phases.summary();
-        println!("\nno NVIDIA card here (`nvidia-smi` is missing), so nothing was measured");
+        println!("\nno NVIDIA GPU found (`nvidia-smi` is missing); nothing was measured");
         println!(
-            "on a machine with a card, its driver and CUDA 13's libraries: {} gpu --python PYTHON --out gpu.md",
+            "on a machine with a GPU, its driver and the libraries of CUDA 13, run: {} gpu --python PYTHON --out gpu.md",
             program.display()
         );
         println!(
-            "the program alone is all that has to be carried; PYTHON has torch for CUDA, transformers and peft"
+            "only this program must be copied; PYTHON needs torch for CUDA, transformers and peft"
         );
         return Ok(());
     }
@@ -62,14 +65,14 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The oldest card that is to be served, from `--arch`, and the arguments that are the program's.
+/// Splits the arguments into the oldest GPU to support, from `--arch`, and those of the program.
 fn capability(arguments: &[String]) -> Result<(u32, Vec<&String>)> {
     let Some(place) = arguments.iter().position(|word| word == "--arch") else {
         return Ok((cuda::FIRST_WITH_BF16, arguments.iter().collect()));
     };
     let list = arguments
         .get(place + 1)
-        .ok_or_else(|| Problem::new("`--arch` needs capabilities, such as 80,86,89"))?;
+        .ok_or_else(|| Problem::new("`--arch` needs compute capabilities, such as 80,86,89"))?;
     let rest = arguments
         .iter()
         .enumerate()
@@ -78,9 +81,9 @@ fn capability(arguments: &[String]) -> Result<(u32, Vec<&String>)> {
     let oldest = cuda::oldest(list)?;
     if oldest < cuda::FIRST_WITH_BF16 {
         return Err(Problem::new(
-            "the model that is measured is in bf16, which cards before 8.0 do not have",
+            "the benchmark model uses bf16, which GPUs before compute capability 8.0 do not support",
         )
-        .hint("--arch 80, or leave it out"));
+        .hint("use `--arch 80`, or leave it out"));
     }
     Ok((oldest, rest.collect()))
 }
@@ -94,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn the_card_is_ours_and_the_rest_the_programs() {
+    fn xtask_takes_the_capability_and_passes_the_rest() {
         let given = words("--rows 2 --arch 90 --python p");
         let (capability, rest) = capability(&given).unwrap();
         assert_eq!((capability, rest), (90, vec![&given[0], &given[1], &given[4], &given[5]]));
     }
 
     #[test]
-    fn a_card_without_bf16_is_refused() {
+    fn a_gpu_without_bf16_is_rejected() {
         assert!(capability(&words("--arch 75,90")).unwrap_err().to_string().contains("bf16"));
         assert!(capability(&words("--arch")).is_err());
     }

@@ -1,5 +1,7 @@
-//! `cargo xtask bench train`: training beside plain candle and, with `--python`, PyTorch and HF PEFT. `cargo xtask bench curves`: the
-//! same over length, batch, rank, instruction set and threads. `cargo xtask bench methods`: every method beside plain LoRA.
+//! `cargo xtask bench train`: compares training with plain candle and, given `--python`, with
+//! PyTorch and HF PEFT. `cargo xtask bench curves`: the same for different lengths, batch sizes,
+//! ranks, instruction sets and thread counts. `cargo xtask bench methods`: compares every method
+//! with plain LoRA.
 
 use crate::machine;
 use crate::phases::Phases;
@@ -7,11 +9,11 @@ use crate::places::Places;
 use crate::problem::Result;
 use crate::shell;
 
-/// Builds the measuring program and runs it with the given arguments.
+/// Builds the benchmark program and runs it with the given arguments.
 pub(super) fn run(task: &str, arguments: &[String]) -> Result<()> {
     let places = Places::here();
     let mut phases = Phases::new(2);
-    phases.run("the measuring program", || {
+    phases.run("the benchmark program", || {
         machine::c_compiler()?;
         shell::run(
             shell::command("cargo", &["build", "--locked", "--package", "graft-bench"])

@@ -1,6 +1,6 @@
-/* Opens one of NVIDIA's libraries at the first call of one of its functions. The build gives LIBRARY (its name in the symbols), SONAMES
- * (file names to try), and MISSING (the status that its functions answer when it is not there); the table of names and slots and the
- * functions themselves are in assembly beside this file. */
+/* Opens one of NVIDIA's libraries at the first call of one of its functions. The build defines LIBRARY
+ * (its name in the symbols), SONAMES (file names to try) and MISSING (the status that its functions
+ * return if it is missing). The table of names and slots and the functions are in generated assembly. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@ static void *library;
 static char reason[512] = "lib" TEXT(LIBRARY) " could not be opened";
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* The loader's own rules first, then where a toolkit is said to be or usually is. */
+/* Tries the loader's own rules first, then the configured and the usual folders of a toolkit. */
 static void open_library(void) {
     const char *named[] = {getenv("CUDA_HOME"), getenv("CUDA_PATH"), "/usr/local/cuda", "/opt/cuda", "/usr"};
     const char *under[] = {"lib64", "lib", "lib/x86_64-linux-gnu"};
@@ -50,7 +50,7 @@ static int ends_with(const char *name, const char *end) {
     return n >= e && !strcmp(name + n - e, end);
 }
 
-/* What a function does whose library is not there: nearly all answer a status. */
+/* Replaces a function whose library is missing: nearly all return a status. */
 static void *stand_in(const char *name) {
     if (!strcmp(name, "cuGetErrorName") || !strcmp(name, "cuGetErrorString")) return (void *)text_through;
     if (ends_with(name, "GetStatusName") || ends_with(name, "GetStatusString") || ends_with(name, "GetErrorString")) return (void *)text;

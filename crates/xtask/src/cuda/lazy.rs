@@ -1,7 +1,9 @@
-//! Static stand-ins for NVIDIA's libraries: each function jumps through a slot that the first call fills from the real library.
+//! Static stand-ins for NVIDIA's libraries: each function jumps through a slot, which the first
+//! call fills from the real library.
 //!
-//! candle links the libraries by name, so that its program would not start on a machine without them. Linked with these instead, it
-//! starts everywhere, and a missing library makes its functions answer an error. x86-64 only, as Graft is.
+//! candle links these libraries by name, so its programs would not start on a machine without them.
+//! Linked with the stand-ins, a program starts everywhere, and the functions of a missing library
+//! return an error. x86-64 only, like Graft.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,26 +11,26 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Problem, Result};
 use crate::shell;
 
-/// The part that opens the library, compiled once for each.
+/// The code that opens a library, compiled once for each.
 const RESOLVER: &str = include_str!("lazy.c");
 
-/// Registers that may carry arguments, kept while a slot is filled.
+/// Registers that may contain arguments; saved while a slot is filled.
 const REGISTERS: [&str; 8] = ["rdi", "rsi", "rdx", "rcx", "r8", "r9", "rax", "r10"];
 
-/// One library to stand in for.
+/// A library to replace by a stand-in.
 pub(super) struct Library<'a> {
-    /// `cublas` of `libcublas.so`.
+    /// Name without prefix and extension: `cublas` for `libcublas.so`.
     pub(super) name: &'a str,
-    /// The status of its functions when it is not there, in its own numbers.
+    /// The status code that its functions return if the library is missing.
     pub(super) missing: u32,
-    /// File names to try, best first.
+    /// File names to try, in order of preference.
     pub(super) files: Vec<String>,
-    /// What it exports.
+    /// Names of the functions it exports.
     pub(super) functions: Vec<String>,
 }
 
 impl Library<'_> {
-    /// Writes `libNAME.a` into a folder; sources and objects go into another.
+    /// Writes `libNAME.a` into a folder, and sources and objects into another.
     pub(super) fn build(&self, folder: &Path, work: &Path) -> Result<()> {
         let archive = folder.join(format!("lib{}.a", self.name));
         if archive.is_file() {
@@ -51,7 +53,7 @@ impl Library<'_> {
         quietly(
             shell::command("cc", &["-c", "-fPIC"]).arg(&assembly).arg("-o").arg(object("jump")),
         )?;
-        // Named at the end, so that a half-made archive is never taken for a whole one.
+        // Renamed at the end, so that an incomplete archive is never mistaken for a complete one.
         let unfinished = work.join(format!("lib{}.a", self.name));
         let _ = std::fs::remove_file(&unfinished);
         quietly(
@@ -61,7 +63,8 @@ impl Library<'_> {
             .map_err(|error| Problem::file("write", &archive, &error))
     }
 
-    /// One slot and one jump for each function; a slot first points at code that enters the resolver with the function's number.
+    /// Generates one slot and one jump per function. A slot initially points at code that enters
+    /// the resolver with the number of the function.
     fn assembly(&self) -> String {
         let name = self.name;
         let mut text = String::from("\t.section .note.GNU-stack,\"\",@progbits\n\t.text\n");
@@ -78,7 +81,8 @@ impl Library<'_> {
                 ".Lfirst{number}:\n\tpushq ${number}\n\tjmp .Lresolve\n\t.size {function},.-{function}"
             ));
         }
-        // The stack is aligned for the call and holds what may be arguments; the pushed number goes before the jump.
+        // Align the stack for the call and save possible arguments; remove the pushed number before
+        // the jump.
         line(format_args!(
             "\t.p2align 4\n.Lresolve:\n\tpushq %rbp\n\tmovq %rsp,%rbp\n\tandq $-16,%rsp\n\tsubq $192,%rsp"
         ));
@@ -116,9 +120,9 @@ impl Library<'_> {
     }
 }
 
-/// The functions that a shared library exports.
+/// Lists the functions that a shared library exports.
 pub(super) fn exported(library: &Path) -> Result<Vec<String>> {
-    let listed = shell::answer(shell::command("nm", &["-D", "--defined-only"]).arg(library))
+    let listed = shell::stdout_of(shell::command("nm", &["-D", "--defined-only"]).arg(library))
         .ok_or_else(|| {
             Problem::new(format!("`nm` cannot read {}", library.display()))
                 .hint("on Debian or Ubuntu: sudo apt-get install binutils")
@@ -131,7 +135,8 @@ pub(super) fn exported(library: &Path) -> Result<Vec<String>> {
     Ok(sorted(functions))
 }
 
-/// The functions of the driver, for which there is no library to ask: those that `cuda.h` declares, in each of its spellings.
+/// Lists the functions of the driver. Its library may be missing, so they are read from `cuda.h`,
+/// in every spelling declared there.
 pub(super) fn declared(include: &Path) -> Result<Vec<String>> {
     let mut names = vec![
         "cuProfilerStart".to_owned(),
@@ -142,7 +147,7 @@ pub(super) fn declared(include: &Path) -> Result<Vec<String>> {
         ["GRAFT_PLAIN", "__CUDA_API_VERSION_INTERNAL", "CUDA_API_PER_THREAD_DEFAULT_STREAM"]
     {
         let mut command = shell::command("cc", &["-E", "-P", &format!("-D{spelling}")]);
-        let page = shell::answer(command.arg(include.join("cuda.h")))
+        let page = shell::stdout_of(command.arg(include.join("cuda.h")))
             .ok_or_else(|| Problem::new("`cc` cannot read cuda.h"))?;
         names.extend(page.match_indices('(').filter_map(|(end, _)| {
             let before = page[..end].trim_end();
@@ -160,7 +165,7 @@ pub(super) fn declared(include: &Path) -> Result<Vec<String>> {
     if names.len() > 400 {
         Ok(names)
     } else {
-        Err(Problem::new(format!("cuda.h declares {} functions only", names.len())))
+        Err(Problem::new(format!("cuda.h declares only {} functions", names.len())))
     }
 }
 
@@ -175,13 +180,13 @@ fn write(path: &PathBuf, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|error| Problem::file("write", path, &error))
 }
 
-/// Runs a command without echoing it; there are five for each library.
+/// Runs a command without printing it, since there are five for each library.
 fn quietly(command: &mut std::process::Command) -> Result<()> {
     let status = command.status().map_err(|error| shell::cannot_start(command, &error))?;
     if status.success() {
         Ok(())
     } else {
-        Err(Problem::new(format!("`{}` ended with {status}", shell::shown(command))))
+        Err(Problem::new(format!("`{}` exited with {status}", shell::shown(command))))
     }
 }
 
@@ -190,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stand_in_calls_the_library_that_is_there_and_answers_the_status_of_one_that_is_not() {
+    fn a_stand_in_calls_an_installed_library_and_returns_the_status_of_a_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let program = "int graft_sum(int, int, double, double); int graft_none(void); const char *noneGetErrorString(int);\n#include <stdio.h>\n\
@@ -230,7 +235,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            shell::answer(&mut shell::command(path("main"), &[])).as_deref(),
+            shell::stdout_of(&mut shell::command(path("main"), &[])).as_deref(),
             Some("4321 8765 100")
         );
     }

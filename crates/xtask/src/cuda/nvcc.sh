@@ -1,6 +1,6 @@
 #!/bin/sh
-# nvcc as the kernels' build script calls it. What it would compile for one card's machine code is compiled to PTX instead, which the
-# driver translates for that card and for every newer one.
+# Wraps nvcc for candle's build script. It compiles to PTX instead of the machine code of one GPU; the
+# driver translates PTX for that GPU and for every newer one.
 for word do
     shift
     case $word in

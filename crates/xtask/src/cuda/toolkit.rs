@@ -1,4 +1,5 @@
-//! A `CUDA_HOME` made of NVIDIA's wheels, with which candle is compiled and linked on a machine that has no card, driver or toolkit.
+//! A `CUDA_HOME` assembled from NVIDIA's wheels, with which candle is compiled and linked on a
+//! machine without a GPU, driver or toolkit.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,17 +8,18 @@ use std::process::Command;
 use super::lazy::{self, Library};
 use crate::problem::{Problem, Result};
 
-/// Libraries of the toolkit that candle links beside the driver, with the status that each answers when it is not there.
+/// Libraries that candle links in addition to the driver, each with the status code for a missing
+/// library.
 const LIBRARIES: [(&str, u32); 4] =
     [("cublas", 1), ("cublasLt", 1), ("curand", 203), ("nvrtc", 11)];
 
 /// `CUDA_ERROR_NO_DEVICE`.
 const NO_DEVICE: u32 = 100;
 
-/// The version of the toolkit as cudarc spells it.
+/// The toolkit version in cudarc's notation.
 const VERSION: &str = "13000";
 
-/// What the kernels' build script runs as nvcc.
+/// The script that candle's build script runs as nvcc.
 const COMPILER: &str = include_str!("nvcc.sh");
 
 /// The folder, ready for a build.
@@ -27,7 +29,7 @@ pub(crate) struct Toolkit {
 }
 
 impl Toolkit {
-    /// Makes the folder from the wheels of a Python environment; what is there already is kept.
+    /// Creates the folder from the wheels of a Python environment; existing files are kept.
     pub(crate) fn ready(environment: &Path) -> Result<Self> {
         let wheels = wheels(environment)?;
         let home = environment.join("cuda-home");
@@ -61,7 +63,8 @@ impl Toolkit {
         Ok(Self { nvcc: wheels.join("bin/nvcc"), home })
     }
 
-    /// Tells a build where everything is, and for which card it compiles: `capability` is `80` for 8.0.
+    /// Configures a build to use the toolkit and to compile for one GPU architecture: `capability`
+    /// is 80 for 8.0.
     pub(crate) fn prepare(&self, command: &mut Command, capability: u32) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = self.nvcc.parent().map(Path::to_path_buf);
@@ -80,7 +83,7 @@ impl Toolkit {
     }
 }
 
-/// The folder of NVIDIA's wheels in an environment.
+/// Returns the folder of NVIDIA's wheels in an environment.
 fn wheels(environment: &Path) -> Result<PathBuf> {
     let library = environment.join("lib");
     let entries =
@@ -90,12 +93,12 @@ fn wheels(environment: &Path) -> Result<PathBuf> {
         .map(|entry| entry.path().join("site-packages/nvidia/cu13"))
         .find(|folder| folder.join("bin/nvcc").is_file());
     found.ok_or_else(|| {
-        Problem::new(format!("no nvcc under {}", library.display()))
-            .hint("remove that folder's environment and run the task again")
+        Problem::new(format!("no nvcc in {}", library.display()))
+            .hint("remove the environment in that folder and run the task again")
     })
 }
 
-/// `libNAME.so.N`, of which the wheels have one each.
+/// Finds `libNAME.so.N`; the wheels contain one version of each.
 fn versioned(folder: &Path, name: &str) -> Result<PathBuf> {
     let start = format!("lib{name}.so.");
     let entries =
@@ -106,7 +109,7 @@ fn versioned(folder: &Path, name: &str) -> Result<PathBuf> {
     found.ok_or_else(|| Problem::new(format!("no {start}* in {}", folder.display())))
 }
 
-/// A symbolic link, made anew.
+/// Creates or replaces a symbolic link.
 fn link(to: &Path, at: &Path) -> Result<()> {
     let _ = std::fs::remove_file(at);
     std::os::unix::fs::symlink(to, at).map_err(|error| Problem::file("write", at, &error))

@@ -3,9 +3,9 @@ use graft_protocol::Snapshot;
 use super::*;
 use crate::parse_cell;
 
-/// The name that would make it Rust, and the hint.
+/// Returns the name whose definition would make the text Rust, and the hint.
 fn found(code: &str) -> (Option<String>, String) {
-    let found = not_rust(code).unwrap_or_else(|| panic!("taken for Rust: {code}"));
+    let found = not_rust(code).unwrap_or_else(|| panic!("not recognised: {code}"));
     let hint = match found.answer {
         Ok(kind) => format!("{kind:?}"),
         Err(failure) => failure.hint.expect("a hint"),
@@ -14,7 +14,7 @@ fn found(code: &str) -> (Option<String>, String) {
 }
 
 #[test]
-fn what_no_rust_can_be_gets_one_hint() {
+fn text_that_cannot_be_rust_gets_one_hint() {
     for (code, hint) in [
         ("lora attach r=8", "did you mean `%lora attach r=8`?"),
         ("train steps=200", "did you mean `%train steps=200`?"),
@@ -60,7 +60,7 @@ fn what_no_rust_can_be_gets_one_hint() {
 }
 
 #[test]
-fn what_a_definition_makes_rust_says_which() {
+fn text_that_a_definition_makes_rust_names_it() {
     for (code, name, hint) in [
         ("help", "help", "did you mean `%help`?"),
         ("status();", "status", "did you mean `%status`?"),
@@ -107,7 +107,7 @@ fn what_a_definition_makes_rust_says_which() {
     }
 }
 
-/// Rust that looks like something else at a glance.
+/// Rust code that resembles Python, a magic or a shell line.
 const RUST: &[&str] = &[
     "let help = 1;\nhelp",
     "data as f64",
@@ -162,9 +162,9 @@ fn rust_stays_rust() {
     }
 }
 
-/// Each command in a hint is typed, and understood.
+/// Every command in a hint parses.
 #[test]
-fn the_next_steps_are_understood() {
+fn every_command_in_a_hint_parses() {
     let python = [
         "import torch",
         "import transformers",
