@@ -188,7 +188,7 @@ fn originals_of(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<
 
 fn tied_head_originals(head: &Linear) -> Vec<Original> {
     let bias = head.shared_bias().map(|bias| Original::Base(bias.clone(), own(&bias)));
-    std::iter::once(Original::TiedHead(head.base_weight(), head.weight().base_weight().dtype()))
+    std::iter::once(Original::TiedHead(head.untied_weight(), head.weight().base_weight().dtype()))
         .chain(bias)
         .collect()
 }
