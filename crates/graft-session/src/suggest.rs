@@ -6,7 +6,7 @@ use graft_spec::suggest::nearest;
 /// is empty, the hint is `first`, the line that creates one.
 pub(crate) fn did_you_mean(name: &str, known: &[String], plural: &str, first: &str) -> String {
     if known.is_empty() {
-        return format!("there are no {plural} yet: `{first}`");
+        return format!("no {plural} yet: `{first}`");
     }
     let all = format!("{plural}: {}", known.join(", "));
     match nearest(name, known.iter().map(String::as_str)).first() {
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_gets_the_nearest_name_and_the_list() {
+    fn a_typing_error_gets_the_nearest_name_and_the_list() {
         let known = ["default".to_owned(), "soft".to_owned()];
         assert_eq!(
             did_you_mean("defualt", &known, "adapters", "%lora attach"),
@@ -30,6 +30,6 @@ mod tests {
             did_you_mean("xyz", &known, "adapters", "%lora attach"),
             "adapters: default, soft"
         );
-        assert_eq!(did_you_mean("a", &[], "runs", "%train"), "there are no runs yet: `%train`");
+        assert_eq!(did_you_mean("a", &[], "runs", "%train"), "no runs yet: `%train`");
     }
 }
