@@ -12,21 +12,21 @@ def test_a_training_in_the_background_leaves_the_notebook_free(kernel):
     """Generation, Rust cells and tables work meanwhile; interrupting another cell does not affect the run; %stop ends it, and %resume continues it."""
     kernel.run(SETUP)
     begun = kernel.run("%train bg=true steps=100000 batch=2 max_length=48 eval_every=0", timeout=60)
-    run = re.search(r"`(lora-\d+)` trains in the background", begun.text).group(1)
+    run = re.search(r"`(lora-\d+)` is training in the background", begun.text).group(1)
     assert kernel.run('%generate "The borrow checker" max_new_tokens=5').text
-    assert "trains" in kernel.run("%jobs").text
+    assert "training" in kernel.run("%jobs").text
     assert "background" in kernel.run("%status").text
     assert "6" in kernel.run("2 * 3", timeout=120).text
     assert "accuracy" in kernel.run("%eval examples=8", timeout=60).text
     assert "accuracy" in kernel.run("lab().eval(Eval::new().examples(8))?", timeout=120).text
-    kernel.fail("%seed 3", "runs in the background", "%stop")
-    kernel.fail("lab().set_seed(3)?;", "runs in the background")
+    kernel.fail("%seed 3", "is running in the background", "%stop")
+    kernel.fail("lab().set_seed(3)?;", "is running in the background")
     # The stop button ends %watch only, not the run.
     watching = kernel.start("%watch").wait_for(lambda it: "<svg" in it.html and "step" in it.text, 60)
     kernel.interrupt()
     watching.wait(ANSWER)
     assert "stopped watching" in watching.failure + watching.text, watching.failure
-    assert "trains" in kernel.run("%jobs").text
+    assert "training" in kernel.run("%jobs").text
     stopped = kernel.run("%stop").text
     assert f"%resume {run}" in stopped, stopped
     assert "stopped" in kernel.run("%jobs").text
@@ -46,7 +46,7 @@ def test_a_kernel_told_to_end_keeps_what_trains_in_the_background(kernel):
     kernel.client.wait_for_ready(timeout=60)
     kernel.run("%model load tiny")
     resumed = kernel.run("%resume steps=100000 bg=true", timeout=120).text
-    assert "trains in the background" in resumed, resumed
+    assert "is training in the background" in resumed, resumed
     shown = kernel.run("%stop").text
     assert int(re.search(r"after step (\d+)", shown).group(1)) > 3, shown
     assert places
@@ -56,13 +56,13 @@ def test_a_comparison_in_the_background_is_watched_and_changed(kernel):
     """Its table and curves are drawn live; %trial stops one trial and adds another; the notebook stays usable."""
     kernel.run("%model load tiny\n%data load which-book")
     begun = kernel.run("%ablate lora r=1,4 steps=4000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
-    assert "goes on in the background" in begun.text, begun.text
+    assert "is running in the background" in begun.text, begun.text
     assert kernel.run('%generate "The borrow checker" max_new_tokens=5').text
     kernel.fail("%trial stop 3", "no trial 3", "1 to 2")
     for number in (1, 2):
-        assert "given up" in kernel.run(f"%trial stop {number}").text
+        assert "stopping trial" in kernel.run(f"%trial stop {number}").text
     assert "r=2" in kernel.run("%trial clone 1 r=2 steps=6").text
     watched = kernel.run("%watch", timeout=300)
-    assert "given up at step" in watched.text and "lora r=2 steps=6" in watched.text, watched.text
+    assert "stopped early at step" in watched.text and "lora r=2 steps=6" in watched.text, watched.text
     assert any("image/svg+xml" in display.data for display in watched.displays)
     assert "done" in kernel.run("%jobs").text

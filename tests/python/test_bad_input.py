@@ -181,7 +181,7 @@ def test_a_full_disk_while_comparing():
         child.rlimit(psutil.RLIMIT_FSIZE, limits)
         told = kernel.run(line).text
         assert told.count("done") == 2, told
-        assert "2 of 2 trainings were finished" in kernel.run(line).text
+        assert "2 of 2 training runs were finished" in kernel.run(line).text
         assert kernel.child().pid == child.pid, "the session died"
 
 

@@ -95,8 +95,8 @@ def test_a_training_says_what_it_did_and_whether_that_was_anything(kernel):
     kernel.run("%data load which-book")
     kernel.run("%lora attach r=4")
     told = kernel.run("%train steps=4 batch=2 lr=1e-9 eval_every=2 eval_examples=16 max_length=64", timeout=600).text
-    assert "of the weights' length on average, most in `model.layers." in told, told
-    assert "no more than the commonest label gives" in told or "accuracy has stayed at" in told, told
+    assert "of the weights (Frobenius norm), largest in `model.layers." in told, told
+    assert "no better than the majority class" in told or "accuracy has stayed at" in told, told
 
 
 def test_the_plot_lives_and_then_stands_still(kernel):
@@ -132,7 +132,7 @@ def test_a_grid_is_compared_and_a_second_look_costs_nothing(kernel):
     assert any("image/svg+xml" in display.data for display in first.displays), "a grid must end with a figure"
     assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
     again = kernel.run(line).text
-    assert "4 of 4 trainings were finished" in again, again
+    assert "4 of 4 training runs were finished" in again, again
     assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
     assert "default" in kernel.run("%lora list").text
     kernel.fail("%ablate lora ranks=1,2", "ranks", "lora_alpha")
@@ -157,7 +157,7 @@ def test_what_is_forgotten_is_measured_while_methods_train(kernel):
     assert "default (lora)" in kernel.run("%forgetting domain_examples=8", timeout=300).text
     line = "%forgetting lora,full r=4 steps=16 lr=1e-3 batch=4 examples=8 domain_examples=16"
     told = kernel.run(line, timeout=600)
-    assert "rust-docs" in told.text and "`full` forgets most" in told.text, told.text
+    assert "rust-docs" in told.text and "`full` forgets the most" in told.text, told.text
     assert "image/svg+xml" in str(told.messages) or "image/png" in str(told.messages)
     assert "default" in kernel.run("%lora list").text
     kernel.fail("%forgetting lora domain=rust-doc steps=2", "rust-doc", "rust-docs")

@@ -74,7 +74,7 @@ def test_why_peft():
     notebook = execute("04-why-peft.ipynb", fast=1)
     check(notebook)
     # The notebook says about twenty times; a factor of three keeps the statement from being false.
-    table = next(output.data["text/plain"] for output in outputs(notebook) if "remembered of rust-docs, 2 seeds" in str(output.get("data", {}).get("text/plain", "")))
+    table = next(output.data["text/plain"] for output in outputs(notebook) if "forgetting of rust-docs, 2 seeds" in str(output.get("data", {}).get("text/plain", "")))
     lost = {name: float(re.search(rf"{name} lr=1e-3 .*?([\d.]+) +[\d.]+ +done", table).group(1)) for name in ["lora", "full"]}
     assert lost["full"] > 3 * lost["lora"] > 0, table
 
@@ -87,8 +87,8 @@ def test_rank_ablation():
     notebook = execute("06-rank-ablation.ipynb")
     check(notebook)
     tables = [output.data["text/plain"] for output in outputs(notebook) if "untuned base" in str(output.get("data", {}).get("text/plain", ""))]
-    assert len(tables) >= 4 and all("lora r=1" in table or "full" in table or "what is left of 4" in table for table in tables), tables
-    assert sum("given up at step" in table for table in tables) == 1, tables
+    assert len(tables) >= 4 and all("lora r=1" in table or "full" in table or "only one of 4" in table for table in tables), tables
+    assert sum("stopped early at step" in table for table in tables) == 1, tables
     assert any("image/png" in output.get("data", {}) and "lora_B" in output.data["text/plain"] for output in outputs(notebook)), "no heat map"
 
 

@@ -24,10 +24,10 @@ def test_readers_see_the_users_adapter_while_trials_advance(kernel):
     kernel.warm().run(SETUP, timeout=120)
     before = answers(kernel)
     begun = kernel.run("%ablate lora,full,dora steps=100000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
-    assert "goes on in the background" in begun.text, begun.text
+    assert "is running in the background" in begun.text, begun.text
     assert answers(kernel) == before
-    kernel.fail("%lora scale 0.5", "runs in the background", "%stop")
-    kernel.fail('lab().model()?.adapter("default")?.set_scale(0.5)?;', "runs in the background")
+    kernel.fail("%lora scale 0.5", "is running in the background", "%stop")
+    kernel.fail('lab().model()?.adapter("default")?.set_scale(0.5)?;', "is running in the background")
     kernel.run("%stop", timeout=60)
     assert answers(kernel) == before
     # The results so far stay visible.

@@ -283,7 +283,7 @@ pub enum AdapterAction {
 impl Command {
     /// Returns whether the command follows a running job for a long time and therefore gets its own
     /// thread.
-    pub fn is_patient(&self) -> bool {
+    pub fn is_long_running_read(&self) -> bool {
         match self {
             Self::Runs { action } => !matches!(action, RunsAction::Use { .. }),
             _ => matches!(self, Self::Stop | Self::Watch { .. }),

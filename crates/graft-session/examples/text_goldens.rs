@@ -1,7 +1,9 @@
-//! Checks the text cases of a folder: `cargo xtask goldens DIR`, or `cargo run -p graft-session --example text_goldens DIR`.
+//! Checks the text cases of a folder: `cargo xtask goldens DIR`, or `cargo run -p graft-session
+//! --example text_goldens DIR`.
 //!
-//! DIR is what tests/goldens/make_text_goldens.py writes: text.json, and tokenizers by name. Prints each case that is not met, then a table by tokenizer,
-//! and closes with `N of M completion cases met`; fails where one is not met or there is none.
+//! DIR is a folder that tests/goldens/make_text_goldens.py has written: text.json, and tokenizers
+//! by name. Prints the failed cases, a table by tokenizer, and `N of M completion cases met`. Exits
+//! with an error if a case has failed or there are no cases.
 
 #[path = "../tests/it/text_golden.rs"]
 mod text_golden;

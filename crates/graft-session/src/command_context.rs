@@ -1,147 +1,157 @@
-//! What a verb works with.
+//! The context in which a verb runs.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use graft_protocol::{Event, Level};
 use graft_train::Control;
 
 use crate::{
-    SessionError, State,
-    background::{Handover, Report},
-    job::Running,
-    session::Shared,
+    SessionError, SessionState,
+    background::{ForegroundHandoff, JobReport},
+    job::JobHandle,
+    shared_state::Shared,
 };
 
-/// The session as one job sees it: the state, where its news goes, and whether it has been asked to stop.
+/// Access of one command to the session: its state, the event sink, and the stop flag.
 pub struct CommandContext {
     shared: Arc<Shared>,
     request: Option<u64>,
-    running: Running,
-    /// In a background job, what is left of its cell.
-    handover: Option<Arc<Handover>>,
-    /// Whether it is a job's own, which lets readers in between its steps.
-    serves: bool,
+    handle: JobHandle,
+    /// In a background job, the link to its cell.
+    handoff: Option<Arc<ForegroundHandoff>>,
+    /// Whether this is a job, which lets readers use the model between its steps.
+    serves_readers: bool,
 }
 
 impl CommandContext {
-    pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
-        Self { shared, request, running, handover: None, serves: false }
+    /// The context of a command that runs outside the job thread.
+    pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, handle: JobHandle) -> Self {
+        Self { shared, request, handle, handoff: None, serves_readers: false }
     }
 
-    /// That of a job, which lets others read the model between its steps.
-    pub(crate) fn of_job(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
-        Self { serves: true, ..Self::new(shared, request, running) }
+    /// The context of a job, which lets others read the model between its steps.
+    pub(crate) fn for_job(shared: Arc<Shared>, request: Option<u64>, handle: JobHandle) -> Self {
+        Self { serves_readers: true, ..Self::new(shared, request, handle) }
     }
 
-    /// That of a background job.
-    pub(crate) fn in_background(
+    /// The context of a background job.
+    pub(crate) fn for_background_job(
         shared: Arc<Shared>,
         request: Option<u64>,
-        running: Running,
-        handover: Arc<Handover>,
+        handle: JobHandle,
+        handoff: Arc<ForegroundHandoff>,
     ) -> Self {
-        Self { handover: Some(handover), ..Self::of_job(shared, request, running) }
+        Self { handoff: Some(handoff), ..Self::for_job(shared, request, handle) }
     }
 
-    /// The state now.
-    pub fn state(&self) -> Arc<State> {
+    /// The current state.
+    pub fn state(&self) -> Arc<SessionState> {
         self.shared.state()
     }
 
-    /// Exchanges the state for an edited copy and tells the host. `edit` may run more than once.
-    pub fn change(&self, edit: impl Fn(&mut State)) {
+    /// Replaces the state with an edited copy and sends the new snapshot. `edit` may run more than
+    /// once.
+    pub fn change(&self, edit: impl Fn(&mut SessionState)) {
         self.shared.change(edit);
     }
 
-    /// Tells the host what changed inside adapters.
+    /// Sends a new snapshot if properties of adapters have changed.
     pub fn publish(&self) {
         self.shared.publish();
     }
 
-    /// Sends news under this job's request.
+    /// Sends an event under the request of this command.
     pub fn emit(&self, event: Event) {
-        let event = match &self.handover {
-            Some(handover) => handover.pass(event),
+        let event = match &self.handoff {
+            Some(handoff) => handoff.forward(event),
             None => Some(event),
         };
         event.into_iter().for_each(|event| self.shared.event(self.request, event));
     }
 
-    /// Sends a line for the reader.
+    /// Sends an informational note.
     pub fn note(&self, text: impl Into<String>) {
         self.emit(Event::Note { level: Level::Info, text: text.into() });
     }
 
-    /// Sends a line to look at.
+    /// Sends a warning.
     pub fn warn(&self, text: impl Into<String>) {
         self.emit(Event::Note { level: Level::Warning, text: text.into() });
     }
 
-    /// Whether the user has asked this job to stop.
+    /// Whether the user has asked this command to stop.
     pub fn is_stopping(&self) -> bool {
-        self.running.stop.load(Ordering::SeqCst)
+        self.handle.stop.load(Ordering::SeqCst)
     }
 
-    /// The job that runs now, in words.
+    /// The label of the running job.
     pub fn running_job(&self) -> Option<String> {
         self.shared.job()
     }
 
-    /// The trainings in the background, oldest first.
-    pub(crate) fn background(&self) -> Vec<Report> {
+    /// The background jobs of this session, oldest first.
+    pub(crate) fn background_jobs(&self) -> Vec<JobReport> {
         self.shared.reports.all()
     }
 
-    /// Changes the report of the one that runs; none when none does.
-    pub(crate) fn change_background<T>(&self, edit: impl FnOnce(&mut Report) -> T) -> Option<T> {
-        self.shared.reports.change(|report| report.is_running.then(|| edit(report))).flatten()
+    /// Edits the report of the running background job; `None` when there is none.
+    pub(crate) fn edit_background_job<T>(
+        &self,
+        edit: impl FnOnce(&mut JobReport) -> T,
+    ) -> Option<T> {
+        self.shared.reports.edit_newest(|report| report.is_running.then(|| edit(report))).flatten()
     }
 
-    /// Whether this job runs in the background itself.
+    /// Whether this command is itself a background job.
     pub(crate) fn is_background(&self) -> bool {
-        self.handover.is_some()
+        self.handoff.is_some()
     }
 
-    /// Asks the training in the background to stop, and waits until it has, at most `limit`; false where there is none.
-    pub(crate) fn stop_background(&self, limit: std::time::Duration) -> bool {
+    /// Stops the background job and blocks until it has ended, at most `limit`. Returns whether
+    /// there was a background job.
+    pub(crate) fn stop_background(&self, limit: Duration) -> bool {
         self.shared.stop_background(limit)
     }
 
-    /// The job that it is the desk of.
-    pub(crate) fn running(&self) -> &Running {
-        &self.running
+    /// The job of this context.
+    pub(crate) fn handle(&self) -> &JobHandle {
+        &self.handle
     }
 
-    /// The flag behind [`CommandContext::is_stopping`], for loops that live in other crates.
+    /// The flag that [`CommandContext::is_stopping`] reads, for loops in other crates.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        self.running.stop.clone()
+        self.handle.stop.clone()
     }
 
-    /// The same flag for a training or an evaluation, between whose passes others may read the model.
+    /// The stop flag for training and evaluation. Others may read the model between its
+    /// forward passes.
     pub(crate) fn control(&self) -> Control {
         let control = Control::from_flag(self.stop_flag());
-        if !self.serves {
+        if !self.serves_readers {
             return control;
         }
         let shared = self.shared.clone();
         control.with_pause(Arc::new(move || shared.readers.serve()))
     }
 
-    /// Lets those read the model who wait for it: where a job takes its time between two trainings.
-    pub(crate) fn pause(&self) {
-        if self.serves {
+    /// Runs the queued readers of the model. Long jobs call this between two training runs.
+    pub(crate) fn serve_readers(&self) {
+        if self.serves_readers {
             self.shared.readers.serve();
         }
     }
 
-    /// Goes on unless the user has asked this job to stop.
+    /// Returns an error if the user has asked this command to stop.
     ///
     /// # Errors
     /// [`SessionError::Interrupted`] with `what` was stopped.
-    pub fn go_on(&self, what: &str) -> Result<(), SessionError> {
+    pub fn check_interrupted(&self, what: &str) -> Result<(), SessionError> {
         if self.is_stopping() {
             Err(SessionError::Interrupted { what: what.to_owned(), next: None })
         } else {

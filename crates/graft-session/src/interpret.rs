@@ -1,4 +1,4 @@
-//! The one interpreter: a command becomes a verb, its result becomes blocks.
+//! The interpreter: calls the verb of a command and turns its result into a reply.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use graft_spec::Failure;
 
 use crate::{
     CommandContext,
-    state::Attached,
+    state::AttachedAdapter,
     verbs::{
         ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs,
         load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What a job of this command is called while it runs.
+/// The label of a command while it runs.
 pub(crate) fn label(command: &Command) -> String {
     match command {
         Command::ModelLoad { source, .. } => format!("loading the model {source}"),
@@ -23,16 +23,16 @@ pub(crate) fn label(command: &Command) -> String {
         Command::DataLoad { source, .. } => format!("loading the data {source}"),
         Command::DataInline { name, .. } => format!("reading the data {name}"),
         Command::Train { .. } => "training".to_owned(),
-        Command::Resume { .. } => "resuming a training".to_owned(),
+        Command::Resume { .. } => "resuming a run".to_owned(),
         Command::Ablate { .. } => "comparing configurations".to_owned(),
-        Command::Forgetting { .. } => "measuring what is forgotten".to_owned(),
+        Command::Forgetting { .. } => "measuring forgetting".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
         Command::TrialStop { .. } | Command::TrialClone { .. } => {
             "changing a comparison".to_owned()
         }
-        Command::Weights { .. } => "looking at the weights".to_owned(),
+        Command::Weights { .. } => "plotting the weights".to_owned(),
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
         Command::ModelCard
@@ -52,148 +52,155 @@ pub(crate) fn label(command: &Command) -> String {
 }
 
 /// Executes a command.
-pub(crate) fn interpret(desk: &CommandContext, command: Command) -> Result<Reply, Failure> {
+pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, Failure> {
     Ok(match command {
-        Command::ModelLoad { source, settings } => model::load(desk, &source, &settings)?.reply(),
-        Command::ModelCard => model::card(desk)?.reply(),
+        Command::ModelLoad { source, settings } => model::load(cx, &source, &settings)?.reply(),
+        Command::ModelCard => model::card(cx)?.reply(),
         Command::ModelSave { directory, settings } => {
-            Reply::text(model::save(desk, &directory, &settings)?)
+            Reply::text(model::save(cx, &directory, &settings)?)
         }
-        Command::ModelTree => tree::reply(tree::tree(desk)?),
+        Command::ModelTree => tree::reply(tree::tree(cx)?),
         Command::DataLoad { source, settings } => {
-            data::reply(&*data::load(desk, &source, &settings)?)
+            data::reply(&*data::load(cx, &source, &settings)?)
         }
         Command::DataInline { name, text, settings } => {
-            data::reply(&*data::inline(desk, &name, &text, &settings)?)
+            data::reply(&*data::inline(cx, &name, &text, &settings)?)
         }
-        Command::DataShow { name, rows } => shown(data::show(desk, name.as_deref(), rows)?),
-        Command::DataUse { name } => data::reply(&*data::choose(desk, &name)?),
-        Command::Adapter { method, action } => act(desk, &method, action)?,
+        Command::DataShow { name, rows } => table_reply(data::show(cx, name.as_deref(), rows)?),
+        Command::DataUse { name } => data::reply(&*data::choose(cx, &name)?),
+        Command::Adapter { method, action } => adapter_action(cx, &method, action)?,
         Command::Train { attach, settings } => {
-            train::reply(train::train(desk, attach.as_ref(), &settings)?)
+            train::reply(train::train(cx, attach.as_ref(), &settings)?)
         }
         Command::Resume { run, settings } => {
-            train::reply(resume::resume(desk, run.as_deref(), &settings)?)
+            train::reply(resume::resume(cx, run.as_deref(), &settings)?)
         }
-        Command::Ablate { methods, keys } => ablate::ablate(desk, &methods, &keys)?.reply(),
+        Command::Ablate { methods, keys } => ablate::ablate(cx, &methods, &keys)?.reply(),
         Command::Forgetting { methods, keys } => {
-            forgetting::forgetting(desk, &methods, &keys)?.reply()
+            forgetting::forgetting(cx, &methods, &keys)?.reply()
         }
-        Command::TrialStop { number } => Reply::text(trial::stop(desk, number)?),
-        Command::TrialClone { number, keys } => trial::clone(desk, number, &keys)?,
-        Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
+        Command::TrialStop { number } => Reply::text(trial::stop(cx, number)?),
+        Command::TrialClone { number, keys } => trial::clone(cx, number, &keys)?,
+        Command::Eval { settings } => table_reply(eval::eval(cx, &settings)?.table()),
         Command::Generate { prompt, settings } => {
-            generate::reply(generate::generate(desk, &prompt, &settings)?)
+            generate::reply(generate::generate(cx, &prompt, &settings)?)
         }
-        Command::Compare { prompt, settings } => {
-            compare::compare(desk, &prompt, &settings)?.reply()
+        Command::Compare { prompt, settings } => compare::compare(cx, &prompt, &settings)?.reply(),
+        Command::Memory { of, settings } => {
+            table_reply(memory::table(cx, of.as_deref(), &settings)?)
         }
-        Command::Memory { of, settings } => shown(memory::table(desk, of.as_deref(), &settings)?),
-        Command::Weights { module } => weights::weights(desk, module.as_deref())?,
-        Command::Params => shown(params::table(desk)?),
-        Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
-        Command::Device { device } => device::device(desk, device.as_deref())?.reply(),
-        Command::Status => shown(status::table(desk)),
-        Command::Jobs => shown(jobs::table(desk)?),
-        Command::Stop => Reply::text(jobs::stop(desk)?),
-        Command::Watch { run } => jobs::watch(desk, run.as_deref())?,
-        Command::Runs { action } => match action {
-            RunsAction::List => shown(runs::table(desk)?),
-            RunsAction::Show { run } => shown(runs::facts(desk, run.as_deref())?),
-            RunsAction::Diff { one, other } => shown(runs::difference(desk, &one, &other)?),
-            RunsAction::Plot { runs, settings } => {
-                Reply::one(Block::Chart(runs::plot(desk, &runs, &settings)?))
-            }
-            RunsAction::Export { run, file } => {
-                Reply::text(runs::export(desk, &run, Path::new(&file))?)
-            }
-            RunsAction::Use { run, settings } => runs::attach_run(desk, &run, &settings)?.reply(),
-        },
+        Command::Weights { module } => weights::weights(cx, module.as_deref())?,
+        Command::Params => table_reply(params::table(cx)?),
+        Command::Seed { seed } => seed::reply(seed::seed(cx, seed)?),
+        Command::Device { device } => device::device(cx, device.as_deref())?.reply(),
+        Command::Status => table_reply(status::table(cx)),
+        Command::Jobs => table_reply(jobs::table(cx)?),
+        Command::Stop => Reply::text(jobs::stop(cx)?),
+        Command::Watch { run } => jobs::watch(cx, run.as_deref())?,
+        Command::Runs { action } => runs_action(cx, action)?,
     })
 }
 
-fn act(desk: &CommandContext, method: &str, action: AdapterAction) -> Result<Reply, Failure> {
+fn runs_action(cx: &CommandContext, action: RunsAction) -> Result<Reply, Failure> {
+    Ok(match action {
+        RunsAction::List => table_reply(runs::table(cx)?),
+        RunsAction::Show { run } => table_reply(runs::facts(cx, run.as_deref())?),
+        RunsAction::Diff { one, other } => table_reply(runs::difference(cx, &one, &other)?),
+        RunsAction::Plot { runs, settings } => {
+            Reply::one(Block::Chart(runs::plot(cx, &runs, &settings)?))
+        }
+        RunsAction::Export { run, file } => Reply::text(runs::export(cx, &run, Path::new(&file))?),
+        RunsAction::Use { run, settings } => runs::attach_run(cx, &run, &settings)?.reply(),
+    })
+}
+
+fn adapter_action(
+    cx: &CommandContext,
+    method: &str,
+    action: AdapterAction,
+) -> Result<Reply, Failure> {
     match action {
-        AdapterAction::Attach { settings } => Ok(attach::attach(desk, method, &settings)?.reply()),
+        AdapterAction::Attach { settings } => Ok(attach::attach(cx, method, &settings)?.reply()),
         AdapterAction::Load { directory, name } => {
-            Ok(load_adapter::load(desk, &directory, name.as_deref())?.reply())
+            Ok(load_adapter::load(cx, &directory, name.as_deref())?.reply())
         }
         AdapterAction::Combine { names, settings } => {
-            Ok(combine::combine(desk, &names, &settings)?.reply())
+            Ok(combine::combine(cx, &names, &settings)?.reply())
         }
-        AdapterAction::List => Ok(shown(adapter::table(&desk.state()))),
+        AdapterAction::List => Ok(table_reply(adapter::table(&cx.state()))),
         AdapterAction::Use { name } => {
-            let attached = desk.state().adapter(&name)?;
-            adapter::choose(desk, &attached)?;
-            Ok(adapter::said(&attached, "is in use"))
+            let attached = cx.state().adapter(&name)?;
+            adapter::choose(cx, &attached)?;
+            Ok(adapter::line_about(&attached, "is in use"))
         }
-        AdapterAction::Enable { on } => {
-            let attached = adapter::enable(desk, on)?;
-            Ok(adapter::said(
-                &attached,
-                if on { "acts again" } else { "is switched off: the model is its base" },
-            ))
+        AdapterAction::Enable { on: true } => {
+            Ok(adapter::line_about(&*adapter::enable(cx)?, "is enabled"))
+        }
+        AdapterAction::Enable { on: false } => {
+            let disabled = adapter::disable(cx)?;
+            Ok(adapter::line_about(&disabled, "is disabled; the base model is active"))
         }
         AdapterAction::Detach { ref name }
         | AdapterAction::Merge { ref name }
         | AdapterAction::Unmerge { ref name }
         | AdapterAction::Scale { ref name, .. }
         | AdapterAction::Save { ref name, .. } => {
-            let attached = adapter::find(&desk.state(), Some(method), name.as_deref())?;
-            let said = act_on(desk, &attached, &action)?;
-            Ok(adapter::said(&attached, &said))
+            let attached = adapter::find(&cx.state(), Some(method), name.as_deref())?;
+            let predicate = apply(cx, &attached, &action)?;
+            Ok(adapter::line_about(&attached, &predicate))
         }
     }
 }
 
-/// Does something to one adapter and says what became of it.
-fn act_on(
-    desk: &CommandContext,
-    attached: &Attached,
+/// Applies an action to an adapter and returns the predicate of the reply.
+fn apply(
+    cx: &CommandContext,
+    attached: &AttachedAdapter,
     action: &AdapterAction,
 ) -> Result<String, Failure> {
     let verb = attached.adapter.spec().verb;
     match action {
         AdapterAction::Detach { .. } => {
-            adapter::detach(desk, attached)?;
+            adapter::detach(cx, attached)?;
             let back = if attached.trained_steps() > 0 {
-                format!("; {}", runs::way_back(attached))
+                format!("; {}", runs::reattach_hint(attached))
             } else {
                 String::new()
             };
-            Ok(format!("is detached: the model is as it was without it{back}"))
+            Ok(format!("is detached{back}"))
         }
         AdapterAction::Merge { .. } => {
-            adapter::merge(desk, attached)?;
-            Ok(format!("is merged into the base; `%{verb} unmerge` takes it back"))
+            adapter::merge(cx, attached)?;
+            Ok(format!("is merged into the base; `%{verb} unmerge` undoes it"))
         }
         AdapterAction::Unmerge { .. } => {
-            adapter::unmerge(desk, attached)?;
-            Ok("is no longer merged: base and adapter are apart again".to_owned())
+            adapter::unmerge(cx, attached)?;
+            Ok("is no longer merged".to_owned())
         }
         AdapterAction::Scale { factor: Some(factor), .. } => {
-            adapter::set_scale(desk, attached, *factor)?;
-            Ok(format!("acts with factor {factor}"))
+            adapter::set_scale(cx, attached, *factor)?;
+            Ok(format!("has scale {factor}"))
         }
         AdapterAction::Save { directory, .. } => {
-            adapter::save(desk, attached, directory)?;
+            adapter::save(cx, attached, directory)?;
             Ok(format!("is saved in `{directory}`: {}", files(attached.adapter.spec().peft_type)))
         }
-        _ => Ok(format!("acts with factor {}", attached.adapter.scale())),
+        _ => Ok(format!("has scale {}", attached.adapter.scale())),
     }
 }
 
-/// What an adapter is saved as, and who reads it.
+/// The files of a saved adapter, and the libraries that read them.
 fn files(peft_type: &str) -> &'static str {
     match peft_type {
-        "ADAPTERHUB" => "adapter_config.json, adapter.safetensors, as AdapterHub reads them",
+        "ADAPTERHUB" => "adapter_config.json, adapter.safetensors (AdapterHub format)",
         "FULL" | "BITFIT" => {
-            "adapter_config.json, adapter_model.safetensors, which Graft reads; HF PEFT has no such method"
+            "adapter_config.json, adapter_model.safetensors (only for Graft: HF PEFT does not have \
+             this method)"
         }
-        _ => "adapter_config.json, adapter_model.safetensors, as HF PEFT reads them",
+        _ => "adapter_config.json, adapter_model.safetensors (HF PEFT format)",
     }
 }
 
-fn shown(table: Table) -> Reply {
+fn table_reply(table: Table) -> Reply {
     Reply::one(Block::Table(table))
 }

@@ -1,9 +1,13 @@
-//! The session: named objects (one model, its adapters, data sets, runs) and the one interpreter of [`graft_protocol::Command`].
+//! The session: named objects (one model, its adapters, data sets, runs) and the one interpreter of
+//! [`graft_protocol::Command`].
 //!
-//! Magics, `graft run` and Rust cells all end here. What changes something or takes long is a job; jobs run one after the other
-//! on a thread of their own. What only reads is answered at once from the state as the last change left it; what reads the model while a job has it runs
-//! on that thread between two steps, with the user's own adapters (`readers`).
-//! This crate knows no socket, no Jupyter and no drawing: news goes to a [`Sink`], answers are data.
+//! Magics, `graft run` and Rust cells all call this crate. Commands that change something or take
+//! long are jobs, which run one after the other on a thread of their own. Commands that only read
+//! the state are answered at once. Commands that read the model while a job uses it run between two
+//! steps of that job, with the user's own adapters (`readers`).
+//!
+//! This crate contains no sockets, no Jupyter protocol and no rendering: events go to a [`Sink`],
+//! replies are data.
 //!
 //! Reading order: [`Session`], then [`state`], then one file of [`verbs`].
 
@@ -15,6 +19,7 @@ mod job;
 mod provenance;
 mod readers;
 mod session;
+mod shared_state;
 mod sink;
 mod snapshot;
 pub mod state;
@@ -25,4 +30,4 @@ pub use command_context::CommandContext;
 pub use error::SessionError;
 pub use session::Session;
 pub use sink::Sink;
-pub use state::State;
+pub use state::SessionState;

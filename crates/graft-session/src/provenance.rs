@@ -1,24 +1,24 @@
-//! Where the weights of an adapter come from.
+//! The origin of an adapter's weights.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use graft_peft::Adapter;
 use graft_train::{runs::Start, weights_fingerprint};
 
-/// What an adapter was made from.
+/// The origin of an adapter.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// Seed with which it was attached; none for one that was loaded or combined.
+    /// Seed with which it was attached; `None` if it was loaded or combined.
     pub(crate) seed: Option<u64>,
-    /// Folder that it was loaded from, if it was.
+    /// Folder that it was loaded from.
     pub(crate) folder: Option<String>,
-    /// Where its weights come from.
+    /// The origin of its weights.
     pub(crate) start: Start,
-    /// Steps that these weights were trained for.
+    /// Number of steps that these weights were trained for.
     pub(crate) steps: u64,
 }
 
-/// The origin of an adapter and, since training changes them, that of the weights it has now.
+/// The origin of an adapter and of its current weights, which training changes.
 #[derive(Debug)]
 pub(crate) struct Provenance {
     pub(crate) seed: Option<u64>,
@@ -32,12 +32,12 @@ impl Origin {
         Self { seed: Some(seed), folder: None, start: Start::Fresh { seed, data: None }, steps: 0 }
     }
 
-    /// An adapter that was read from a folder.
+    /// An adapter that was loaded from a folder.
     pub(crate) fn folder(folder: String) -> Self {
         Self { seed: None, folder: Some(folder.clone()), start: Start::Folder { folder }, steps: 0 }
     }
 
-    /// An adapter that was made in some other way.
+    /// An adapter that was created in another way.
     pub(crate) fn other(what: impl Into<String>) -> Self {
         Self { seed: None, folder: None, start: Start::Other { what: what.into() }, steps: 0 }
     }
@@ -49,7 +49,8 @@ impl Provenance {
         Self { seed, folder, weights: Mutex::new((start, fingerprint(adapter))) }
     }
 
-    /// Where the weights that `adapter` has now come from, with their fingerprint. A Rust cell can change weights without anybody being told.
+    /// The origin of the current weights with their fingerprint. A Rust cell can change weights
+    /// without notice, which the fingerprint reveals.
     pub(crate) fn now(&self, adapter: &Adapter) -> (Start, String) {
         let (start, known) = self.weights().clone();
         let now = fingerprint(adapter);
@@ -60,12 +61,12 @@ impl Provenance {
         }
     }
 
-    /// Whether weights with this fingerprint are those whose origin was noted last.
+    /// Whether weights with this fingerprint are those whose origin was recorded last.
     pub(crate) fn is_known(&self, fingerprint: &str) -> bool {
         self.weights().1 == fingerprint
     }
 
-    /// Says where the weights that `adapter` has now come from.
+    /// Records the origin of the current weights.
     pub(crate) fn set(&self, start: Start, adapter: &Adapter) {
         *self.weights() = (start, fingerprint(adapter));
     }
@@ -75,7 +76,7 @@ impl Provenance {
     }
 }
 
-/// Weights that cannot be read have no fingerprint; they cannot be trained either.
+/// The fingerprint of the weights; empty if they cannot be read, in which case training fails too.
 fn fingerprint(adapter: &Adapter) -> String {
     weights_fingerprint(&adapter.trainables()).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
-//! Commands that read the model while a job has it: they wait for a moment between two of the job's steps and run on the job's own thread, so that
-//! neither a step nor a reader ever sees the other's half-way, and no thread waits for another inside a pool.
+//! Commands that read the model while a job uses it.
+//!
+//! They run on the thread of the job, between two of its steps. So neither sees a partial change of
+//! the other, and no thread blocks another one inside a thread pool.
 
 use std::{
     collections::VecDeque,
@@ -8,49 +10,49 @@ use std::{
 
 use graft_spec::Failure;
 
-use crate::job::Running;
+use crate::job::JobHandle;
 
-/// A command that waits for the model.
+/// A queued command.
 pub(crate) struct Reader {
-    /// Its stop flag.
-    pub(crate) running: Running,
-    /// Does the work, and gives its caller the answer.
+    /// The stop flag of the command.
+    pub(crate) handle: JobHandle,
+    /// Runs the command and calls its callback.
     pub(crate) enter: Box<dyn FnOnce(Admission) + Send>,
 }
 
-/// What a reader may do.
+/// Whether a reader may use the model.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Read the model.
+    /// It may.
     Granted,
-    /// Give up: the user has pressed stop.
+    /// The user has stopped it.
     Interrupted,
-    /// Report that no thread could be had to read it on.
+    /// The compute threads could not be started.
     Refused(Failure),
 }
 
-/// The readers of a session, in the order in which they came.
+/// The queued readers, in the order of their arrival.
 #[derive(Default)]
-pub(crate) struct Readers(Mutex<Queue>);
+pub(crate) struct ReaderQueue(Mutex<QueueState>);
 
 #[derive(Default)]
-struct Queue {
-    /// Whether a job runs that will serve them.
+struct QueueState {
+    /// Whether a job runs that will serve the readers.
     is_open: bool,
     waiting: VecDeque<Reader>,
 }
 
-impl Readers {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+impl ReaderQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job begins.
+    /// Opens the queue when a job starts.
     pub(crate) fn open(&self) {
         self.lock().is_open = true;
     }
 
-    /// Adds a reader; gives it back when no job runs that could serve it.
+    /// Adds a reader. Returns it if no job runs that could serve it.
     pub(crate) fn push(&self, reader: Reader) -> Result<(), Reader> {
         let mut queue = self.lock();
         if !queue.is_open {
@@ -60,11 +62,12 @@ impl Readers {
         Ok(())
     }
 
-    /// Serves those who wait now; returns whether any did. To be called by the job, where none of its passes is under way.
+    /// Runs the queued readers and returns whether there were any. The job calls this between its
+    /// forward passes.
     pub(crate) fn serve(&self) -> bool {
         let mut served = false;
         loop {
-            // Not in the condition: the lock would be held while the reader works.
+            // Not in the condition of the loop: the lock would be held while the reader runs.
             let next = self.lock().waiting.pop_front();
             let Some(reader) = next else { return served };
             reader.admit();
@@ -72,7 +75,7 @@ impl Readers {
         }
     }
 
-    /// The job is over: serves those who still wait, and admits nobody after them.
+    /// Runs the remaining readers and closes the queue when a job ends.
     pub(crate) fn close(&self) {
         loop {
             let next = {
@@ -85,13 +88,13 @@ impl Readers {
         }
     }
 
-    /// Answers those at once that the user has stopped, however long the job takes until its next pause.
+    /// Answers the readers that the user has stopped, without waiting for the job.
     pub(crate) fn dismiss_interrupted(&self) {
         let stopped: VecDeque<Reader> = {
             let mut queue = self.lock();
             let (stopped, waiting) = std::mem::take(&mut queue.waiting)
                 .into_iter()
-                .partition(|reader| reader.running.is_interrupted());
+                .partition(|reader| reader.handle.is_interrupted());
             queue.waiting = waiting;
             stopped
         };
@@ -100,14 +103,14 @@ impl Readers {
 }
 
 impl Reader {
-    /// Lets it work, unless the user has stopped it.
+    /// Runs it, unless the user has stopped it.
     pub(crate) fn admit(self) {
         let admission =
-            if self.running.is_interrupted() { Admission::Interrupted } else { Admission::Granted };
+            if self.handle.is_interrupted() { Admission::Interrupted } else { Admission::Granted };
         (self.enter)(admission);
     }
 
-    /// Answers that it cannot work.
+    /// Answers with a failure.
     pub(crate) fn refuse(self, failure: Failure) {
         (self.enter)(Admission::Refused(failure));
     }
@@ -122,7 +125,7 @@ mod tests {
     fn reader(name: &'static str, heard: &mpsc::Sender<(&'static str, bool)>) -> Reader {
         let heard = heard.clone();
         Reader {
-            running: Running::new(name),
+            handle: JobHandle::new(name),
             enter: Box::new(move |admission| {
                 heard.send((name, admission == Admission::Granted)).unwrap()
             }),
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn readers_are_served_in_order_and_none_without_a_job() {
         let (heard, answers) = mpsc::channel();
-        let readers = Readers::default();
+        let readers = ReaderQueue::default();
         assert!(readers.push(reader("early", &heard)).is_err());
         readers.open();
         for name in ["one", "two"] {
@@ -147,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_stopped_while_it_waits_is_answered_at_once() {
+    fn a_queued_reader_that_is_stopped_is_answered_at_once() {
         let (heard, answers) = mpsc::channel();
-        let readers = Readers::default();
+        let readers = ReaderQueue::default();
         readers.open();
         let stopped = reader("stopped", &heard);
-        stopped.running.interrupt();
+        stopped.handle.interrupt();
         for reader in [stopped, reader("other", &heard)] {
             assert!(readers.push(reader).is_ok());
         }
@@ -170,19 +173,19 @@ mod tests {
                 heard.send(failure.code).unwrap()
             }
         };
-        Reader { running: Running::new("late"), enter: Box::new(enter) }
+        Reader { handle: JobHandle::new("late"), enter: Box::new(enter) }
             .refuse(Failure::new("session::no_threads", "no thread"));
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), ["session::no_threads"]);
     }
 
     #[test]
-    fn a_reader_may_come_while_another_is_served() {
+    fn a_reader_may_be_queued_while_another_runs() {
         let (heard, answers) = mpsc::channel();
-        let readers = Arc::new(Readers::default());
+        let readers = Arc::new(ReaderQueue::default());
         readers.open();
         let (inner, second) = (readers.clone(), reader("second", &heard));
         let first = Reader {
-            running: Running::new("first"),
+            handle: JobHandle::new("first"),
             enter: Box::new(move |_| assert!(inner.push(second).is_ok())),
         };
         assert!(readers.push(first).is_ok());

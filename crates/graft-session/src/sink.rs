@@ -1,12 +1,12 @@
-//! Where a session's news goes.
+//! The receiver of a session's events.
 
 use graft_protocol::{Event, Snapshot};
 
-/// Takes the news of a session. Called from the job thread in the middle of training: an implementation must not block and must
-/// not call back into the session.
+/// Receives the events of a session. The job thread calls it during training: an implementation
+/// must not block and must not call back into the session.
 pub trait Sink: Send + Sync {
-    /// Something happened under this request; none when a Rust cell caused it.
+    /// An event of this request; `None` for an event of a Rust cell.
     fn event(&self, request: Option<u64>, event: Event);
-    /// The session's names changed.
+    /// The named objects of the session have changed.
     fn snapshot(&self, snapshot: Snapshot);
 }

@@ -1,12 +1,12 @@
-//! The state as the host may know it.
+//! The snapshot of the state for the host.
 
 use graft_nn::{Layer, Model, Site, device};
 use graft_protocol::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};
 
-use crate::{State, state::Attached};
+use crate::{SessionState, state::AttachedAdapter};
 
 /// The snapshot of `state` while `job` runs.
-pub(crate) fn of(state: &State, job: Option<String>) -> Snapshot {
+pub(crate) fn of(state: &SessionState, job: Option<String>) -> Snapshot {
     Snapshot {
         model: state
             .model
@@ -25,7 +25,7 @@ fn model_entry(source: &str, model: &dyn Model) -> ModelEntry {
     ModelEntry {
         name: source.to_owned(),
         family: model.shape().family.clone(),
-        // A head that shares the embedding's weight is a module too: adapters may name it.
+        // A head that shares the weight of the embedding is a module too: adapters can target it.
         modules: model
             .sites()
             .into_iter()
@@ -36,7 +36,7 @@ fn model_entry(source: &str, model: &dyn Model) -> ModelEntry {
     }
 }
 
-/// One module with the shape of its weight.
+/// A module with the shape of its weight.
 pub(crate) fn module_entry(site: &Site<'_>) -> ModuleEntry {
     let shape = site.layer.parameters().first().map(|weight| weight.dims()).unwrap_or_default();
     ModuleEntry { path: site.path.to_owned(), kind: kind(site.layer).to_owned(), shape }
@@ -50,7 +50,7 @@ fn kind(layer: Layer<'_>) -> &'static str {
     }
 }
 
-fn adapter_entry(state: &State, attached: &Attached) -> AdapterEntry {
+fn adapter_entry(state: &SessionState, attached: &AttachedAdapter) -> AdapterEntry {
     let adapter = &attached.adapter;
     AdapterEntry {
         name: adapter.name().to_owned(),

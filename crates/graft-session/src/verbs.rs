@@ -1,20 +1,23 @@
-//! What the session can do: one file per family of verbs. Each verb is a function of a [`crate::CommandContext`] that returns its result with
-//! its types, for Rust cells; the result turns into blocks for the magics.
+//! The verbs of a session, one file per magic.
+//!
+//! A verb is a function of a [`crate::CommandContext`] that returns a typed result for Rust cells.
+//! For magics the result is converted into a reply.
 
 pub mod ablate;
 pub mod adapter;
+pub(crate) mod adapters_disabled;
 mod advice;
 pub mod attach;
-pub(crate) mod bare;
 pub mod combine;
 pub mod compare;
 pub mod data;
 pub mod device;
 mod domain;
-mod effect;
 pub mod eval;
 pub mod forgetting;
+pub(crate) mod format;
 pub mod generate;
+mod init_data;
 pub mod jobs;
 mod labels;
 pub mod load_adapter;
@@ -24,10 +27,9 @@ pub mod params;
 pub mod resume;
 pub mod runs;
 pub mod seed;
-mod sources;
 pub mod status;
 pub mod train;
 pub mod tree;
 pub mod trial;
+mod update_summary;
 pub mod weights;
-pub(crate) mod words;

@@ -15,6 +15,7 @@ pub mod methods;
 pub mod number;
 pub mod options;
 pub mod settings;
+pub mod suggest;
 pub mod training;
 pub mod user_file;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_session::{CommandContext, state::Attached, verbs};
+use graft_session::{CommandContext, state::AttachedAdapter, verbs};
 use graft_spec::Failure;
 
 use crate::{Error, Lab, Result, Tensor, Var};
@@ -30,11 +30,11 @@ use crate::{Error, Lab, Result, Tensor, Var};
 #[derive(Clone)]
 pub struct Adapter {
     lab: Lab,
-    attached: Arc<Attached>,
+    attached: Arc<AttachedAdapter>,
 }
 
 impl Adapter {
-    pub(crate) fn new(lab: Lab, attached: Arc<Attached>) -> Self {
+    pub(crate) fn new(lab: Lab, attached: Arc<AttachedAdapter>) -> Self {
         Self { lab, attached }
     }
 
@@ -174,7 +174,7 @@ impl Adapter {
 
     fn change(
         &self,
-        work: impl FnOnce(&CommandContext, &Attached) -> std::result::Result<(), Failure>
+        work: impl FnOnce(&CommandContext, &AttachedAdapter) -> std::result::Result<(), Failure>
         + Send
         + 'static,
     ) -> Result<()> {

@@ -33,8 +33,8 @@ impl Card {
     }
 }
 
-impl From<model::Card> for Card {
-    fn from(card: model::Card) -> Self {
+impl From<model::ModelCard> for Card {
+    fn from(card: model::ModelCard) -> Self {
         Self { facts: card.facts.into(), text: card.text }
     }
 }

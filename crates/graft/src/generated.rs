@@ -58,7 +58,7 @@ impl Generated {
 }
 
 impl Comparison {
-    pub(crate) fn new(comparison: compare::Comparison) -> Self {
+    pub(crate) fn new(comparison: compare::PromptComparison) -> Self {
         let block = Block::SideBySide {
             prompt: comparison.base.prompt.clone(),
             columns: comparison.columns(),

@@ -11,7 +11,7 @@ mod training;
 use std::sync::{Arc, OnceLock};
 
 use graft_protocol::{Event, Reply};
-use graft_session::{CommandContext, Session, State};
+use graft_session::{CommandContext, Session, SessionState};
 use graft_spec::Failure;
 
 use crate::{Error, Result, link, standalone::Standalone};
@@ -59,7 +59,7 @@ impl Lab {
         LAB.set(Self::of(session)).is_ok()
     }
 
-    pub(crate) fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Arc<SessionState> {
         self.session.state()
     }
 
@@ -79,7 +79,7 @@ impl Lab {
         label: &str,
         work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        self.in_order(|session| session.look(label, work)).map_err(Error::from)
+        self.in_order(|session| session.read_model(label, work)).map_err(Error::from)
     }
 
     /// Reads the model for a moment: on this thread, unless a job is using the model.
@@ -88,7 +88,7 @@ impl Lab {
         label: &str,
         work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        self.session.glance(label, work).map_err(Error::from)
+        self.session.read_attached(label, work).map_err(Error::from)
     }
 
     /// Reads the session's state on this thread.

@@ -1,314 +1,246 @@
-//! `%ablate`: every combination of a grid is trained on the same data and compared, honestly.
+//! `%ablate`: trains every configuration of a grid on the same data and compares the results.
 //!
-//! The base is shared: each trial attaches an adapter under a name of its own, the trials are trained in turn, scored, and taken away again, so that
-//! the user's adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
-//! of one of rank 16, so that differences are paired by seed.
+//! All trials share the base model. Each trial attaches an adapter under a name of its own, the
+//! trials are trained in alternation and scored, and their adapters are detached again; the user's
+//! own adapters do not change. A seed gives every configuration the same order of the data, and a
+//! LoRA of rank 4 starts as the first rows of one of rank 16, so differences are paired by seed.
 
+mod active_trial;
 mod estimate;
-mod forgotten;
+mod forgetting_report;
+mod live_table;
+mod prepared_trial;
 mod report;
+mod results;
+mod runner;
+mod scheduler;
+mod scoring;
 mod search;
-mod standing;
 mod statistics;
-mod together;
-mod trial;
+mod trial_log;
+mod verdict;
 
 use std::sync::Arc;
 
-use graft_protocol::{Block, Event, Level, Reply, Table};
-use graft_spec::{
-    Failure,
-    ablation::{Ablation, Trial},
-    training::{ABLATE, TRAIN},
+use graft_protocol::{Block, Chart, Event, Level, Reply, Table};
+use graft_spec::{Failure, ablation::Ablation};
+use graft_train::runs::{Trials, is_temporary};
+
+use super::{adapters_disabled::AdaptersDisabled, domain::Domain, labels, runs};
+use crate::{
+    CommandContext, SessionError,
+    background::TrialClone,
+    state::{Comparison, Measure},
 };
-use graft_train::{Evaluation, evaluate, runs::Trials};
+use results::{ComparisonResults, DomainBase, Metric};
+use runner::{GridRunner, PrunedTrials};
 
-use super::{bare::Bare, domain::Domain, labels, runs};
-use crate::{CommandContext, SessionError, state::Comparison};
-use trial::Bench;
-
-/// What a comparison found.
+/// The report of a comparison.
 #[derive(Clone, Debug)]
-pub struct Compared {
-    /// The configurations with their results, the base and the majority class.
+pub struct Report {
+    /// The results of the configurations, the untuned base and the majority class.
     pub table: Table,
-    /// What is drawn below the table.
-    charts: Vec<graft_protocol::Chart>,
-    /// What to know beside it.
+    charts: Vec<Chart>,
     notes: Vec<(Level, String)>,
 }
 
-/// One configuration and how its trainings went, by seed.
-struct Row {
-    label: String,
-    /// `lora_alpha / r`, where the method has both.
-    scale: Option<f64>,
-    /// The learning rate, where it is given.
-    rate: Option<f64>,
-    results: Vec<Result<graft_train::runs::TrialRecord, Failure>>,
-}
-
-/// A comparison, finished or stopped, for whoever tells of it.
-struct Found<'a> {
-    rows: Vec<Row>,
-    /// The untuned base on the data.
-    base: Evaluation,
-    grid: &'a Ablation,
-    /// Name of the data.
-    data: String,
-    /// Name of the base's own domain and the loss of the untuned base there.
-    domain: Option<(String, f64)>,
-}
-
-/// The table and the charts of a comparison.
-type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
-
 /// Trains every configuration of the grid with every seed.
 ///
-/// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is shown and kept, and not trained again by the same line.
+/// A trial that fails is marked and the others continue. When the user stops the comparison, the
+/// finished trials are shown and kept; the same line resumes it.
 ///
 /// # Errors
-/// Those of [`Ablation::parse`]; [`SessionError::LargeGrid`] for a large grid that nobody has confirmed; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
-/// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
+/// Those of [`Ablation::parse`] and [`graft_train::evaluate`]; [`SessionError::LargeGrid`] for a
+/// large grid without `confirm=true`; [`SessionError::NoModel`], [`SessionError::NoData`]; the
+/// failure of the first trial when no trial succeeds; [`SessionError::Interrupted`] when the user
+/// stopped it.
 pub fn ablate(
-    desk: &CommandContext,
+    cx: &CommandContext,
     methods: &[String],
     keys: &[(String, String)],
-) -> Result<Compared, Failure> {
+) -> Result<Report, Failure> {
     let grid = Ablation::parse(methods, keys)?;
-    estimate::confirmed(desk, &grid)?;
-    all(desk, grid, (false, false))
+    estimate::check_size(cx, &grid)?;
+    start(cx, grid, Measure::Task)
 }
 
-/// A grid that has grown: what is finished, and what was given up, stays as it is.
+/// Trains the configurations as [`ablate`] does and reports how much each forgets of the base
+/// model's own domain.
+///
+/// # Errors
+/// Those of [`ablate`]; [`SessionError::NoDomain`] when the domain of the base is unknown.
+pub(super) fn forgetting(
+    cx: &CommandContext,
+    methods: &[String],
+    keys: &[(String, String)],
+) -> Result<Report, Failure> {
+    let mut grid = Ablation::parse(methods, keys)?;
+    grid.settings = Domain::with_default(&cx.state(), grid.settings)?;
+    estimate::check_size(cx, &grid)?;
+    start(cx, grid, Measure::Forgetting)
+}
+
+/// Runs a grid that has grown. Finished and pruned trials are not trained again.
 ///
 /// # Errors
 /// Those of [`ablate`].
-pub(super) fn again(
-    desk: &CommandContext,
+pub(super) fn extend_grid(
+    cx: &CommandContext,
     grid: Ablation,
-    forgetting: bool,
-) -> Result<Compared, Failure> {
-    all(desk, grid, (forgetting, true))
+    measure: Measure,
+) -> Result<Report, Failure> {
+    run_grid(cx, grid, measure, PrunedTrials::Keep)
 }
 
-/// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
-fn all(
-    desk: &CommandContext,
+fn start(cx: &CommandContext, grid: Ablation, measure: Measure) -> Result<Report, Failure> {
+    let grid = with_stopped_clones(cx, grid, measure);
+    run_grid(cx, grid, measure, PrunedTrials::Retrain)
+}
+
+/// The grid of a line. When the last comparison of the same line was stopped, its cloned trials are
+/// included.
+fn with_stopped_clones(cx: &CommandContext, grid: Ablation, measure: Measure) -> Ablation {
+    let Some(last) = cx.state().compared.clone() else { return grid };
+    let is_same_line = last.was_stopped
+        && last.measure == measure
+        && last.grid.search_lr == grid.search_lr
+        && last.grid.settings == grid.settings
+        && last.grid.trials.starts_with(&grid.trials);
+    let clones = last.grid.trials.get(grid.trials.len()..).unwrap_or_default();
+    if !is_same_line || clones.is_empty() {
+        return grid;
+    }
+    let labels: Vec<_> = clones.iter().map(|trial| trial.label.as_str()).collect();
+    cx.note(format!("includes what %trial clone added before the stop: {}", labels.join(", ")));
+    last.grid.clone()
+}
+
+/// Trains the configurations of a grid and those that `%trial clone` adds meanwhile.
+fn run_grid(
+    cx: &CommandContext,
     mut grid: Ablation,
-    (forgetting, mut leaves_given_up): (bool, bool),
-) -> Result<Compared, Failure> {
+    measure: Measure,
+    mut pruned: PrunedTrials,
+) -> Result<Report, Failure> {
     loop {
-        let remembered = Arc::new(Comparison { grid: grid.clone(), forgetting });
-        desk.change(|state| state.compared = Some(remembered.clone()));
-        let compared = compare(
-            desk,
-            &grid,
-            (if forgetting { forgotten::tell } else { report::tell }, leaves_given_up),
-        )?;
-        let clones = if desk.is_background() {
-            desk.change_background(|report| std::mem::take(&mut report.clones)).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        if clones.is_empty() {
-            return Ok(compared);
+        remember(cx, Comparison { grid: grid.clone(), measure, was_stopped: false });
+        let outcome = compare(cx, &grid, measure, pruned);
+        let clones = requested_clones(cx);
+        if outcome.is_ok() && clones.is_empty() {
+            return outcome;
         }
-        leaves_given_up = true;
-        for (number, keys) in clones {
+        for TrialClone { number, keys } in clones {
             match grid.with_clone(number, &keys) {
-                Ok(wider) => grid = wider,
-                // Asked for twice.
-                Err(failure) => desk.warn(failure.to_string()),
+                Ok(extended) => grid = extended,
+                // The same clone was requested twice.
+                Err(failure) => cx.warn(failure.to_string()),
             }
         }
+        if outcome.is_err() {
+            remember(cx, Comparison { grid, measure, was_stopped: cx.is_stopping() });
+            return outcome;
+        }
+        pruned = PrunedTrials::Keep;
     }
 }
 
-/// Trains the configurations as [`ablate`] does, and tells what each has forgotten of the base's own domain.
-///
-/// # Errors
-/// Those of [`ablate`], and [`SessionError::NoDomain`] where nobody says what the model knew before.
-pub(super) fn forgetting(
-    desk: &CommandContext,
-    methods: &[String],
-    keys: &[(String, String)],
-) -> Result<Compared, Failure> {
-    let mut grid = Ablation::parse(methods, keys)?;
-    grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
-    estimate::confirmed(desk, &grid)?;
-    all(desk, grid, (true, false))
+fn remember(cx: &CommandContext, comparison: Comparison) {
+    let comparison = Arc::new(comparison);
+    cx.change(|state| state.compared = Some(comparison.clone()));
 }
 
+/// Takes the clones that were requested while the comparison ran in the background.
+fn requested_clones(cx: &CommandContext) -> Vec<TrialClone> {
+    if !cx.is_background() {
+        return Vec::new();
+    }
+    cx.edit_background_job(|report| std::mem::take(&mut report.clones)).unwrap_or_default()
+}
+
+/// Trains and scores the trials of a grid that are not finished, and reports all of them.
 fn compare(
-    desk: &CommandContext,
+    cx: &CommandContext,
     grid: &Ablation,
-    (tell, leaves_given_up): (Tell, bool),
-) -> Result<Compared, Failure> {
-    let state = desk.state();
+    measure: Measure,
+    pruned: PrunedTrials,
+) -> Result<Report, Failure> {
+    let state = cx.state();
     state.model()?;
     let data = state.data(None)?;
-    let _bare = Bare::new(&state)?;
-    labels::warning(&state, &data)?.into_iter().for_each(|warning| desk.warn(warning));
-    if graft_train::runs::is_temporary(&runs::base()) {
-        desk.warn(runs::TEMPORARY);
+    let _disabled = AdaptersDisabled::new(&state)?;
+    labels::warning(&state, &data)?.into_iter().for_each(|warning| cx.warn(warning));
+    if is_temporary(&runs::base()) {
+        cx.warn(runs::TEMPORARY);
     }
-    let mut kept = Trials::read(&runs::base());
-    let domain = Domain::named(desk, &state, &grid.settings)?;
-    let bench =
-        Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
-    let base = score(desk, &bench, "the base")?;
-    let domain = bench
-        .domain
-        .as_ref()
-        .map(|domain| {
-            Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))
-        })
-        .transpose()?;
-    let (rows, reused) = bench.train_all(&mut kept, &report::Metric::of(&base))?;
-    desk.change(|state| state.runs = runs::names());
-    if let Some(failure) = first_failure(&rows) {
+    let mut finished = Trials::read(&runs::base());
+    let domain = Domain::named(cx, &state, &grid.settings)?;
+    let runner = GridRunner { cx, state: state.clone(), data: data.clone(), domain, grid, pruned };
+    let base = runner.score("the base")?;
+    let domain =
+        runner.domain.as_ref().map(|domain| DomainBase::measure(cx, domain)).transpose()?;
+    let (trials, reused) = runner.train_all(&mut finished, &Metric::of(&base))?;
+    cx.change(|state| state.runs = runs::names());
+    let results = ComparisonResults { trials, base, grid, data: data.dataset.name.clone(), domain };
+    if let Some(failure) = results.first_failure() {
         return Err(failure);
     }
-    let found = Found { rows, base, grid, data: data.dataset.name.clone(), domain };
-    let (table, charts) = tell(&found);
-    let rows = &found.rows;
-    let (total, done) =
-        (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
-    let compared = Compared { table, charts, notes: notes(rows, reused, total, kept.damaged) };
-    if !desk.is_stopping() {
-        return Ok(compared);
+    let (table, charts) = match measure {
+        Measure::Task => report::render(&results),
+        Measure::Forgetting => forgetting_report::render(&results),
+    };
+    let total = runner.trainings();
+    let report = Report { table, charts, notes: notes(&results, reused, total, finished.damaged) };
+    if !cx.is_stopping() {
+        return Ok(report);
     }
+    Err(stopped(cx, report, results.done(), total).into())
+}
+
+/// Shows the finished trials of a comparison that the user has stopped.
+fn stopped(cx: &CommandContext, report: Report, done: u64, total: u64) -> SessionError {
     if done > 0 {
-        compared.reply().blocks.into_iter().for_each(|block| desk.emit(Event::Block(block)));
+        report.reply().blocks.into_iter().for_each(|block| cx.emit(Event::Block(block)));
     }
-    let what = format!(
-        "stopped after {done} of {total} trainings; what is finished is kept, and so is what is half-way"
-    );
-    Err(SessionError::Interrupted {
-        what,
+    SessionError::Interrupted {
+        what: format!(
+            "stopped after {done} of {total} training runs; finished and partial runs are kept"
+        ),
         next: Some("run the same line again to resume it".to_owned()),
     }
-    .into())
 }
 
-impl Row {
-    fn new(trial: &Trial) -> Self {
-        Self {
-            label: trial.label.clone(),
-            scale: trial::scale(trial),
-            rate: trial.train.float(TRAIN, "lr"),
-            results: Vec::new(),
-        }
-    }
-
-    /// Whether it failed or was given up, so that no other seed is tried.
-    fn is_over(&self) -> bool {
-        self.results
-            .iter()
-            .any(|result| result.as_ref().map_or(true, |record| record.stopped.is_some()))
-    }
-
-    /// The learning rate that a search has found for it.
-    fn lr(&self) -> Option<f64> {
-        self.results.iter().find_map(|result| result.as_ref().ok()?.lr)
-    }
-}
-
-impl Bench<'_> {
-    /// What `lr=auto` finds with the first seed, for every seed of a configuration; none where the rate is given.
-    fn rate(
-        &self,
-        row: &Row,
-        trial: &Trial,
-        seed: u64,
-        label: &str,
-    ) -> Result<Option<f64>, Failure> {
-        match row.lr() {
-            None if self.grid.search_lr => self.search(trial, seed, label).map(Some),
-            found => Ok(found),
-        }
-    }
-}
-
-/// What to know beside the table.
-fn notes(rows: &[Row], reused: usize, total: u64, damaged: usize) -> Vec<(Level, String)> {
+/// Notes below the report.
+fn notes(
+    results: &ComparisonResults<'_>,
+    reused: usize,
+    total: u64,
+    damaged: usize,
+) -> Vec<(Level, String)> {
     let mut notes: Vec<_> =
-        report::weights(rows).map(|text| (Level::Info, text)).into_iter().collect();
+        report::weights(&results.trials).map(|text| (Level::Info, text)).into_iter().collect();
     if reused > 0 {
         let text = format!(
-            "{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)"
+            "{reused} of {total} training runs were finished earlier and not repeated \
+             (fresh=true trains them again)"
         );
         notes.push((Level::Info, text));
     }
     if damaged > 0 {
         notes.push((
             Level::Warning,
-            format!("{damaged} damaged lines of .graft/ablations.jsonl were skipped"),
+            format!("skipped {damaged} damaged lines of .graft/ablations.jsonl"),
         ));
     }
     notes
 }
 
-/// The failure to report when not one training succeeded.
-fn first_failure(rows: &[Row]) -> Option<Failure> {
-    let results = || rows.iter().flat_map(|row| &row.results);
-    if results().any(Result::is_ok) {
-        return None;
-    }
-    results().find_map(|result| result.clone().err())
-}
-
-/// Scores the model as it is now.
-fn score(desk: &CommandContext, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
-    let examples = bench
-        .grid
-        .settings
-        .integer(ABLATE, "examples")
-        .map_or(200, |count| count.unsigned_abs() as usize);
-    let label = format!("scoring {who} on {}", bench.data.dataset.name);
-    let found = score_on(desk, bench, examples, &mut |done, total| {
-        desk.emit(Event::Progress { label: label.clone(), done, total })
-    });
-    if desk.is_stopping() {
-        return Err(SessionError::Interrupted {
-            what: format!("stopped while {label}"),
-            next: None,
-        }
-        .into());
-    }
-    found
-}
-
-/// Scores it on the first so many examples of the split.
-fn score_on(
-    desk: &CommandContext,
-    bench: &Bench<'_>,
-    examples: usize,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Evaluation, Failure> {
-    let model = bench.state.model()?;
-    let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
-    let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    Ok(evaluate(
-        model,
-        tokenizer,
-        &bench.data.dataset,
-        &split,
-        examples,
-        16,
-        &desk.control(),
-        progress,
-    )?)
-}
-
-impl Compared {
-    /// A table alone.
+impl Report {
+    /// A report that consists of a table.
     pub(super) fn of(table: Table) -> Self {
         Self { table, charts: Vec::new(), notes: Vec::new() }
     }
 
-    /// The answer to `%ablate`.
+    /// The reply to `%ablate`.
     pub fn reply(self) -> Reply {
         let mut blocks = vec![Block::Table(self.table)];
         blocks.extend(self.charts.into_iter().map(Block::Chart));

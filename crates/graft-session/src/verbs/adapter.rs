@@ -1,28 +1,30 @@
-//! What can be done to an adapter that is there: detach, merge, unmerge, scale, save, list, use, enable.
+//! Operations on an attached adapter: detach, merge, unmerge, scale, save, list, use, enable.
 
 use std::{path::Path, sync::Arc};
 
 use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::Failure;
 
-use super::{labels, words::thousands};
-use crate::{CommandContext, SessionError, State, state::Attached};
+use super::{format::thousands, labels};
+use crate::{CommandContext, SessionError, SessionState, state::AttachedAdapter};
 
-/// The adapter a line means: the one named; else the one in use when it is of the line's method (or no method was said);
-/// else the last of that method.
+/// Finds the adapter that a command refers to: the named one; else the one in use if it is of the
+/// command's method, or no method is given; else the last one of that method.
 ///
 /// # Errors
-/// [`SessionError::UnknownAdapter`], [`SessionError::NoAdapter`], [`SessionError::NoAdapterOfMethod`].
+/// [`SessionError::UnknownAdapter`], [`SessionError::NoAdapter`],
+/// [`SessionError::NoAdapterOfMethod`].
 pub fn find(
-    state: &State,
+    state: &SessionState,
     method: Option<&str>,
     name: Option<&str>,
-) -> Result<Arc<Attached>, SessionError> {
+) -> Result<Arc<AttachedAdapter>, SessionError> {
     if let Some(name) = name {
         return state.adapter(name);
     }
-    let fits =
-        |attached: &Arc<Attached>| method.is_none_or(|verb| attached.adapter.spec().verb == verb);
+    let fits = |attached: &Arc<AttachedAdapter>| {
+        method.is_none_or(|verb| attached.adapter.spec().verb == verb)
+    };
     let found = state
         .adapter_in_use()
         .filter(fits)
@@ -44,95 +46,113 @@ pub fn find(
     })
 }
 
-/// Removes an adapter; the base is as it was.
+/// Detaches an adapter and restores the base.
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::detach`].
-pub fn detach(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
-    let model = desk.state().model()?;
+pub fn detach(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Failure> {
+    let model = cx.state().model()?;
     attached.adapter.detach(model.loaded.model.as_ref())?;
-    desk.change(|state| state.forget_adapter(attached.adapter.name()));
+    cx.change(|state| state.forget_adapter(attached.adapter.name()));
     Ok(())
 }
 
-/// Adds an adapter's update to the base weights.
+/// Merges the update of an adapter into the base weights.
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::merge`].
-pub fn merge(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
-    attached.adapter.merge(desk.state().model()?.loaded.model.as_ref())?;
-    desk.publish();
+pub fn merge(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Failure> {
+    attached.adapter.merge(cx.state().model()?.loaded.model.as_ref())?;
+    cx.publish();
     Ok(())
 }
 
-/// Takes a merge back.
+/// Undoes a merge.
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::unmerge`].
-pub fn unmerge(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
-    attached.adapter.unmerge(desk.state().model()?.loaded.model.as_ref())?;
-    desk.publish();
+pub fn unmerge(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Failure> {
+    attached.adapter.unmerge(cx.state().model()?.loaded.model.as_ref())?;
+    cx.publish();
     Ok(())
 }
 
-/// Multiplies an adapter's effect by `factor`: 1 is as trained, 0 is the base.
+/// Sets the scale of an adapter: 1 is as trained, 0 is the base.
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::set_scale`].
-pub fn set_scale(desk: &CommandContext, attached: &Attached, factor: f64) -> Result<(), Failure> {
-    attached.adapter.set_scale(desk.state().model()?.loaded.model.as_ref(), factor)?;
-    desk.publish();
+pub fn set_scale(
+    cx: &CommandContext,
+    attached: &AttachedAdapter,
+    factor: f64,
+) -> Result<(), Failure> {
+    attached.adapter.set_scale(cx.state().model()?.loaded.model.as_ref(), factor)?;
+    cx.publish();
     Ok(())
 }
 
-/// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, together with the names of a classifier's classes.
+/// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, and the label
+/// names of a classifier.
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::save_with`].
-pub fn save(desk: &CommandContext, attached: &Attached, directory: &str) -> Result<(), Failure> {
-    let model = desk.state().model()?;
+pub fn save(
+    cx: &CommandContext,
+    attached: &AttachedAdapter,
+    directory: &str,
+) -> Result<(), Failure> {
+    let model = cx.state().model()?;
     let names = attached.label_names().or_else(|| model.label_names());
     let file = labels::file(names.as_ref().map(|names| names.as_slice()));
     Ok(attached.adapter.save_with(Path::new(directory), &model.source, &[file])?)
 }
 
-/// Takes an adapter in use; the one before stays attached and is silent.
+/// Makes an adapter the one in use. The others stay attached and become inactive.
 ///
 /// # Errors
 /// [`SessionError::NoModel`], and those of [`graft_peft::Adapter::set_active`].
-pub fn choose(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
-    let state = desk.state();
+pub fn choose(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Failure> {
+    let state = cx.state();
     let model = state.model()?;
     for other in &state.adapters {
         other.adapter.set_active(model.loaded.model.as_ref(), false)?;
     }
     attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
-    desk.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
+    cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(())
 }
 
-/// Switches every adapter off without removing it, or the last one in use on again.
+/// Enables the last adapter in use again.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], and those of [`graft_peft::Adapter::set_active`].
-pub fn enable(desk: &CommandContext, on: bool) -> Result<Arc<Attached>, Failure> {
-    let state = desk.state();
+/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], and those of
+/// [`graft_peft::Adapter::set_active`].
+pub fn enable(cx: &CommandContext) -> Result<Arc<AttachedAdapter>, Failure> {
+    let state = cx.state();
     let model = state.model()?;
     let attached = find(&state, None, None)?;
-    if on {
-        attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
-    } else {
-        state
-            .adapters
-            .iter()
-            .try_for_each(|each| each.adapter.set_active(model.loaded.model.as_ref(), false))?;
-    }
-    desk.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
+    attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
+    cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(attached)
 }
 
-/// Table of the adapters.
-pub fn table(state: &State) -> Table {
+/// Disables all adapters without detaching them, and returns the one that [`enable`] enables again.
+///
+/// # Errors
+/// As [`enable`].
+pub fn disable(cx: &CommandContext) -> Result<Arc<AttachedAdapter>, Failure> {
+    let state = cx.state();
+    let model = state.model()?;
+    let attached = find(&state, None, None)?;
+    for each in &state.adapters {
+        each.adapter.set_active(model.loaded.model.as_ref(), false)?;
+    }
+    cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
+    Ok(attached)
+}
+
+/// The table of the adapters.
+pub fn table(state: &SessionState) -> Table {
     let mut table =
         Table::new("adapters", &["name", "method", "settings", "#trainable", "#scale", "state"]);
     for attached in &state.adapters {
@@ -144,18 +164,18 @@ pub fn table(state: &State) -> Table {
             Cell::Text(adapter.summary()),
             Cell::Integer(adapter.trainable_parameters() as i64),
             Cell::Float(adapter.scale(), 2),
-            Cell::Text(condition(state, attached)),
+            Cell::Text(status(state, attached)),
         ]);
     }
     if state.adapters.is_empty() {
-        table.footer.push("no adapter yet: `%lora attach` makes the first".to_owned());
+        table.footer.push("no adapters yet: `%lora attach` attaches one".to_owned());
     }
     table
 }
 
-fn condition(state: &State, attached: &Attached) -> String {
+fn status(state: &SessionState, attached: &AttachedAdapter) -> String {
     let mut words =
-        vec![if state.is_acting(attached) { "in use".to_owned() } else { "silent".to_owned() }];
+        vec![if state.is_acting(attached) { "in use".to_owned() } else { "inactive".to_owned() }];
     if attached.adapter.is_merged() {
         words.push("merged".to_owned());
     }
@@ -165,7 +185,7 @@ fn condition(state: &State, attached: &Attached) -> String {
     words.join(", ")
 }
 
-/// An answer of one line about an adapter.
-pub(crate) fn said(attached: &Attached, what: &str) -> Reply {
+/// A reply of one line about an adapter.
+pub(crate) fn line_about(attached: &AttachedAdapter, what: &str) -> Reply {
     Reply::one(Block::Text(format!("`{}` {what}", attached.adapter.name())))
 }

@@ -1,42 +1,46 @@
-//! What a training did, and what to type next because of it.
+//! Classifies loss curves and suggests the next command.
 
 use graft_protocol::StepRecord;
 use graft_spec::{KeySpec, Settings, Value, methods::MethodSpec, number::decimals};
 
 use super::train::{TrainingSetup, default_rate};
 
-/// Steps from which on a course says something.
-const ENOUGH: usize = 20;
-/// A rise of less than this share of the loss, or within twice its standard error, is noise.
+/// Fewest steps that show a trend.
+const MIN_STEPS: usize = 20;
+/// An increase below this fraction of the loss, or within twice its standard error, is noise.
 const NOISE: f64 = 0.02;
-/// So much above the loss of the very first step, which is that of one batch, is no noise.
-const JUMP: f64 = 0.1;
-/// A fall of less than this share of the loss is none.
-const STILL: f64 = 1e-4;
-/// The factors by which a rate or a number of steps is changed.
+/// An increase above this fraction of the first step's loss, which is that of one batch, is not
+/// noise.
+const DIVERGENCE: f64 = 0.1;
+/// A decrease below this fraction of the loss counts as flat.
+const FLAT: f64 = 1e-4;
+/// Factor of a smaller learning rate.
 pub(crate) const SMALLER: f64 = 0.1;
+/// Factor of a larger learning rate.
 const LARGER: f64 = 3.0;
+/// Factor of the number of steps of a longer run.
 const LONGER: u64 = 3;
-/// No rate above this is proposed.
-const LARGEST: f64 = 1.0;
+/// Largest learning rate that is suggested.
+const MAX_RATE: f64 = 1.0;
 
-/// How the training loss went, from the mean over the first tenth of the steps to that over the last.
+/// The trend of the training loss, from its mean over the first tenth of the steps to its mean over
+/// the last tenth.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Course {
-    /// Too few steps to tell.
+pub(crate) enum LossTrend {
+    /// Too few steps.
     Short,
-    /// No gradient arrived in any step.
+    /// The gradient was zero in every step.
     NoGradient,
-    /// It rose, or was no number at the end.
+    /// The loss rose, or became NaN or infinite.
     Rose(f64, f64),
-    /// It stayed where it was.
+    /// The loss did not change.
     Flat(f64, f64),
-    /// It fell.
+    /// The loss fell.
     Fell(f64, f64),
 }
 
-impl Course {
-    /// Of the steps of a run.
+impl LossTrend {
+    /// The trend of the steps of a run.
     pub(crate) fn of(steps: &[StepRecord]) -> Self {
         if !steps.is_empty() && steps.iter().all(|step| step.grad_norm == 0.0) {
             return Self::NoGradient;
@@ -44,7 +48,7 @@ impl Course {
         Self::of_losses(&steps.iter().map(|step| step.loss).collect::<Vec<_>>())
     }
 
-    /// Of a curve of losses.
+    /// The trend of a loss curve.
     pub(crate) fn of_losses(losses: &[f64]) -> Self {
         if losses.iter().any(|loss| !loss.is_finite()) {
             return Self::Rose(
@@ -52,29 +56,29 @@ impl Course {
                 losses.last().copied().unwrap_or(f64::NAN),
             );
         }
-        if losses.len() < ENOUGH {
+        if losses.len() < MIN_STEPS {
             return Self::Short;
         }
         let tenth = losses.len().div_ceil(10);
         let (start, first, last) = (losses[0], &losses[..tenth], &losses[losses.len() - tenth..]);
         let (before, after) = (mean(first), mean(last));
         let error = ((variance(first) + variance(last)) / tenth as f64).sqrt();
-        // A run that diverges in its first steps may fall from there and still end far above its start.
-        if after - start > (JUMP * start.abs()).max(3.0 * variance(last).sqrt()) {
+        // A run that diverges in its first steps may recover and still end far above its start.
+        if after - start > (DIVERGENCE * start.abs()).max(3.0 * variance(last).sqrt()) {
             return Self::Rose(start, after);
         }
         match after - before {
             risen if risen > (NOISE * before.abs()).max(2.0 * error) => Self::Rose(before, after),
-            risen if risen >= -STILL * before.abs() => Self::Flat(before, after),
+            risen if risen >= -FLAT * before.abs() => Self::Flat(before, after),
             _ => Self::Fell(before, after),
         }
     }
 
-    /// The course in words, and what follows from it; none when there is nothing to object to.
-    pub(crate) fn alarm(self, next: &Next<'_>) -> Option<String> {
+    /// A warning with a suggestion, unless the loss fell.
+    pub(crate) fn warning(self, next: &Next<'_>) -> Option<String> {
         let went = |verb: &str, first: f64, last: f64| {
             format!(
-                "the loss {verb}: {} in the first steps, {} in the last",
+                "the loss {verb}: {} in the first steps, {} in the last ones",
                 decimals(first, 3),
                 decimals(last, 3)
             )
@@ -82,20 +86,20 @@ impl Course {
         match self {
             Self::Short | Self::Fell(..) => None,
             Self::NoGradient => Some(format!(
-                "no gradient reached the adapter in any step; {}",
+                "the gradient of the adapter was zero in every step; {}",
                 next.with_gradient()
             )),
             Self::Rose(first, last) => {
-                Some(format!("{}; {}", went("has risen", first, last), next.smaller()))
+                Some(format!("{}; {}", went("rose", first, last), next.smaller()))
             }
             Self::Flat(first, last) => {
-                Some(format!("{}; {}", went("has not fallen", first, last), next.larger()))
+                Some(format!("{}; {}", went("did not fall", first, last), next.larger()))
             }
         }
     }
 
-    /// What follows from it for a training whose accuracy shows nothing.
-    pub(crate) fn advice(self, next: &Next<'_>) -> String {
+    /// A suggestion for a run whose accuracy did not improve.
+    pub(crate) fn suggestion(self, next: &Next<'_>) -> String {
         match self {
             Self::NoGradient => next.with_gradient(),
             Self::Rose(..) => next.smaller(),
@@ -105,31 +109,32 @@ impl Course {
     }
 }
 
-/// The lines to type after a training, with its own numbers in them.
+/// Suggests the next command after a run, with the keys of that run.
 pub(crate) struct Next<'a> {
-    /// Its method.
+    /// The method.
     pub(crate) spec: &'static MethodSpec,
-    /// Name and scale of its adapter.
+    /// Name and scale of the adapter.
     pub(crate) adapter: (&'a str, f64),
-    /// The keys that attach the adapter anew, and those that it was trained with.
+    /// The keys that attach the adapter with fresh weights.
     pub(crate) asked: &'a Settings,
+    /// The keys of the training run.
     pub(crate) train: &'a Settings,
-    /// Steps and peak learning rate.
     pub(crate) steps: u64,
+    /// Peak learning rate.
     pub(crate) lr: f64,
-    /// The method's own rate on this model.
+    /// The default learning rate of the method on this model.
     pub(crate) default_lr: f64,
 }
 
 impl<'a> Next<'a> {
-    /// After the training of a plan with these keys.
-    pub(crate) fn after(plan: &'a TrainingSetup, train: &'a Settings) -> Self {
-        let (adapter, config) = (&plan.attached.adapter, &plan.config);
+    /// Suggestions after a run with these keys.
+    pub(crate) fn after(setup: &'a TrainingSetup, train: &'a Settings) -> Self {
+        let (adapter, config) = (&setup.attached.adapter, &setup.config);
         let (asked, steps, lr, default_lr) = (
-            plan.attached.asked(),
+            setup.attached.asked(),
             config.steps,
             config.lr,
-            default_rate(&plan.model, adapter.spec()),
+            default_rate(&setup.model, adapter.spec()),
         );
         Self {
             spec: adapter.spec(),
@@ -142,7 +147,8 @@ impl<'a> Next<'a> {
         }
     }
 
-    /// Weights that have diverged are no start. A rate far above the method's own gives way to that one.
+    /// Suggests fresh weights, because those of a diverged run are useless, and a smaller learning
+    /// rate: at most the default.
     pub(crate) fn smaller(&self) -> String {
         let smaller = (self.lr * SMALLER).min(self.default_lr);
         let line = format!("{}{}", self.attached(), self.trained(self.steps, smaller));
@@ -152,7 +158,7 @@ impl<'a> Next<'a> {
         )
     }
 
-    /// The weights are near their start, so training goes on from there.
+    /// Suggests to continue with a larger learning rate: the weights have hardly changed.
     pub(crate) fn larger(&self) -> String {
         if self.lr == 0.0 {
             return format!(
@@ -160,7 +166,7 @@ impl<'a> Next<'a> {
                 self.trained(self.steps, self.default_lr)
             );
         }
-        if self.lr * LARGER > LARGEST {
+        if self.lr * LARGER > MAX_RATE {
             return self.longer();
         }
         format!(
@@ -180,10 +186,10 @@ impl<'a> Next<'a> {
         let (verb, (name, scale)) = (self.spec.verb, self.adapter);
         match (scale == 0.0, name) {
             (true, "default") => {
-                format!("its scale is 0, so nothing can be learned: `%{verb} scale 1`")
+                format!("its scale is 0, so it cannot learn: `%{verb} scale 1`")
             }
             (true, _) => format!(
-                "its scale is 0, so nothing can be learned: `%{verb} scale 1 adapter_name={}`",
+                "its scale is 0, so it cannot learn: `%{verb} scale 1 adapter_name={}`",
                 word(name)
             ),
             (false, _) => {
@@ -192,7 +198,8 @@ impl<'a> Next<'a> {
         }
     }
 
-    /// `%lora r=8`, with the keys that differ from their defaults: with keys of a training behind them it attaches and trains.
+    /// `%lora r=8`, with the keys that differ from their defaults. Followed by keys of `%train`,
+    /// this line attaches and trains.
     fn attached(&self) -> String {
         let differs = |name: &str, value: &Value| {
             let default =
@@ -213,7 +220,7 @@ impl<'a> Next<'a> {
         line
     }
 
-    /// ` batch=4 lr=2e-3 steps=60`: its own keys, with these steps and this rate.
+    /// ` batch=4 lr=2e-3 steps=60`: the keys of the run, with these steps and this learning rate.
     fn trained(&self, steps: u64, lr: f64) -> String {
         let others = self
             .train
@@ -230,7 +237,7 @@ fn key(name: &str, value: &str) -> String {
     format!(" {name}={}", word(value))
 }
 
-/// A word as a magic reads it.
+/// A value, quoted if the parser of magics requires it.
 fn word(text: &str) -> String {
     if text.is_empty() || text.contains([' ', '\t', '"', '\'', '\\']) {
         format!("{text:?}")
@@ -239,7 +246,7 @@ fn word(text: &str) -> String {
     }
 }
 
-/// A rate as one types it, exactly where that is short: `3e-4`, `1.5e-3`.
+/// A learning rate in short notation: `3e-4`, `1.5e-3`.
 pub(crate) fn rate(lr: f64) -> String {
     let exact = format!("{lr:e}");
     if exact.len() <= 8 { exact } else { format!("{lr:.1e}").replace(".0e", "e") }
@@ -249,7 +256,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Sample variance; 0 of a single value.
+/// Sample variance; 0 for a single value.
 fn variance(values: &[f64]) -> f64 {
     let mean = mean(values);
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
@@ -273,63 +280,65 @@ mod tests {
     }
 
     #[test]
-    fn a_rise_is_no_flat_course_and_noise_is_no_rise() {
+    fn a_rise_is_not_flat_and_noise_is_not_a_rise() {
         let line = |from: f64, to: f64| {
             (0..40).map(|step| from + (to - from) * f64::from(step) / 39.0).collect::<Vec<_>>()
         };
-        assert!(matches!(Course::of_losses(&line(2.0, 9.0)), Course::Rose(..)));
-        assert!(matches!(Course::of_losses(&line(2.0, 1.0)), Course::Fell(..)));
-        assert!(matches!(Course::of_losses(&line(2.0, 2.01)), Course::Flat(..)));
-        assert!(matches!(Course::of_losses(&line(2.0, 2.0 - 1e-9)), Course::Flat(..)));
-        assert!(matches!(Course::of_losses(&[2.0, f64::NAN]), Course::Rose(..)));
-        assert_eq!(Course::of_losses(&[2.0, 9.0]), Course::Short);
-        // From 2 to 40 at once, and down to 8.
+        assert!(matches!(LossTrend::of_losses(&line(2.0, 9.0)), LossTrend::Rose(..)));
+        assert!(matches!(LossTrend::of_losses(&line(2.0, 1.0)), LossTrend::Fell(..)));
+        assert!(matches!(LossTrend::of_losses(&line(2.0, 2.01)), LossTrend::Flat(..)));
+        assert!(matches!(LossTrend::of_losses(&line(2.0, 2.0 - 1e-9)), LossTrend::Flat(..)));
+        assert!(matches!(LossTrend::of_losses(&[2.0, f64::NAN]), LossTrend::Rose(..)));
+        assert_eq!(LossTrend::of_losses(&[2.0, 9.0]), LossTrend::Short);
+        // From 2 to 40 in one step, then down to 8.
         let jump: Vec<f64> = std::iter::once(2.0)
             .chain((0..39).map(|step| 40.0 - 32.0 * f64::from(step) / 38.0))
             .collect();
         assert!(
-            matches!(Course::of_losses(&jump), Course::Rose(start, _) if start == 2.0),
+            matches!(LossTrend::of_losses(&jump), LossTrend::Rose(start, _) if start == 2.0),
             "{:?}",
-            Course::of_losses(&jump)
+            LossTrend::of_losses(&jump)
         );
-        // A tenth of noise on top of nothing learned.
+        // 10 % noise on a constant loss.
         let noisy: Vec<f64> =
             (0..200).map(|step| 2.0 + 0.2 * f64::from((step * 37) % 11 - 5) / 5.0).collect();
         assert!(
-            !matches!(Course::of_losses(&noisy), Course::Rose(..)),
+            !matches!(LossTrend::of_losses(&noisy), LossTrend::Rose(..)),
             "{:?}",
-            Course::of_losses(&noisy)
+            LossTrend::of_losses(&noisy)
         );
     }
 
     #[test]
-    fn advice_follows_from_what_happened() {
+    fn the_suggestion_follows_from_the_trend() {
         let (asked, train) = (
             Settings::default().with("r", Value::Integer(4)),
             Settings::default().with("batch", Value::Integer(2)),
         );
         let next = next(&asked, &train);
-        let smaller = Course::Rose(2.0, 1e300).alarm(&next).expect("an alarm");
+        let smaller = LossTrend::Rose(2.0, 1e300).warning(&next).expect("a warning");
         assert!(
-            smaller.contains("has risen: 2.000 in the first steps, 1.00e300 in the last"),
+            smaller.contains("rose: 2.000 in the first steps, 1.00e300 in the last ones"),
             "{smaller}"
         );
         assert!(smaller.ends_with("`%lora r=4 batch=2 steps=60 lr=2e-3`"), "{smaller}");
-        let larger = Course::Flat(2.0, 2.0).alarm(&next).expect("an alarm");
+        let larger = LossTrend::Flat(2.0, 2.0).warning(&next).expect("a warning");
         assert!(
-            larger.contains("has not fallen")
+            larger.contains("did not fall")
                 && larger.ends_with("`%train batch=2 steps=60 lr=6e-2`"),
             "{larger}"
         );
-        assert_eq!(Course::Fell(2.0, 1.0).alarm(&next), None);
+        assert_eq!(LossTrend::Fell(2.0, 1.0).warning(&next), None);
         assert!(
-            Course::Fell(2.0, 1.0).advice(&next).ends_with("`%train batch=2 steps=180 lr=2e-2`")
+            LossTrend::Fell(2.0, 1.0)
+                .suggestion(&next)
+                .ends_with("`%train batch=2 steps=180 lr=2e-2`")
         );
         let silent = Next { adapter: ("style", 0.0), ..next };
         assert!(
-            Course::NoGradient
-                .alarm(&silent)
-                .expect("an alarm")
+            LossTrend::NoGradient
+                .warning(&silent)
+                .expect("a warning")
                 .ends_with("`%lora scale 1 adapter_name=style`")
         );
     }

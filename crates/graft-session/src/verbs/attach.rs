@@ -1,4 +1,4 @@
-//! `%lora attach` and the like.
+//! `%lora attach` and its counterparts for the other methods.
 
 use std::sync::Arc;
 
@@ -8,27 +8,37 @@ use graft_spec::{
     Failure, Settings,
     methods::{self, MethodSpec},
 };
-
 use graft_train::runs::Start;
 
 use super::{
-    runs::way_back,
-    sources::{DataInputs, Files},
+    format::quoted,
+    init_data::{DataInputs, ModelFiles},
+    runs::reattach_hint,
 };
 use crate::{
-    CommandContext, SessionError, State,
+    CommandContext, SessionError, SessionState,
     provenance::Origin,
-    state::{Attached, LoadedData, LoadedModel},
+    state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
 /// An adapter that has just been attached or loaded.
 pub struct AttachReport {
     /// The adapter.
-    pub attached: Arc<Attached>,
-    /// HF PEFT's line: trainable parameters, all, percent.
+    pub attached: Arc<AttachedAdapter>,
+    /// HF PEFT's line: trainable parameters, all parameters, percentage.
     pub counts: String,
-    /// What it took the place of, and warnings of a reader.
+    /// The adapter that it replaced, and warnings of the reader.
     pub notes: Vec<(Level, String)>,
+}
+
+/// An adapter to build.
+pub(crate) struct BuildRequest<'a> {
+    pub(crate) model: &'a LoadedModel,
+    /// Data for initialisations that read examples.
+    pub(crate) data: Option<&'a LoadedData>,
+    pub(crate) spec: &'a MethodSpec,
+    pub(crate) settings: &'a Settings,
+    pub(crate) seed: u64,
 }
 
 /// The method of a verb.
@@ -39,96 +49,101 @@ pub fn method(verb: &str) -> Result<&'static MethodSpec, SessionError> {
     methods::by_verb(verb).ok_or_else(|| SessionError::UnknownMethod { verb: verb.to_owned() })
 }
 
-/// Attaches a new adapter and takes it in use. One of the same name is replaced; another one that acted stays attached and is silent.
+/// Attaches a new adapter and makes it the one in use. An adapter of the same name is replaced; any
+/// other stays attached and becomes inactive.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::UnknownMethod`], and those of [`graft_peft::attach`]; then nothing has changed.
+/// [`SessionError::NoModel`], [`SessionError::UnknownMethod`], and those of [`graft_peft::attach`];
+/// in these cases nothing changes.
 pub fn attach(
-    desk: &CommandContext,
+    cx: &CommandContext,
     verb: &str,
     settings: &Settings,
 ) -> Result<AttachReport, Failure> {
-    attach_for(desk, verb, settings, None)
+    attach_for(cx, verb, settings, None)
 }
 
-/// [`attach`] for a training on the data of that name; none means those loaded last.
+/// Attaches an adapter to be trained on the data of that name; `None` is the current data.
 ///
 /// # Errors
 /// As [`attach`].
 pub(crate) fn attach_for(
-    desk: &CommandContext,
+    cx: &CommandContext,
     verb: &str,
     settings: &Settings,
     data: Option<&str>,
 ) -> Result<AttachReport, Failure> {
     let spec = method(verb)?;
     settings.check(spec.keys)?;
-    let state = desk.state();
+    let state = cx.state();
     let model = state.model()?;
     let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
     let data = state.data(data).ok();
     let origin = fresh(spec, settings, data.as_deref(), state.seed);
-    let make = || {
-        Ok((
-            build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?,
-            Vec::new(),
-        ))
-    };
-    let mut report = install(desk, &state, &model, &name, origin, make)?;
-    report.attached.remember_asked(settings);
+    let request =
+        BuildRequest { model: &model, data: data.as_deref(), spec, settings, seed: state.seed };
+    let mut report = install(cx, &state, &model, &name, origin, || {
+        Ok((build(cx, &state, &request)?, Vec::new()))
+    })?;
+    report.attached.remember_requested(settings);
     let notes = report.attached.adapter.notes().to_vec();
     report.notes.splice(0..0, notes.into_iter().map(|note| (Level::Info, note)));
     Ok(report)
 }
 
-/// The origin of a fresh adapter; some starts are computed from data.
+/// The origin of a fresh adapter. Some initialisations are computed from data.
 pub(crate) fn fresh(
     spec: &MethodSpec,
     settings: &Settings,
     data: Option<&LoadedData>,
     seed: u64,
 ) -> Origin {
-    let looks_at_data = settings.text(spec.keys, "init_lora_weights").as_deref() == Some("eva");
-    let data = data.filter(|_| looks_at_data).map(|data| Box::new(data.record()));
+    let reads_data = settings.text(spec.keys, "init_lora_weights").as_deref() == Some("eva");
+    let data = data.filter(|_| reads_data).map(|data| Box::new(data.record()));
     Origin { start: Start::Fresh { seed, data }, ..Origin::fresh(seed) }
 }
 
-/// Builds an adapter and puts it into the model, with whatever its start looks at.
+/// Builds an adapter and inserts it into the model.
 ///
 /// # Errors
 /// Those of [`graft_peft::attach`], and of reading data or the model's files.
 pub(crate) fn build(
-    desk: &CommandContext,
-    state: &State,
-    (model, data): (&LoadedModel, Option<&LoadedData>),
-    (spec, settings): (&MethodSpec, &Settings),
-    seed: u64,
+    cx: &CommandContext,
+    state: &SessionState,
+    request: &BuildRequest<'_>,
 ) -> Result<Adapter, Failure> {
+    let BuildRequest { model, data, spec, settings, seed } = *request;
     let start = settings.text(spec.keys, "init_lora_weights").unwrap_or_default();
     let data = data.filter(|_| start == "eva");
     let inputs = data
-        .map(|data| DataInputs::new(desk, state, model, data, model.loaded.tokenizer.as_ref()))
+        .map(|data| DataInputs::new(cx, state, model, data, model.loaded.tokenizer.as_ref()))
         .transpose()?;
-    let files = (start == "loftq").then(|| Files::of(model)).transpose()?;
-    let bench = AttachContext {
+    let files = (start == "loftq").then(|| ModelFiles::of(model)).transpose()?;
+    let context = AttachContext {
         seed,
         inputs: inputs.as_ref().map(|inputs| inputs as &dyn Inputs),
         originals: files.as_ref().map(|files| files as &dyn Originals),
-        ..workbench(state, model)
+        ..attach_context(state, model)
     };
-    Ok(graft_peft::attach(&bench, spec.verb, settings)?)
+    Ok(graft_peft::attach(&context, spec.verb, settings)?)
 }
 
-/// What graft-peft needs to build or read an adapter.
-pub(crate) fn workbench<'a>(state: &State, model: &'a LoadedModel) -> AttachContext<'a> {
-    let bench = AttachContext::new(model.loaded.model.as_ref(), &model.source, state.seed);
-    AttachContext { tokenizer: Some(model.loaded.tokenizer.as_ref()), ..bench }
+/// The inputs of graft-peft for building or reading an adapter.
+pub(crate) fn attach_context<'a>(
+    state: &SessionState,
+    model: &'a LoadedModel,
+) -> AttachContext<'a> {
+    let context = AttachContext::new(model.loaded.model.as_ref(), &model.source, state.seed);
+    AttachContext { tokenizer: Some(model.loaded.tokenizer.as_ref()), ..context }
 }
 
-/// Makes an adapter with `build` and puts it into the session in place of one of the same name.
+/// Creates an adapter with `build` and adds it to the session in place of one of the same name.
+///
+/// # Errors
+/// Those of `build`; in this case nothing changes.
 pub(crate) fn install(
-    desk: &CommandContext,
-    state: &State,
+    cx: &CommandContext,
+    state: &SessionState,
     model: &LoadedModel,
     name: &str,
     origin: Origin,
@@ -145,55 +160,56 @@ pub(crate) fn install(
             drop(old.adapter.merge(base));
         }
     })?;
-    let attached = Arc::new(Attached::new(adapter, origin));
-    desk.change(|state| state.remember_adapter(&attached));
+    let attached = Arc::new(AttachedAdapter::new(adapter, origin));
+    cx.change(|state| state.remember_adapter(&attached));
     let mut notes: Vec<_> = warnings.into_iter().map(|warning| (Level::Warning, warning)).collect();
-    notes.extend(old.map(|old| {
-        (Level::Info, format!("it takes the place of {}{}", old.describe(), trained(&old)))
-    }));
+    notes.extend(old.map(|old| (Level::Info, replaced(&old))));
     notes.extend(merged_others(state, name).map(|note| (Level::Warning, note)));
     let counts = graft_peft::counts(base, &[&attached.adapter]).line();
     Ok(AttachReport { attached, counts, notes })
 }
 
-fn trained(old: &Attached) -> String {
-    match old.trained_steps() {
+/// Reports the adapter that was replaced, and how to get trained weights back.
+fn replaced(old: &AttachedAdapter) -> String {
+    let trained = match old.trained_steps() {
         0 => String::new(),
-        steps => format!(", trained {steps} steps; {}", way_back(old)),
-    }
+        steps => format!(", trained {steps} steps; {}", reattach_hint(old)),
+    };
+    format!("replaced {}{trained}", old.describe())
 }
 
-fn merged_others(state: &State, name: &str) -> Option<String> {
-    let merged: Vec<_> = state
+fn merged_others(state: &SessionState, name: &str) -> Option<String> {
+    let names: Vec<_> = state
         .adapters
         .iter()
         .map(|attached| &attached.adapter)
         .filter(|other| other.is_merged() && other.name() != name)
+        .map(|other| other.name().to_owned())
         .collect();
-    let names = merged.iter().map(|other| other.name().to_owned()).collect::<Vec<_>>();
-    (!names.is_empty())
-        .then(|| format!("{} stays merged into the base below it", super::words::quoted(&names)))
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    (!names.is_empty()).then(|| format!("{} {verb} still merged into the base", quoted(&names)))
 }
 
-/// The adapter that acts: what `%train`, `%eval` and `%compare` are about.
+/// The active adapter, for verbs that need one: `%train`, `%eval`, `%compare`.
 ///
 /// # Errors
-/// [`SessionError::NoAdapter`] when nothing is attached or all are switched off.
-pub(crate) fn adapter_wanted(state: &State) -> Result<Arc<Attached>, SessionError> {
+/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::Silent`] when all adapters
+/// are switched off.
+pub(crate) fn require_adapter(state: &SessionState) -> Result<Arc<AttachedAdapter>, SessionError> {
     state.acting().ok_or_else(|| match state.adapters.last() {
         None => SessionError::NoAdapter { method: "lora" },
         Some(last) => {
-            let silent = state.adapter_in_use().unwrap_or_else(|| last.clone());
+            let inactive = state.adapter_in_use().unwrap_or_else(|| last.clone());
             SessionError::Silent {
-                name: silent.adapter.name().to_owned(),
-                method: silent.adapter.spec().verb,
+                name: inactive.adapter.name().to_owned(),
+                method: inactive.adapter.spec().verb,
             }
         }
     })
 }
 
 impl AttachReport {
-    /// `attached default: lora r=8 ...`.
+    /// `` `default` is attached and in use: lora r=8 ... ``.
     pub fn line(&self) -> String {
         let adapter = &self.attached.adapter;
         format!(
@@ -204,7 +220,7 @@ impl AttachReport {
         )
     }
 
-    /// The answer to `attach` and `load`.
+    /// The reply to `attach` and `load`.
     pub fn reply(self) -> Reply {
         let mut blocks = vec![Block::Text(self.line()), Block::Text(self.counts)];
         blocks.extend(self.notes.into_iter().map(|(level, note)| Block::Note(level, note)));

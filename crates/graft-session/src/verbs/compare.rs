@@ -1,17 +1,20 @@
-//! `%compare`: the base and the adapter, the same prompt, the same seed.
+//! `%compare`: the base and the adapter continue the same prompt with the same seed.
 
 use graft_models::Generated;
 use graft_protocol::{Block, Reply, reply::SideText};
 use graft_spec::{Failure, Settings, number::decimals};
 
-use super::{attach::adapter_wanted, bare::Bare, generate::quietly, words::counted};
+use super::{
+    adapters_disabled::AdaptersDisabled, attach::require_adapter, format::counted,
+    generate::quietly,
+};
 use crate::CommandContext;
 
-/// Two texts after one prompt.
-pub struct Comparison {
-    /// What the untuned base wrote.
+/// Two continuations of a prompt.
+pub struct PromptComparison {
+    /// The continuation of the untuned base.
     pub base: Generated,
-    /// What the model with the adapter wrote.
+    /// The continuation of the model with the adapter.
     pub tuned: Generated,
     /// Name of the adapter.
     pub adapter: String,
@@ -19,24 +22,25 @@ pub struct Comparison {
     pub method: String,
 }
 
-/// Continues a prompt twice: adapters off, adapters on.
+/// Continues a prompt twice: without and with the adapters.
 ///
 /// # Errors
-/// [`crate::SessionError::NoModel`], [`crate::SessionError::NoAdapter`], [`crate::SessionError::Interrupted`], and those of the model.
+/// [`crate::SessionError::NoModel`], [`crate::SessionError::NoAdapter`],
+/// [`crate::SessionError::Interrupted`], and those of the model.
 pub fn compare(
-    desk: &CommandContext,
+    cx: &CommandContext,
     prompt: &str,
     settings: &Settings,
-) -> Result<Comparison, Failure> {
-    let state = desk.state();
+) -> Result<PromptComparison, Failure> {
+    let state = cx.state();
     state.model()?;
-    let attached = adapter_wanted(&state)?;
+    let attached = require_adapter(&state)?;
     let base = {
-        let _bare = Bare::new(&state)?;
-        quietly(desk, prompt, settings)?
+        let _disabled = AdaptersDisabled::new(&state)?;
+        quietly(cx, prompt, settings)?
     };
-    let tuned = quietly(desk, prompt, settings)?;
-    Ok(Comparison {
+    let tuned = quietly(cx, prompt, settings)?;
+    Ok(PromptComparison {
         base,
         tuned,
         adapter: attached.adapter.name().to_owned(),
@@ -44,8 +48,8 @@ pub fn compare(
     })
 }
 
-impl Comparison {
-    /// The texts, left to right.
+impl PromptComparison {
+    /// The texts, from left to right.
     pub fn columns(&self) -> Vec<SideText> {
         vec![
             side("base", &self.base),
@@ -53,7 +57,7 @@ impl Comparison {
         ]
     }
 
-    /// The answer to `%compare`.
+    /// The reply to `%compare`.
     pub fn reply(self) -> Reply {
         let columns = self.columns();
         Reply::one(Block::SideBySide { prompt: self.base.prompt, columns })

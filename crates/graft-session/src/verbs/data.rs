@@ -11,33 +11,34 @@ use graft_train::{
 };
 
 use super::{
+    format::{counted, quoted, thousands},
     runs,
-    words::{counted, quoted, thousands},
 };
 use crate::{
-    CommandContext, SessionError, State,
+    CommandContext, SessionError, SessionState,
     state::{DataOrigin, LoadedData},
 };
 
-/// Runs that a note on replaced data names.
-const RUNS: usize = 5;
+/// Most runs in the warning about replaced data.
+const MAX_RUNS: usize = 5;
 
-/// Loads a built-in set or a file and makes it the current set; a set of the same name is replaced, and the user is told.
+/// Loads a built-in set or a file and makes it the current set. A set of the same name is replaced,
+/// with a warning.
 ///
 /// # Errors
-/// [`SessionError::UnknownDataSource`], and those of the reader.
+/// [`SessionError::UnknownDataSource`], [`SessionError::DataName`], and those of the reader.
 pub fn load(
-    desk: &CommandContext,
+    cx: &CommandContext,
     source: &str,
     settings: &Settings,
 ) -> Result<Arc<LoadedData>, Failure> {
     remember(
-        desk,
+        cx,
         DataOrigin::Source {
             source: if data::BUILTIN.contains(&source) {
                 source.to_owned()
             } else {
-                lasting(source)
+                absolute(source)
             },
             settings: settings.clone(),
         },
@@ -47,15 +48,15 @@ pub fn load(
 /// Reads examples from a cell and makes them the current set.
 ///
 /// # Errors
-/// Those of the reader.
+/// [`SessionError::DataName`], and those of the reader.
 pub fn inline(
-    desk: &CommandContext,
+    cx: &CommandContext,
     name: &str,
     text: &str,
     settings: &Settings,
 ) -> Result<Arc<LoadedData>, Failure> {
     remember(
-        desk,
+        cx,
         DataOrigin::Inline {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -64,21 +65,22 @@ pub fn inline(
     )
 }
 
-/// The first `rows` examples of each split of a set; of the current one without a name.
+/// The table of the first `rows` examples of each split of a set; without a name, of the current
+/// set.
 ///
 /// # Errors
 /// [`SessionError::NoData`], [`SessionError::UnknownData`].
-pub fn show(desk: &CommandContext, name: Option<&str>, rows: usize) -> Result<Table, Failure> {
-    Ok(desk.state().data(name)?.dataset.table(rows))
+pub fn show(cx: &CommandContext, name: Option<&str>, rows: usize) -> Result<Table, Failure> {
+    Ok(cx.state().data(name)?.dataset.table(rows))
 }
 
 /// Makes a set the current one.
 ///
 /// # Errors
 /// [`SessionError::UnknownData`].
-pub fn choose(desk: &CommandContext, name: &str) -> Result<Arc<LoadedData>, Failure> {
-    let data = desk.state().data(Some(name))?;
-    desk.change(|state| state.remember_data(&data));
+pub fn choose(cx: &CommandContext, name: &str) -> Result<Arc<LoadedData>, Failure> {
+    let data = cx.state().data(Some(name))?;
+    cx.change(|state| state.remember_data(&data));
     Ok(data)
 }
 
@@ -98,61 +100,64 @@ pub(crate) fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Fa
     }
 }
 
-/// Reads a set from where it comes from and makes it the current one.
+/// Reads a set from its origin and makes it the current one.
 pub(crate) fn remember(
-    desk: &CommandContext,
+    cx: &CommandContext,
     origin: DataOrigin,
 ) -> Result<Arc<LoadedData>, Failure> {
-    let data = Arc::new(LoadedData {
-        dataset: open(&origin, &Control::from_flag(desk.stop_flag()))?,
-        origin,
-    });
-    let before = desk.state().data(Some(&data.dataset.name)).ok();
-    desk.change(|state| state.remember_data(&data));
-    tell_columns(desk, &data.dataset);
+    let dataset = open(&origin, &Control::from_flag(cx.stop_flag()))?;
+    // A name appears in messages and in magics, which are single lines.
+    if dataset.name.contains(char::is_control) {
+        return Err(SessionError::DataName { name: dataset.name }.into());
+    }
+    let data = Arc::new(LoadedData { dataset, origin });
+    let before = cx.state().data(Some(&data.dataset.name)).ok();
+    cx.change(|state| state.remember_data(&data));
+    report_columns(cx, &data.dataset);
     if let Some(before) = before {
-        tell_replaced(desk, &before, &data);
+        report_replaced(cx, &before, &data);
     }
     Ok(data)
 }
 
-/// A set for a single use: one that is loaded, else a built-in one or a file, which does not become the current one.
-pub(crate) fn lent(
-    desk: &CommandContext,
-    state: &State,
+/// A set for a single use: a loaded one, else a built-in set or a file, which does not become the
+/// current set.
+pub(crate) fn borrow_or_open(
+    cx: &CommandContext,
+    state: &SessionState,
     source: &str,
 ) -> Result<Arc<LoadedData>, Failure> {
     if let Ok(loaded) = state.data(Some(source)) {
         return Ok(loaded);
     }
     let origin = DataOrigin::Source { source: source.to_owned(), settings: Settings::default() };
-    let dataset = open(&origin, &Control::from_flag(desk.stop_flag()))?;
-    tell_columns(desk, &dataset);
+    let dataset = open(&origin, &Control::from_flag(cx.stop_flag()))?;
+    report_columns(cx, &dataset);
     Ok(Arc::new(LoadedData { dataset, origin }))
 }
 
-/// Warns about labels and formats that may be a mistake, and about columns that were not used.
-fn tell_columns(desk: &CommandContext, set: &Dataset) {
-    set.report.notes.iter().for_each(|note| desk.warn(format!("data `{}`: {note}", set.name)));
+/// Warns about likely mistakes in labels and formats, and about ignored columns.
+fn report_columns(cx: &CommandContext, set: &Dataset) {
+    set.report.notes.iter().for_each(|note| cx.warn(format!("data `{}`: {note}", set.name)));
     if set.report.ignored.is_empty() {
         return;
     }
     let ignored = format!("data `{}`: ignored {}", set.name, set.report.ignored_names());
     match set.kind {
         Kind::Text => {
-            desk.warn(format!("{ignored}; a column named `label` would make it text with labels"))
+            cx.warn(format!("{ignored}; a column named `label` would make it text with labels"))
         }
-        Kind::Completion | Kind::Labels(_) => desk.note(ignored),
+        Kind::Completion | Kind::Labels(_) => cx.note(ignored),
     }
 }
 
-/// Tells the user that a data set of the same name was replaced, and which runs were trained on it.
-fn tell_replaced(desk: &CommandContext, before: &LoadedData, now: &LoadedData) {
+/// Warns that a data set of the same name was replaced, and names the runs that were trained on it.
+fn report_replaced(cx: &CommandContext, before: &LoadedData, now: &LoadedData) {
     let name = &now.dataset.name;
     if before.dataset.kind == now.dataset.kind
         && before.dataset.fingerprint() == now.dataset.fingerprint()
     {
-        return desk.note(format!("data `{name}` was loaded again and is unchanged"));
+        return cx.note(format!("loaded data `{name}` again: unchanged"));
     }
     let is_of_before = |run: &RunFolder| run.header().is_some_and(|header| header.data == *name);
     let trained: Vec<String> = RunFolder::list(&runs::base())
@@ -171,15 +176,18 @@ fn tell_replaced(desk: &CommandContext, before: &LoadedData, now: &LoadedData) {
         place(before)
     );
     if !trained.is_empty() {
-        let more = if trained.len() > RUNS {
-            format!(" and {} more", trained.len() - RUNS)
+        let more = if trained.len() > MAX_RUNS {
+            format!(" and {} more", trained.len() - MAX_RUNS)
         } else {
             String::new()
         };
-        let named = quoted(&trained[..trained.len().min(RUNS)]);
-        text.push_str(&format!("; runs trained on the earlier data: {named}{more} (their weights and curves are unchanged)"));
+        let named = quoted(&trained[..trained.len().min(MAX_RUNS)]);
+        text.push_str(&format!(
+            "; runs trained on the earlier data: {named}{more} (their weights and curves are \
+             unchanged)"
+        ));
     }
-    desk.warn(text);
+    cx.warn(text);
 }
 
 fn examples(data: &LoadedData) -> usize {
@@ -187,7 +195,7 @@ fn examples(data: &LoadedData) -> usize {
     set.train.len() + set.validation.len() + set.test.len()
 }
 
-/// Where a set came from, in words.
+/// The origin of a set in a message.
 fn place(data: &LoadedData) -> String {
     match &data.origin {
         DataOrigin::Source { source, .. } => format!("from `{source}`"),
@@ -195,8 +203,8 @@ fn place(data: &LoadedData) -> String {
     }
 }
 
-/// A file by its full path: `%cd` and a later session must find it too.
-pub(crate) fn lasting(source: &str) -> String {
+/// The absolute path of a file, so that it is found after `%cd` and in a later session.
+pub(crate) fn absolute(source: &str) -> String {
     let path = Path::new(source);
     let full = path.exists().then(|| std::path::absolute(path).ok()).flatten();
     full.map_or_else(|| source.to_owned(), |full| full.display().to_string())
@@ -211,7 +219,7 @@ fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
 
 fn from_file(source: &str, settings: &Settings, control: &Control) -> Result<Dataset, Failure> {
     let path = Path::new(source);
-    // A word without an ending or a folder is a name: its alternatives are the names there are.
+    // A word without an extension or a folder is a name: the hint lists the built-in sets.
     if path.symlink_metadata().is_err()
         && path.extension().is_none()
         && path.components().count() == 1
@@ -240,9 +248,12 @@ pub fn line(data: &LoadedData) -> String {
     )
 }
 
-/// The answer to every verb that changes the current set.
+/// The reply to every command that changes the current set.
 pub fn reply(data: &LoadedData) -> Reply {
-    let is_builtin = matches!(&data.origin, DataOrigin::Source { source, .. } if data::BUILTIN.contains(&source.as_str()));
+    let is_builtin = match &data.origin {
+        DataOrigin::Source { source, .. } => data::BUILTIN.contains(&source.as_str()),
+        DataOrigin::Inline { .. } => false,
+    };
     let text = line(data);
     Reply::one(Block::Text(if is_builtin {
         text

@@ -1,12 +1,12 @@
-//! `%eval`: the adapter beside the untuned base and the majority class.
+//! `%eval`: compares the adapter with the untuned base and the majority class.
 
 use graft_nn::Task;
 use graft_protocol::{Cell, Event, Table};
 use graft_spec::{Failure, Settings, training};
 use graft_train::{Evaluation, evaluate};
 
-use super::{bare::Bare, labels, words::counted};
-use crate::{CommandContext, SessionError, state::LoadedData};
+use super::{adapters_disabled::AdaptersDisabled, format::counted, labels};
+use crate::{CommandContext, state::LoadedData};
 
 /// Scores on one split of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,21 +15,22 @@ pub struct Scores {
     pub data: String,
     /// `train`, `validation` or `test`.
     pub split: String,
-    /// Whether the model chooses among labels with a head of its own, instead of predicting tokens.
+    /// Whether the model has a classification head, instead of predicting tokens.
     pub classifies: bool,
-    /// The untuned base, unless it was not asked for.
+    /// The untuned base; `None` with `base=false`.
     pub base: Option<Evaluation>,
-    /// The adapter in use: its name, the verb of its method, its scores.
+    /// The adapter in use: its name, the verb of its method, and its scores.
     pub adapter: Option<(String, String, Evaluation)>,
 }
 
-/// Scores the adapter in use (when there is one) and the base.
+/// Evaluates the base and the adapter in use, if any.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::Interrupted`], and those of [`graft_train::evaluate`].
-pub fn eval(desk: &CommandContext, settings: &Settings) -> Result<Scores, Failure> {
+/// [`crate::SessionError::NoModel`], [`crate::SessionError::NoData`],
+/// [`crate::SessionError::Interrupted`], and those of [`graft_train::evaluate`].
+pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure> {
     settings.check(training::EVAL)?;
-    let state = desk.state();
+    let state = cx.state();
     let classifies =
         matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
@@ -43,20 +44,20 @@ pub fn eval(desk: &CommandContext, settings: &Settings) -> Result<Scores, Failur
     };
     let mut warning = None;
     if acting.is_none() || settings.bool(training::EVAL, "base") {
-        let _bare = Bare::new(&state)?;
+        let _disabled = AdaptersDisabled::new(&state)?;
         warning = labels::warning(&state, &data)?;
-        warning.iter().for_each(|warning| desk.warn(warning.clone()));
-        scores.base = Some(score(desk, &data, settings, "the base")?);
+        warning.iter().for_each(|warning| cx.warn(warning.clone()));
+        scores.base = Some(score(cx, &data, settings, "the base")?);
     }
     if let Some(attached) = acting {
-        // Its classes may have other names than the base's.
+        // Its label names can differ from those of the base.
         labels::warning(&state, &data)?
             .filter(|text| warning.as_ref() != Some(text))
             .into_iter()
-            .for_each(|text| desk.warn(text));
+            .for_each(|text| cx.warn(text));
         let (name, verb) =
             (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
-        let evaluation = score(desk, &data, settings, &name)?;
+        let evaluation = score(cx, &data, settings, &name)?;
         scores.adapter = Some((name, verb, evaluation));
     }
     Ok(scores)
@@ -67,12 +68,12 @@ fn split(settings: &Settings) -> String {
 }
 
 fn score(
-    desk: &CommandContext,
+    cx: &CommandContext,
     data: &LoadedData,
     settings: &Settings,
     who: &str,
 ) -> Result<Evaluation, Failure> {
-    let model = desk.state().model()?;
+    let model = cx.state().model()?;
     let whole = |key: &str, default: usize| {
         settings
             .integer(training::EVAL, key)
@@ -81,8 +82,8 @@ fn score(
     };
     let label = format!("evaluating {who} on {}", data.dataset.name);
     let mut progress =
-        |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
-    let control = desk.control();
+        |done: u64, total: u64| cx.emit(Event::Progress { label: label.clone(), done, total });
+    let control = cx.control();
     let evaluation = evaluate(
         model.loaded.model.as_ref(),
         model.loaded.tokenizer.as_ref(),
@@ -93,18 +94,12 @@ fn score(
         &control,
         &mut progress,
     );
-    if desk.is_stopping() {
-        return Err(SessionError::Interrupted {
-            what: format!("stopped while {label}"),
-            next: None,
-        }
-        .into());
-    }
+    cx.check_interrupted(&format!("stopped while {label}"))?;
     Ok(evaluation?)
 }
 
 impl Scores {
-    /// The answer to `%eval`; only labels have an accuracy.
+    /// The reply to `%eval`. Only data with labels has an accuracy.
     pub fn table(&self) -> Table {
         let all: Vec<_> = self
             .base
@@ -136,19 +131,19 @@ impl Scores {
                 Cell::Percent(majority, 1),
             ]);
         }
-        if let Some(first) = all.first() {
-            table.footer.push(match self.classifies {
-                true => format!(
-                    "loss in nats per example, over {}",
-                    counted(first.examples as usize, "example")
-                ),
-                false => format!(
-                    "loss in nats per token, over {} of completions",
-                    counted(first.tokens as usize, "token")
-                ),
-            });
-        }
+        table.footer.extend(all.first().map(|first| self.unit(first)));
         table
+    }
+
+    /// The unit of the loss.
+    fn unit(&self, evaluation: &Evaluation) -> String {
+        if self.classifies {
+            let examples = counted(evaluation.examples as usize, "example");
+            format!("loss in nats per example, over {examples}")
+        } else {
+            let tokens = counted(evaluation.tokens as usize, "token");
+            format!("loss in nats per token, over {tokens} of completions")
+        }
     }
 }
 

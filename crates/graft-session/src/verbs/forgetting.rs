@@ -1,7 +1,8 @@
-//! `%forgetting`: what the base knew before, and what is left of it.
+//! `%forgetting`: measures catastrophic forgetting.
 //!
-//! The measure is the loss on text of the base's own domain that it was not trained on, in nats a token. Catastrophic forgetting is its rise (McCloskey
-//! and Cohen 1989, doi:10.1016/S0079-7421(08)60536-8; for LoRA beside full fine-tuning, Biderman et al. 2024, arXiv:2405.09673).
+//! Forgetting is the increase of the loss on held-out text of the base model's own domain, in nats
+//! per token (McCloskey and Cohen 1989, doi:10.1016/S0079-7421(08)60536-8; for LoRA compared with
+//! full fine-tuning, Biderman et al. 2024, arXiv:2405.09673).
 
 use std::sync::Arc;
 
@@ -9,52 +10,54 @@ use graft_protocol::{Cell, Table};
 use graft_spec::{Failure, Settings, ablation::Ablation};
 
 use super::{
-    ablate::{self, Compared},
-    bare::Bare,
+    ablate::{self, Report},
+    adapters_disabled::AdaptersDisabled,
     domain::Domain,
 };
 use crate::{
     CommandContext,
-    state::{Attached, LoadedModel},
+    state::{AttachedAdapter, LoadedModel},
 };
 
-/// Trains the methods and compares what each forgets; without methods, measures what is attached.
+/// Trains the methods and compares how much each forgets. Without methods, measures the attached
+/// adapters.
 ///
 /// # Errors
-/// [`crate::SessionError::NoModel`], [`crate::SessionError::NoDomain`] where nobody says what the model knew before, and those of [`ablate::ablate`].
+/// [`crate::SessionError::NoModel`]; [`crate::SessionError::NoDomain`] when the domain of the base
+/// is unknown; those of [`ablate::ablate`].
 pub fn forgetting(
-    desk: &CommandContext,
+    cx: &CommandContext,
     methods: &[String],
     keys: &[(String, String)],
-) -> Result<Compared, Failure> {
+) -> Result<Report, Failure> {
     if methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") {
-        return Ok(Compared::of(measured(desk, Ablation::measurement(keys)?)?));
+        return Ok(Report::of(measure_attached(cx, Ablation::measurement(keys)?)?));
     }
-    ablate::forgetting(desk, methods, keys)
+    ablate::forgetting(cx, methods, keys)
 }
 
-/// The base and everything attached, each alone.
-fn measured(desk: &CommandContext, settings: Settings) -> Result<Table, Failure> {
-    let state = desk.state();
+/// Measures the base, and every attached adapter on its own.
+fn measure_attached(cx: &CommandContext, settings: Settings) -> Result<Table, Failure> {
+    let state = cx.state();
     let model = state.model()?;
-    let settings = Domain::wanted(&state, settings)?;
-    let Some(domain) = Domain::named(desk, &state, &settings)? else {
-        unreachable!("invariant: `wanted` has put one in")
+    let settings = Domain::with_default(&state, settings)?;
+    let Some(domain) = Domain::named(cx, &state, &settings)? else {
+        unreachable!("invariant: `with_default` has set a domain")
     };
     let name = &domain.data.dataset.name;
     let mut table = Table::new(
-        format!("what is remembered of {name}"),
+        format!("forgetting of {name}"),
         &["model", "#loss", "#perplexity", "#forgotten"],
     );
-    let _bare = Bare::new(&state)?;
-    let before = domain.loss(desk, "the base")?;
+    let _disabled = AdaptersDisabled::new(&state)?;
+    let before = domain.loss(cx, "the base")?;
     let mut add = |who: Cell, loss: f64, lost: Cell| {
         table.row(vec![who, Cell::Float(loss, 3), Cell::Float(loss.exp(), 1), lost])
     };
     add(Cell::Text("base".to_owned()), before, Cell::Empty);
     for attached in &state.adapters {
-        let _alone = Alone::new(&model, attached)?;
-        let after = domain.loss(desk, attached.adapter.name())?;
+        let _active = OnlyAdapterActive::new(&model, attached)?;
+        let after = domain.loss(cx, attached.adapter.name())?;
         add(
             Cell::Strong(format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb)),
             after,
@@ -62,42 +65,50 @@ fn measured(desk: &CommandContext, settings: Settings) -> Result<Table, Failure>
         );
     }
     table.footer.push(format!(
-        "nats a token on {} validation examples of {name}, each adapter alone at its scale",
+        "nats per token on {} validation examples of {name}; each adapter on its own, at its scale",
         domain.examples.min(domain.data.dataset.validation.len())
     ));
     if state.adapters.is_empty() {
-        table.footer.push("nothing is attached; %forgetting lora,full steps=100 trains methods on the current data and compares what each forgets".to_owned());
+        table.footer.push(
+            "no adapter is attached; %forgetting lora,full steps=100 trains methods on the current \
+             data and compares their forgetting"
+                .to_owned(),
+        );
     }
     Ok(table)
 }
 
-/// Lets an adapter act while the rest of the model is bare; dropping it switches the adapter off again, in an error too.
-struct Alone<'a> {
+/// Enables one adapter while all others are disabled. Dropping the guard disables it, also after an
+/// error.
+struct OnlyAdapterActive<'a> {
     model: &'a Arc<LoadedModel>,
-    attached: &'a Arc<Attached>,
-    /// What the classes of the bare model are called.
-    names: Option<Arc<Vec<String>>>,
+    attached: &'a Arc<AttachedAdapter>,
+    /// The label names of the base.
+    label_names: Option<Arc<Vec<String>>>,
 }
 
-impl<'a> Alone<'a> {
-    fn new(model: &'a Arc<LoadedModel>, attached: &'a Arc<Attached>) -> Result<Self, Failure> {
+impl<'a> OnlyAdapterActive<'a> {
+    fn new(
+        model: &'a Arc<LoadedModel>,
+        attached: &'a Arc<AttachedAdapter>,
+    ) -> Result<Self, Failure> {
         let base = model.loaded.model.as_ref();
         match attached.adapter.is_merged() {
             true => attached.adapter.reapply_merge(base)?,
             false => attached.adapter.set_active(base, true)?,
         }
-        let alone = Self { model, attached, names: model.renamed() };
+        let guard = Self { model, attached, label_names: model.renamed() };
         if let Some(names) = attached.label_names() {
             model.set_label_names(Some(names));
         }
-        Ok(alone)
+        Ok(guard)
     }
 }
 
-impl Drop for Alone<'_> {
+impl Drop for OnlyAdapterActive<'_> {
     fn drop(&mut self) {
-        self.model.set_label_names(self.names.clone());
-        // It was switched on a moment ago, and what was acting before is switched on again by the guard around this one.
+        self.model.set_label_names(self.label_names.clone());
+        // It was enabled above, so disabling cannot fail.
         drop(match self.attached.adapter.is_merged() {
             true => self.attached.adapter.lift_merge().map(drop),
             false => self.attached.adapter.set_active(self.model.loaded.model.as_ref(), false),

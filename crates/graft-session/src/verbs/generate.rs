@@ -6,45 +6,45 @@ use graft_spec::{Failure, Settings, training};
 
 use crate::{CommandContext, SessionError};
 
-/// Continues a prompt with whatever adapter acts; the text goes out piece by piece while it is written.
+/// Continues a prompt with the active adapter, and emits the text while it is generated.
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::Interrupted`], and those of the model.
 pub fn generate(
-    desk: &CommandContext,
+    cx: &CommandContext,
     prompt: &str,
     settings: &Settings,
 ) -> Result<Generated, Failure> {
-    continuation(desk, prompt, settings, &|text| desk.emit(Event::Text(text.to_owned())))
+    continuation(cx, prompt, settings, &|text| cx.emit(Event::Text(text.to_owned())))
 }
 
-/// [`generate`] without sending the text on its way: a Rust cell shows what it gets.
+/// Continues a prompt without emitting the text. Rust cells show the result themselves.
 ///
 /// # Errors
 /// As [`generate`].
 pub fn quietly(
-    desk: &CommandContext,
+    cx: &CommandContext,
     prompt: &str,
     settings: &Settings,
 ) -> Result<Generated, Failure> {
-    continuation(desk, prompt, settings, &|_| {})
+    continuation(cx, prompt, settings, &|_| {})
 }
 
 fn continuation(
-    desk: &CommandContext,
+    cx: &CommandContext,
     prompt: &str,
     settings: &Settings,
-    heard: &dyn Fn(&str),
+    on_piece: &dyn Fn(&str),
 ) -> Result<Generated, Failure> {
     settings.check(training::GENERATE)?;
-    let state = desk.state();
+    let state = cx.state();
     let model = state.model()?;
     let options = GenerateOptions::from_settings(settings, state.seed);
     let mut on_text = |text: &str| {
         if !text.is_empty() {
-            heard(text);
+            on_piece(text);
         }
-        !desk.is_stopping()
+        !cx.is_stopping()
     };
     let generated = write(
         model.loaded.model.as_ref(),
@@ -53,14 +53,14 @@ fn continuation(
         &options,
         &mut on_text,
     )?;
-    if desk.is_stopping() {
+    if cx.is_stopping() {
         let what = format!("stopped after {} tokens", generated.tokens);
         return Err(SessionError::Interrupted { what, next: None }.into());
     }
     Ok(generated)
 }
 
-/// The answer to `%generate`.
+/// The reply to `%generate`.
 pub fn reply(generated: Generated) -> Reply {
     Reply::one(Block::Generated {
         prompt: generated.prompt,

@@ -1,4 +1,5 @@
-//! What the classes of a classifier are called: in messages, beside a saved adapter, and for the adapter that is in use.
+//! Label names of a classifier: in messages, in the folder of a saved adapter, and for the adapter
+//! in use.
 
 use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 
@@ -8,32 +9,35 @@ use graft_train::label_map;
 use serde_json::{Value, json};
 
 use crate::{
-    CommandContext, State,
-    state::{Attached, LoadedData, LoadedModel},
+    CommandContext, SessionState,
+    state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
-/// The file beside `adapter_config.json`, which has no place for names. HF PEFT ignores it.
+/// The file in the adapter folder for the label names, for which `adapter_config.json` has no key.
+/// HF PEFT ignores it.
 const FILE: &str = "label_names.json";
 
-/// Largest file that is read.
-const LARGEST: u64 = 16 << 20;
+/// Most bytes that are read from the file.
+const MAX_BYTES: u64 = 16 << 20;
 
-/// What to say where labels of the data are not among the classes of the model, as they are called now.
+/// A warning if labels of the data are not among the current label names of the model.
 ///
 /// # Errors
-/// Those of [`graft_train::label_map`], when the data cannot be scored by this model at all.
-pub(crate) fn warning(state: &State, data: &LoadedData) -> Result<Option<String>, Failure> {
+/// Those of [`graft_train::label_map`], when this model cannot be scored on the data.
+pub(crate) fn warning(state: &SessionState, data: &LoadedData) -> Result<Option<String>, Failure> {
     let model = state.model()?;
     Ok(label_map(model.loaded.model.as_ref(), &data.dataset)?.warning)
 }
 
-/// Gives an adapter the names that its head was trained with; they are the model's while it is in use.
-pub(crate) fn put(desk: &CommandContext, attached: &Attached, names: Option<Vec<String>>) {
+/// Sets the label names that an adapter was trained with. The model has them while the adapter is
+/// in use.
+pub(crate) fn put(cx: &CommandContext, attached: &AttachedAdapter, names: Option<Vec<String>>) {
     attached.set_label_names(names.map(Arc::new));
-    desk.change(|_| ());
+    cx.change(|_| ());
 }
 
-/// The file of the names and what it contains; nothing where the classes have no names, so that the file of an older adapter must go.
+/// The file of the label names and its contents; `None` without label names, so that the file of an
+/// older adapter is removed.
 pub(crate) fn file(names: Option<&[String]>) -> (&'static str, Option<Vec<u8>>) {
     let contents = |names: &[String]| {
         let id2label: BTreeMap<usize, &String> = names.iter().enumerate().collect();
@@ -42,11 +46,11 @@ pub(crate) fn file(names: Option<&[String]>) -> (&'static str, Option<Vec<u8>>) 
     (FILE, names.map(contents))
 }
 
-/// The names of an adapter's classes. One without the file was trained elsewhere: where the model does not name its classes either, they are `LABEL_0`,
-/// `LABEL_1`, …, as in transformers.
+/// The label names of an adapter. An adapter without the file has those of the model, or `LABEL_0`,
+/// `LABEL_1`, … as in transformers.
 ///
 /// # Errors
-/// In words, where the file cannot be used.
+/// A message, if the file cannot be used.
 pub(crate) fn of_adapter(
     folder: &Path,
     model: &LoadedModel,
@@ -61,12 +65,11 @@ pub(crate) fn of_adapter(
             .map(|names| names.to_vec())
             .or_else(|| Some((0..labels).map(|class| format!("LABEL_{class}")).collect())));
     }
-    let unusable = |problem: String| {
-        format!("the class names in `{}` are not used: {problem}", path.display())
-    };
+    let unusable =
+        |problem: String| format!("ignored the label names in `{}`: {problem}", path.display());
     let mut text = String::new();
     let file = std::fs::File::open(&path).map_err(|error| unusable(error.to_string()))?;
-    file.take(LARGEST).read_to_string(&mut text).map_err(|error| unusable(error.to_string()))?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| unusable(error.to_string()))?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| unusable(format!("it is not JSON ({error})")))?;
     let name =

@@ -8,26 +8,28 @@ use graft_spec::Failure;
 use graft_train::runs::RunFolder;
 
 use super::{
-    attach::{AttachReport, install, workbench},
-    data::lasting,
+    attach::{AttachReport, attach_context, install},
+    data::absolute,
     labels,
 };
 use crate::{CommandContext, SessionError, provenance::Origin};
 
-/// Reads an adapter that HF PEFT or Graft wrote and takes it in use under `name` (`default` without one).
+/// Reads an adapter of HF PEFT or Graft and makes it the one in use. Its name is `default` if none
+/// is given.
 ///
 /// # Errors
-/// [`crate::SessionError::NoModel`], and those of [`graft_peft::load`]; then nothing has changed.
+/// [`crate::SessionError::NoModel`], [`SessionError::FolderOfRun`], and those of
+/// [`graft_peft::load`]; in these cases nothing changes.
 pub fn load(
-    desk: &CommandContext,
+    cx: &CommandContext,
     directory: &str,
     name: Option<&str>,
 ) -> Result<AttachReport, Failure> {
-    let state = desk.state();
+    let state = cx.state();
     let model = state.model()?;
     let name = name.unwrap_or("default");
     let path = Path::new(directory);
-    // A run's folder, and each of its checkpoints, holds weights, but not as HF PEFT's files.
+    // The folder of a run, and each of its checkpoints, contains weights in another format.
     let is_adapter = path.join("adapter_config.json").is_file();
     if let Some(run) = [Some(path), path.parent()]
         .into_iter()
@@ -37,16 +39,16 @@ pub fn load(
     {
         return Err(SessionError::FolderOfRun {
             folder: directory.to_owned(),
-            run: super::runs::called(&run),
+            run: super::runs::reference(&run),
         }
         .into());
     }
     let mut report =
-        install(desk, &state, &model, name, Origin::folder(lasting(directory)), || {
-            Ok(graft_peft::load(&workbench(&state, &model), path, name)?)
+        install(cx, &state, &model, name, Origin::folder(absolute(directory)), || {
+            Ok(graft_peft::load(&attach_context(&state, &model), path, name)?)
         })?;
     match labels::of_adapter(path, &model) {
-        Ok(names) => labels::put(desk, &report.attached, names),
+        Ok(names) => labels::put(cx, &report.attached, names),
         Err(problem) => report.notes.push((Level::Warning, problem)),
     }
     Ok(report)

@@ -1,6 +1,7 @@
-//! `%memory`: what a training would take, before it starts.
+//! `%memory`: predicts the memory of training.
 
-use graft_models::{Published, published, published_names};
+mod published;
+
 use graft_nn::{Quantization, SavedActivations};
 use graft_protocol::{Cell, Table};
 use graft_spec::{Failure, Settings, training::MEMORY};
@@ -11,41 +12,30 @@ use graft_train::{
     memory::{Memory, Sizes, of_model, packed},
 };
 
-use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
-use crate::{CommandContext, SessionError, State, state::LoadedModel};
+use super::{attach::require_adapter, format::thousands, runs::newest_memory};
+use crate::{CommandContext, SessionState, state::LoadedModel};
 
-/// Memory of consumer cards in GiB, each with one that has it.
-const CARDS: &[(u64, &str)] = &[
-    (8, "RTX 4060"),
-    (12, "RTX 3060"),
-    (16, "RTX 4060 Ti"),
-    (24, "RTX 3090, 4090"),
-    (32, "RTX 5090"),
-];
-
-/// What QLoRA packs a base into.
+/// The quantization of QLoRA.
 const FOUR_BITS: Quantization = Quantization::Nf4 { double: true };
 
-/// Memory of training the adapter in use on the current model, beside full fine-tuning; `of` asks about a published model instead.
+/// Memory of training the adapter in use on the current model, compared with full fine-tuning; or
+/// of training the published model `of`.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::UnknownShape`].
-pub fn table(
-    desk: &CommandContext,
-    of: Option<&str>,
-    settings: &Settings,
-) -> Result<Table, Failure> {
+/// [`crate::SessionError::NoModel`], [`crate::SessionError::NoAdapter`],
+/// [`crate::SessionError::UnknownShape`].
+pub fn table(cx: &CommandContext, of: Option<&str>, settings: &Settings) -> Result<Table, Failure> {
     settings.check(MEMORY)?;
     match of {
-        Some(name) => of_published(name, settings),
-        None => of_session(desk, settings),
+        Some(name) => published::table(name, settings),
+        None => of_session(cx, settings),
     }
 }
 
-fn of_session(desk: &CommandContext, settings: &Settings) -> Result<Table, Failure> {
-    let state = desk.state();
+fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure> {
+    let state = cx.state();
     let model = state.model()?;
-    let attached = adapter_wanted(&state)?;
+    let attached = require_adapter(&state)?;
     let base = model.loaded.model.as_ref();
     let positions = base.shape().max_positions;
     let tokens =
@@ -67,30 +57,41 @@ fn of_session(desk: &CommandContext, settings: &Settings) -> Result<Table, Failu
         &sizes,
         &packed(base, &sizes, FOUR_BITS),
     );
+    table.footer.extend(notes(&model, &sizes, validated));
+    Ok(table)
+}
+
+/// Notes on validation, free memory, and measurements.
+fn notes(model: &LoadedModel, sizes: &Sizes<'_>, validated: Option<String>) -> Vec<String> {
+    let mut notes = Vec::new();
     if let Some(data) = validated {
-        let bytes = thousands(Memory::of_validation(&sizes).div_ceil(1_000_000));
-        table.footer.push(format!("a validation on {data} takes {bytes} MB of activations and logits, and what is more than a step takes counts as temporary"));
+        let bytes = thousands(Memory::of_validation(sizes).div_ceil(1_000_000));
+        notes.push(format!(
+            "validation on {data}: {bytes} MB of activations and logits; the part that exceeds one \
+             training step counts as temporary"
+        ));
     }
-    let device = device_of(base);
+    let device = device_of(model.loaded.model.as_ref());
     if let Some(available) = graft_nn::memory::left(&device) {
-        let needed = Memory::predict(&sizes).on_top();
+        let needed = Memory::predict(sizes).on_top();
         let verdict = if needed <= available { "it fits" } else { "it does not fit" };
-        table.footer.push(format!(
-            "on top of the loaded model {}; {} has {} left: {verdict}",
+        notes.push(format!(
+            "{} on top of the loaded model; {} has {} free: {verdict}",
             gibibytes(needed),
-            if device.is_cpu() { "this machine" } else { "the card" },
+            if device.is_cpu() { "this machine" } else { "the GPU" },
             gibibytes(available)
         ));
     }
     if let Some((run, memory)) = newest_memory(&model.loaded.content_hash) {
-        table.footer.push(format!("measured in the newest run of this model, {run}: {memory}"));
+        notes.push(format!("measured in the newest run of this model, {run}: {memory}"));
     }
-    Ok(table)
+    notes
 }
 
-/// The largest pass of a validation on the current data, and their name; none where there is nothing to validate on.
+/// The largest forward pass of a validation on the current data, and the name of the data; `None`
+/// without validation examples.
 fn validation(
-    state: &State,
+    state: &SessionState,
     model: &LoadedModel,
     tokens: usize,
     rows: usize,
@@ -109,71 +110,14 @@ fn validation(
         &data.dataset,
         request,
     );
-    // Data that this model cannot be validated on say so when it is trained.
+    // If this model cannot be validated on the data, training reports the error.
     match evaluator.and_then(|evaluator| evaluator.largest_pass()) {
         Ok(largest) => (largest, Some(data.dataset.name.clone())),
         Err(_) => (LargestPass::default(), None),
     }
 }
 
-fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
-    let model: Published = published(name).ok_or_else(|| SessionError::UnknownShape {
-        name: name.to_owned(),
-        known: owned(&published_names()),
-    })?;
-    let (shape, rank) = (model.shape(), whole(settings, "r").unwrap_or(16));
-    let (bytes_each, packed) = match settings.text(MEMORY, "dtype").as_deref() {
-        Some("f32") => (4, None),
-        Some("nf4") => (2, Some(FOUR_BITS)),
-        Some("int8") => (2, Some(Quantization::Int8)),
-        _ => (2, None),
-    };
-    let tokens = (whole(settings, "max_length").unwrap_or(1024) as usize).min(shape.max_positions);
-    let widened = if bytes_each < 4 { 4 * model.largest() } else { 0 };
-    let (parameters, added) = (model.parameters(), model.lora_parameters(rank));
-    let sizes = Sizes {
-        shape: &shape,
-        parameters,
-        stored_bytes: model.bytes(bytes_each, packed),
-        widened_bytes: widened,
-        added,
-        unfrozen: 0,
-        rows: rows(settings),
-        tokens,
-        adapters: SavedActivations::default(),
-        frozen_blocks: 0,
-        recompute: settings.bool(MEMORY, "gradient_checkpointing"),
-        threads: 0,
-        validation: LargestPass::default(),
-        inside_blocks: true,
-        before_feed_forward: 0,
-    };
-    let four_bits = Sizes {
-        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
-        widened_bytes: 4 * model.largest(),
-        ..sizes
-    };
-    let mut table = compared(
-        &format!("memory of training {}", model.name),
-        &format!("lora r={rank} all-linear"),
-        &sizes,
-        &four_bits,
-    );
-    let total = Memory::predict(&sizes).total();
-    let cards: Vec<_> = CARDS
-        .iter()
-        .filter(|(size, _)| total <= size << 30)
-        .map(|(size, card)| format!("{size} GB ({card})"))
-        .collect();
-    table.footer.push(if cards.is_empty() {
-        "larger than every consumer card".to_owned()
-    } else {
-        format!("by size it fits on cards of {}", cards.join(", "))
-    });
-    Ok(table)
-}
-
-/// The parts of a training beside those on a 4-bit base and of full fine-tuning.
+/// The parts of the memory, compared with those on a 4-bit base and of full fine-tuning.
 fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
@@ -210,9 +154,9 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
         Cell::Bytes(packed.total()),
         Cell::Bytes(full.total()),
     ];
-    table.row([Cell::Strong("together".to_owned())].into_iter().chain(totals).collect());
+    table.row([Cell::Strong("total".to_owned())].into_iter().chain(totals).collect());
     table.footer.push(format!(
-        "{} parameters of {:.2} bytes, {} trained; {} x {} tokens, activations as on the processor",
+        "{} parameters of {:.2} bytes, {} trainable; {} x {} tokens, activations as on the CPU",
         thousands(sizes.parameters),
         sizes.stored_bytes as f64 / sizes.parameters as f64,
         thousands(sizes.added),
@@ -232,8 +176,4 @@ fn rows(settings: &Settings) -> usize {
 
 fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
-}
-
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -5,12 +5,12 @@ use graft_spec::Failure;
 
 use crate::CommandContext;
 
-/// Parameters by module, trained and frozen, with HF PEFT's line below.
+/// Trainable and frozen parameters by module, with the summary line of HF PEFT.
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`].
-pub fn table(desk: &CommandContext) -> Result<Table, Failure> {
-    let state = desk.state();
+pub fn table(cx: &CommandContext) -> Result<Table, Failure> {
+    let state = cx.state();
     let model = state.model()?;
     let adapter = state.adapter_in_use();
     Ok(graft_peft::parameter_table(

@@ -1,4 +1,5 @@
-//! `%resume`: a run goes on from its last checkpoint, also in a session that has never seen its model, data or adapter.
+//! `%resume`: continues a run from its last checkpoint, also in a session without its model, data and
+//! adapter.
 
 use std::sync::Arc;
 
@@ -13,29 +14,30 @@ use graft_train::{
 };
 
 use super::{
-    adapter, data, labels, model, runs,
+    adapter, data,
+    format::kept_as,
+    labels, model, runs,
     train::{FinishedRun, TrainingSetup, carry_out},
-    words::kept_as,
 };
 use crate::{
     CommandContext, SessionError,
-    state::{Attached, DataOrigin, LoadedData, LoadedModel},
+    state::{AttachedAdapter, DataOrigin, LoadedData, LoadedModel},
 };
 
-/// Continues the run of that name, or the last one; keys given replace those of the run.
+/// Continues the run of that name, or the newest one. Keys of `settings` replace those of the run.
 ///
 /// # Errors
 /// [`SessionError::NoRun`], [`SessionError::UnknownRun`], [`SessionError::OtherModel`], [`SessionError::ChangedData`],
-/// [`TrainError::InUse`] while somebody trains it, those of loading what is missing and of
+/// [`TrainError::InUse`] while another kernel trains it; those of loading model and data and of
 /// [`graft_train::resume`]; [`SessionError::Interrupted`] when the user stopped it.
 pub fn resume(
-    desk: &CommandContext,
+    cx: &CommandContext,
     run: Option<&str>,
     settings: &Settings,
 ) -> Result<FinishedRun, Failure> {
     settings.check(TRAIN)?;
     let folder = find(run)?;
-    // The training locks it; here it is said before anything is exchanged.
+    // Training locks it again. This reports a conflict before the session changes.
     drop(folder.lock()?);
     let Progress { header, step, .. } = newest(&folder)?;
     if let Some(asked) = settings
@@ -48,20 +50,20 @@ pub fn resume(
         return Err(SessionError::OtherBatch { run: folder.name() }.into());
     }
     let train = overlaid(&header.train, settings);
-    // A checkpoint may be somebody else's: its numbers are within the ranges that a line could give.
+    // A checkpoint can come from another person, so its values are checked like those of a command.
     train.check(TRAIN)?;
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     if step >= config.steps {
-        // Said before anything is exchanged: what the session holds may be worth more than a run that is over.
+        // Reported before the session changes, so that nothing is lost for a run that is already done.
         return Err(TrainError::AlreadyDone { run: folder.name(), steps: step }.into());
     }
-    let data = same_data(desk, &header)?;
-    let model = same_model(desk, &header)?;
-    remember(desk, &data);
-    let attached = same_adapter(desk, &header, step)?;
-    labels::put(desk, &attached, header.label_names.clone());
-    let plan = TrainingSetup { model, data, validation_data: None, attached, config, folder };
-    carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
+    let data = same_data(cx, &header)?;
+    let model = same_model(cx, &header)?;
+    remember(cx, &data);
+    let attached = same_adapter(cx, &header, step)?;
+    labels::put(cx, &attached, header.label_names.clone());
+    let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
+    carry_out(cx, &setup, RunHeader { train, ..header }, graft_train::resume)
 }
 
 pub(super) fn find(run: Option<&str>) -> Result<RunFolder, Failure> {
@@ -74,7 +76,7 @@ pub(super) fn find(run: Option<&str>) -> Result<RunFolder, Failure> {
     })
 }
 
-/// The head of a run and how far it is, as its newest readable checkpoint has it: a checkpoint stands alone.
+/// The header and the progress of a run, from its newest readable checkpoint.
 pub(super) fn newest(folder: &RunFolder) -> Result<Progress, Failure> {
     let mut error = TrainError::NoCheckpoint { run: folder.name() };
     for checkpoint in folder.checkpoints().iter().rev() {
@@ -92,17 +94,17 @@ fn overlaid(old: &Settings, new: &Settings) -> Settings {
     both
 }
 
-/// The model of the run: the current one when its weights are the same, else loaded from where the run had it.
+/// The model of the run: the current one if its weights are the same, else loaded from the source of
+/// the run.
 pub(super) fn same_model(
-    desk: &CommandContext,
+    cx: &CommandContext,
     header: &RunHeader,
 ) -> Result<Arc<LoadedModel>, Failure> {
-    if let Some(current) = desk.state().model.clone().filter(|current| is_model_of(current, header))
-    {
+    if let Some(current) = cx.state().model.clone().filter(|current| is_model_of(current, header)) {
         return Ok(current);
     }
     header.model_settings.check(MODEL)?;
-    let found = model::open(desk, &header.model, &header.model_settings)?;
+    let found = model::open(cx, &header.model, &header.model_settings)?;
     if found.loaded.content_hash != header.model_hash {
         return Err(SessionError::OtherModel {
             run: header.run.clone(),
@@ -110,29 +112,29 @@ pub(super) fn same_model(
         }
         .into());
     }
-    let report = model::put(desk, found);
-    desk.note(report.line());
+    let report = model::put(cx, found);
+    cx.note(report.line());
     Ok(report.model)
 }
 
-/// Whether a model has the weights that a run was made on, in the same number type.
+/// Whether a model has the weights that a run was trained on, in the same number type.
 pub(super) fn is_model_of(model: &LoadedModel, header: &RunHeader) -> bool {
     let same_type =
         || header.dtype.is_empty() || kept_as(model.loaded.model.as_ref()) == header.dtype;
     model.loaded.content_hash == header.model_hash && same_type()
 }
 
-/// The data of the run: that of the session when it came from the same place, else read again. Changed data are refused: the steps that are left
-/// would be those of another training.
-fn same_data(desk: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData>, Failure> {
+/// The data of the run: that of the session if it has the same origin, else read again. Changed data
+/// is refused, because the remaining steps would be those of another run.
+fn same_data(cx: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData>, Failure> {
     let recorded = header.data_record();
     let origin = DataOrigin::from(&recorded);
     let is_same = |found: &str| recorded.fingerprint.is_empty() || recorded.fingerprint == found;
-    let known = desk.state().data.iter().find(|data| data.origin == origin).cloned();
+    let known = cx.state().data.iter().find(|data| data.origin == origin).cloned();
     if let Some(known) = known.filter(|known| is_same(&known.dataset.content_fingerprint())) {
         return Ok(known);
     }
-    let dataset = data::open(&origin, &Control::from_flag(desk.stop_flag()))?;
+    let dataset = data::open(&origin, &Control::from_flag(cx.stop_flag()))?;
     let found = dataset.content_fingerprint();
     if !is_same(&found) {
         let place = if recorded.inline.is_some() {
@@ -144,68 +146,68 @@ fn same_data(desk: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData
         return Err(SessionError::ChangedData { run, data, place, expected, found }.into());
     }
     if recorded.fingerprint.is_empty() {
-        desk.note("the run is of a version that recorded no fingerprint of its data: whether they have changed since is not known");
+        cx.note("this version did not record a fingerprint of the data, so changes of the data are not detected");
     }
     Ok(Arc::new(LoadedData { dataset, origin }))
 }
 
-/// Makes the data of the run a set of the session, if they are not yet.
-fn remember(desk: &CommandContext, data: &Arc<LoadedData>) {
-    if !desk.state().data.iter().any(|known| Arc::ptr_eq(known, data)) {
-        desk.change(|state| state.remember_data(data));
-        desk.note(data::line(data));
+/// Adds the data of the run to the session.
+fn remember(cx: &CommandContext, data: &Arc<LoadedData>) {
+    if !cx.state().data.iter().any(|known| Arc::ptr_eq(known, data)) {
+        cx.change(|state| state.remember_data(data));
+        cx.note(data::line(data));
     }
 }
 
-/// The adapter of the run: that of the session when it has the same name, method, settings and seed, else attached anew. Its weights come
-/// from the checkpoint in either case.
+/// The adapter of the run: that of the session if it has the same name, method, settings and seed, else
+/// a new one. Its weights are restored from the checkpoint.
 fn same_adapter(
-    desk: &CommandContext,
+    cx: &CommandContext,
     header: &RunHeader,
     step: u64,
-) -> Result<Arc<Attached>, Failure> {
-    let known = desk.state().adapter(&header.adapter).ok();
-    let same_seed = |attached: &Attached| {
+) -> Result<Arc<AttachedAdapter>, Failure> {
+    let known = cx.state().adapter(&header.adapter).ok();
+    let same_seed = |attached: &AttachedAdapter| {
         let provenance = attached.provenance();
         header.start.is_none()
             || (provenance.seed, &provenance.folder)
                 == (header.adapter_seed, &header.adapter_folder)
     };
-    let same = |attached: &Arc<Attached>| {
+    let same = |attached: &Arc<AttachedAdapter>| {
         attached.adapter.spec().verb == header.method
             && *attached.adapter.settings() == header.adapter_settings
             && same_seed(attached)
     };
     let attached = match known.filter(same) {
         Some(attached) if attached.adapter.is_merged() => {
-            adapter::unmerge(desk, &attached)?;
+            adapter::unmerge(cx, &attached)?;
             attached
         }
         Some(attached) => attached,
         None => {
-            let mut report = runs::attach_as_in(desk, header, step)?;
-            desk.note(report.line());
+            let mut report = runs::attach_recorded(cx, header, step)?;
+            cx.note(report.line());
             std::mem::take(&mut report.notes)
                 .into_iter()
-                .for_each(|(level, text)| desk.emit(Event::Note { level, text }));
+                .for_each(|(level, text)| cx.emit(Event::Note { level, text }));
             report.attached
         }
     };
     let is_of_the_run =
         || matches!(attached.start().0, Start::Run { run, .. } if run == header.run);
     if attached.trained_steps() > 0 && !is_of_the_run() {
-        desk.note(format!(
-            "the weights of `{}` are replaced with those of `{}`; {}",
+        cx.note(format!(
+            "replaced the weights of `{}` with those of `{}`; {}",
             attached.adapter.name(),
             header.run,
-            runs::way_back(&attached)
+            runs::reattach_hint(&attached)
         ));
     }
-    // One that is merged into the base would act along.
-    adapter::choose(desk, &attached)?;
+    // Disables other adapters, which would otherwise be active too.
+    adapter::choose(cx, &attached)?;
     let scale = header.adapter_scale.unwrap_or(1.0);
     if attached.adapter.scale() != scale {
-        adapter::set_scale(desk, &attached, scale)?;
+        adapter::set_scale(cx, &attached, scale)?;
     }
     Ok(attached)
 }

@@ -8,17 +8,17 @@ use crate::CommandContext;
 /// Shows the session's seed, or sets it.
 ///
 /// # Errors
-/// None today.
-pub fn seed(desk: &CommandContext, seed: Option<u64>) -> Result<u64, Failure> {
+/// Currently none.
+pub fn seed(cx: &CommandContext, seed: Option<u64>) -> Result<u64, Failure> {
     if let Some(seed) = seed {
-        desk.change(|state| state.seed = seed);
+        cx.change(|state| state.seed = seed);
     }
-    Ok(desk.state().seed)
+    Ok(cx.state().seed)
 }
 
-/// The answer to `%seed`.
+/// The reply to `%seed`.
 pub fn reply(seed: u64) -> Reply {
     Reply::text(format!(
-        "seed {seed}: adapters, data order, dropout and sampling that have no seed of their own follow from it"
+        "seed {seed}: used for adapters, data order, dropout and sampling without their own seed"
     ))
 }

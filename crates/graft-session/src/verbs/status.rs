@@ -2,26 +2,26 @@
 
 use graft_protocol::{Cell, Table};
 
-use super::words::{counted, parameters, thousands};
-use crate::{CommandContext, State, state::Attached};
+use super::format::{counted, parameters, thousands};
+use crate::{CommandContext, SessionState, state::AttachedAdapter};
 
-/// Model, adapters, data, runs, seed, device, memory: one row each.
-pub fn table(desk: &CommandContext) -> Table {
-    let state = desk.state();
+/// The table of the session: model, adapters, data, runs, job, seed, device and memory.
+pub fn table(cx: &CommandContext) -> Table {
+    let state = cx.state();
     let mut table = Table::new("session", &["what", "now"]);
     let rows = [
         ("model", model(&state)),
         ("adapters", adapters(&state)),
         ("data", data(&state)),
         ("runs", runs(&state)),
-        ("job", desk.running_job().unwrap_or_else(|| "none".to_owned())),
+        ("job", cx.running_job().unwrap_or_else(|| "none".to_owned())),
         ("seed", state.seed.to_string()),
         ("device", graft_nn::device::describe(&state.device)),
     ];
     for (what, now) in rows {
         table.row(vec![Cell::Text(what.to_owned()), Cell::Text(now)]);
     }
-    for (what, key) in [("memory", "VmRSS:"), ("memory at most", "VmHWM:")] {
+    for (what, key) in [("memory", "VmRSS:"), ("peak memory", "VmHWM:")] {
         if let Some(bytes) = memory(key) {
             table.row(vec![Cell::Text(what.to_owned()), Cell::Bytes(bytes)]);
         }
@@ -29,7 +29,7 @@ pub fn table(desk: &CommandContext) -> Table {
     table
 }
 
-fn model(state: &State) -> String {
+fn model(state: &SessionState) -> String {
     match &state.model {
         None => "none: `%model load tiny`".to_owned(),
         Some(model) => {
@@ -44,11 +44,11 @@ fn model(state: &State) -> String {
     }
 }
 
-fn adapters(state: &State) -> String {
+fn adapters(state: &SessionState) -> String {
     if state.adapters.is_empty() {
         return "none".to_owned();
     }
-    let one = |attached: &Attached| {
+    let one = |attached: &AttachedAdapter| {
         let (name, verb) = (attached.adapter.name(), attached.adapter.spec().verb);
         if state.is_acting(attached) {
             format!("{name} ({verb}, in use)")
@@ -59,7 +59,7 @@ fn adapters(state: &State) -> String {
     state.adapters.iter().map(|attached| one(attached)).collect::<Vec<_>>().join(", ")
 }
 
-fn data(state: &State) -> String {
+fn data(state: &SessionState) -> String {
     let mut names = state.data.iter().map(|data| data.dataset.name.as_str());
     let Some(current) = names.next() else { return "none: `%data load which-book`".to_owned() };
     let others: Vec<_> = names.collect();
@@ -70,14 +70,14 @@ fn data(state: &State) -> String {
     }
 }
 
-fn runs(state: &State) -> String {
+fn runs(state: &SessionState) -> String {
     match state.runs.first() {
         None => "none".to_owned(),
-        Some(last) => format!("{}, the last is {last}", counted(state.runs.len(), "run")),
+        Some(last) => format!("{}, newest: {last}", counted(state.runs.len(), "run")),
     }
 }
 
-/// A line of `/proc/self/status`, in bytes; none where there is no such file.
+/// A value of `/proc/self/status` in bytes; `None` on systems without this file.
 fn memory(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;

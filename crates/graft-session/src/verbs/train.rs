@@ -15,12 +15,13 @@ use graft_train::{
 
 use super::{
     advice::Next,
-    attach, effect, runs,
-    words::{counted, thousands},
+    attach,
+    format::{counted, thousands},
+    runs, update_summary,
 };
 use crate::{
-    CommandContext, SessionError, State,
-    state::{Attached, LoadedData, LoadedModel},
+    CommandContext, SessionError, SessionState,
+    state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
 pub(crate) use header::header;
@@ -60,7 +61,7 @@ pub fn train(
         cx.note(report.line());
     }
     let state = cx.state();
-    let attached = attach::adapter_wanted(&state)?;
+    let attached = attach::require_adapter(&state)?;
     check_not_merged(&state, &model, &attached)?;
     check_only_active(&state, &model, &attached)?;
     let settings = &with_batch_size(cx, settings, &model, &data, &attached)?;
@@ -77,17 +78,18 @@ pub fn train(
 
 /// Refuses an adapter that is merged into the weights, and one on top of a merged adapter.
 fn check_not_merged(
-    state: &State,
+    state: &SessionState,
     model: &LoadedModel,
-    attached: &Attached,
+    attached: &AttachedAdapter,
 ) -> Result<(), SessionError> {
-    let name_and_method =
-        |attached: &Attached| (attached.adapter.name().to_owned(), attached.adapter.spec().verb);
+    let name_and_method = |attached: &AttachedAdapter| {
+        (attached.adapter.name().to_owned(), attached.adapter.spec().verb)
+    };
     if attached.adapter.is_merged() {
         let (name, method) = name_and_method(attached);
         return Err(SessionError::Merged { name, method });
     }
-    let is_merged_below = |other: &&Arc<Attached>| {
+    let is_merged_below = |other: &&Arc<AttachedAdapter>| {
         other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref())
     };
     state.adapters.iter().find(is_merged_below).map_or(Ok(()), |below| {
@@ -99,15 +101,15 @@ fn check_not_merged(
 /// Refuses to train an adapter while another one is active. Such a run could not be repeated: its
 /// ledger records one adapter.
 fn check_only_active(
-    state: &State,
+    state: &SessionState,
     model: &LoadedModel,
-    attached: &Arc<Attached>,
+    attached: &Arc<AttachedAdapter>,
 ) -> Result<(), SessionError> {
-    let is_active = |other: &&Arc<Attached>| {
+    let is_active = |other: &&Arc<AttachedAdapter>| {
         !Arc::ptr_eq(other, attached) && other.adapter.is_active(model.loaded.model.as_ref())
     };
     state.adapters.iter().find(is_active).map_or(Ok(()), |other| {
-        let name = |attached: &Attached| attached.adapter.name().to_owned();
+        let name = |attached: &AttachedAdapter| attached.adapter.name().to_owned();
         Err(SessionError::ActsToo {
             name: name(attached),
             other: name(other),
@@ -136,7 +138,7 @@ fn with_batch_size(
     settings: &Settings,
     model: &LoadedModel,
     data: &LoadedData,
-    attached: &Attached,
+    attached: &AttachedAdapter,
 ) -> Result<Settings, Failure> {
     if settings.text(TRAIN, "batch").as_deref() != Some(AUTO) {
         return Ok(settings.clone());
@@ -150,7 +152,7 @@ fn with_batch_size(
     let [needed, available] =
         [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
     cx.note(format!(
-        "batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left",
+        "batch=auto: {} of at most {} tokens, {needed} MB of {available} MB free",
         counted(found.rows, "example"),
         found.tokens
     ));
@@ -185,7 +187,7 @@ pub(crate) fn carry_out(
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, setup.config.steps).into()),
         _ => {
-            effect::tell(cx, setup, &train);
+            update_summary::report(cx, setup, &train);
             Ok(FinishedRun { ended, folder: setup.folder.clone() })
         }
     }

@@ -1,23 +1,23 @@
-//! `%model tree`: the modules with their shapes, equal blocks drawn once.
+//! `%model tree`: the modules with their shapes. Equal blocks are shown once.
 
 use graft_nn::{Layer, Site};
 use graft_protocol::{Block, Reply, reply::TreeLine};
 use graft_spec::Failure;
 
-use crate::{CommandContext, State, snapshot::module_entry};
+use crate::{CommandContext, SessionState, snapshot::module_entry};
 
-/// The module tree of the current model, with the adapters on it.
+/// The module tree of the current model with its adapters.
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`].
-pub fn tree(desk: &CommandContext) -> Result<Vec<TreeLine>, Failure> {
-    let state = desk.state();
+pub fn tree(cx: &CommandContext) -> Result<Vec<TreeLine>, Failure> {
+    let state = cx.state();
     let model = state.model()?;
     let mut root = Node::default();
     for site in model.loaded.model.sites() {
         root.add(site.path, leaf(&state, &site));
     }
-    // A head that shares the embedding's weight is shown while something acts in it.
+    // A head that shares the weight of the embedding is shown only while it has an adapter.
     let head =
         model.loaded.model.tied_head().map(|head| (head.path(), leaf(&state, &Site::linear(head))));
     if let Some((path, leaf)) = head.filter(|(_, leaf)| leaf.adapted) {
@@ -28,12 +28,12 @@ pub fn tree(desk: &CommandContext) -> Result<Vec<TreeLine>, Failure> {
     Ok(lines)
 }
 
-/// The answer to `%model tree`.
+/// The reply to `%model tree`.
 pub fn reply(lines: Vec<TreeLine>) -> Reply {
     Reply::one(Block::Tree(lines))
 }
 
-/// A module: a layer, or children in the order in which they were first met.
+/// A module: a layer, or children in the order of their first occurrence.
 #[derive(Default, PartialEq)]
 struct Node {
     leaf: Option<Leaf>,
@@ -46,7 +46,7 @@ struct Leaf {
     adapted: bool,
 }
 
-fn leaf(state: &State, site: &Site<'_>) -> Leaf {
+fn leaf(state: &SessionState, site: &Site<'_>) -> Leaf {
     let entry = module_entry(site);
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
     let mut adapters: Vec<String> = match site.layer {
@@ -58,7 +58,7 @@ fn leaf(state: &State, site: &Site<'_>) -> Leaf {
         }
         Layer::Norm(_) => Vec::new(),
     };
-    // The adapters of a comparison's trials are in the slots too.
+    // The slots also contain the adapters of trials.
     adapters.retain(|name| state.adapter(name).is_ok());
     let mut note = format!("{} {shape}", entry.kind);
     if !adapters.is_empty() {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_blocks_are_drawn_once() {
+    fn equal_blocks_are_shown_once() {
         let lines = tree_of(&[
             ("m.embed", "e"),
             ("m.layers.0.q", "8 × 8"),

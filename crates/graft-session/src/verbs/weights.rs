@@ -1,4 +1,4 @@
-//! `%weights`: what the adapter in use does to the weights, in pictures.
+//! `%weights`: plots how the adapter in use changes the weights.
 
 use std::collections::BTreeSet;
 
@@ -13,26 +13,28 @@ use graft_protocol::{
 use graft_spec::Failure;
 use graft_train::samples;
 
-use super::{attach::adapter_wanted, words::counted};
-use crate::{CommandContext, SessionError, State};
+use super::{attach::require_adapter, format::counted};
+use crate::{CommandContext, SessionError, SessionState};
 
-/// Cells of a picture along each side.
-const CELLS: usize = 64;
-/// Layers in the table.
-const LAYERS: usize = 12;
-/// Words shown for each vector of a soft prompt.
-const WORDS: usize = 3;
-/// Examples whose attention is looked at.
-const TEXTS: usize = 8;
+/// Most cells of a heat map along each axis.
+const MAX_CELLS: usize = 64;
+/// Most layers in the table.
+const MAX_LAYERS: usize = 12;
+/// Nearest tokens shown for each virtual token.
+const NEIGHBOURS: usize = 3;
+/// Examples whose attention is measured.
+const EXAMPLES: usize = 8;
 
-/// The table of what has moved, and the pictures of one layer; of a soft prompt, its nearest words and the attention that the data's texts give it.
+/// The table of the changed layers and the plots of one layer. For a soft prompt, the nearest
+/// tokens and the attention that the examples of the current data give it.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::NoSuchLayer`], [`SessionError::NoWeights`] for a method that changes no weight.
-pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Failure> {
-    let state = desk.state();
+/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::NoSuchLayer`];
+/// [`SessionError::NoWeights`] for a method that changes no weights.
+pub fn weights(cx: &CommandContext, module: Option<&str>) -> Result<Reply, Failure> {
+    let state = cx.state();
     let loaded = state.model()?;
-    let attached = adapter_wanted(&state)?;
+    let attached = require_adapter(&state)?;
     let (model, adapter) = (loaded.loaded.model.as_ref(), &attached.adapter);
     let mut moved = update_norms(model, adapter)?;
     let mut blocks = Vec::new();
@@ -59,7 +61,8 @@ pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Fai
     Ok(Reply { blocks })
 }
 
-/// The layer to look at: the one whose path is `module` or ends with it, else the one that has moved most.
+/// The layer to plot: the one whose path is `module` or ends with it; without `module`, the one
+/// that has changed the most.
 fn chosen(moved: &[UpdateNorm], module: Option<&str>) -> Result<Option<String>, SessionError> {
     let Some(module) = module else { return Ok(moved.first().map(|change| change.path.clone())) };
     let paths = || moved.iter().map(|change| change.path.clone());
@@ -67,7 +70,7 @@ fn chosen(moved: &[UpdateNorm], module: Option<&str>) -> Result<Option<String>, 
     match paths().find(ends) {
         Some(path) => Ok(Some(path)),
         None => {
-            // The ends of the paths are what one types, and few.
+            // Users type the last parts of the paths, of which there are few.
             let ends: BTreeSet<String> =
                 paths().filter_map(|path| Some(path.rsplit('.').next()?.to_owned())).collect();
             Err(SessionError::NoSuchLayer {
@@ -78,15 +81,15 @@ fn chosen(moved: &[UpdateNorm], module: Option<&str>) -> Result<Option<String>, 
     }
 }
 
-/// By how much a layer has moved, for the order: those without a length to compare with come last.
+/// The relative change of a layer, for sorting. Layers with zero weights come last.
 fn moved_by(change: &UpdateNorm) -> f64 {
     change.ratio().unwrap_or(-1.0)
 }
 
 fn table(adapter: &Adapter, moved: &[UpdateNorm]) -> Table {
-    let title = format!("how far `{}` has moved the weights", adapter.name());
+    let title = format!("change of the weights by `{}`", adapter.name());
     let mut table = Table::new(title, &["layer", "#update / weight"]);
-    for change in moved.iter().take(LAYERS) {
+    for change in moved.iter().take(MAX_LAYERS) {
         table.row(vec![
             Cell::Code(change.path.clone()),
             change.ratio().map_or_else(
@@ -95,17 +98,20 @@ fn table(adapter: &Adapter, moved: &[UpdateNorm]) -> Table {
             ),
         ]);
     }
-    let more = moved.len().saturating_sub(LAYERS);
-    table.footer.extend((more > 0).then(|| format!("and {more} more that have moved less")));
-    table.footer.push("lengths are Frobenius norms; the pictures are of the first layer, `%weights LAYER` shows another".to_owned());
+    let more = moved.len().saturating_sub(MAX_LAYERS);
+    table.footer.extend((more > 0).then(|| format!("and {more} more with smaller changes")));
+    table.footer.push(
+        "ratios of Frobenius norms; the plots show the first layer, `%weights LAYER` another one"
+            .to_owned(),
+    );
     table
 }
 
-/// A, B and the update.
+/// Heat maps of `A`, `B` and the update.
 fn maps(found: &LayerAnalysis) -> Vec<HeatMap> {
     let map = |title: &str, grid: &Grid, [rows, columns]: [&str; 2]| {
         let labels = [format!("{rows} {}", grid.rows), format!("{columns} {}", grid.columns)];
-        HeatMap::of(title, labels, (grid.rows, grid.columns), &grid.values, CELLS)
+        HeatMap::of(title, labels, (grid.rows, grid.columns), &grid.values, MAX_CELLS)
     };
     let factors = [("lora_A", &found.a, ["rank", "d_in"]), ("lora_B", &found.b, ["d_out", "rank"])];
     let mut maps: Vec<_> = factors
@@ -117,10 +123,10 @@ fn maps(found: &LayerAnalysis) -> Vec<HeatMap> {
     maps
 }
 
-/// Singular values of the update beside the frozen weight's.
+/// Singular values of the update and of the frozen weight.
 fn spectrum(found: &LayerAnalysis) -> Chart {
     let largest = found.update_values.first().copied().unwrap_or(0.0);
-    // What is nothing but rounding would stretch the axis.
+    // Values that are rounding errors would stretch the axis.
     let line = |name: &str, values: &[f64], least: f64| {
         let points = values
             .iter()
@@ -135,7 +141,7 @@ fn spectrum(found: &LayerAnalysis) -> Chart {
     ];
     Chart {
         title: format!("singular values, {}", found.path),
-        x_label: "number".to_owned(),
+        x_label: "index".to_owned(),
         y_label: "singular value".to_owned(),
         log_y: true,
         series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
@@ -143,12 +149,13 @@ fn spectrum(found: &LayerAnalysis) -> Chart {
     }
 }
 
-/// The words nearest to each vector of the soft prompts that act; none where none does.
+/// The tokens nearest to each virtual token of the active soft prompts; `None` without soft
+/// prompts.
 fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Table>, Failure> {
-    let found = nearest_tokens(model, WORDS)?;
+    let found = nearest_tokens(model, NEIGHBOURS)?;
     let mut table = Table::new(
-        "the soft prompt, vector by vector",
-        &["#vector", "#length", "nearest words of the vocabulary, with their cosines"],
+        "virtual tokens of the soft prompt",
+        &["#virtual token", "#norm", "nearest tokens of the vocabulary (cosine similarity)"],
     );
     for (index, (length, words)) in found.iter().enumerate() {
         let word = |(id, cosine): &(u32, f32)| {
@@ -161,18 +168,20 @@ fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Tabl
             Cell::Text(words.join(", ")),
         ]);
     }
-    table.footer.push("a cosine near 1 is that word; far below it the vector is no word at all, which training is free to find".to_owned());
+    table.footer.push("a cosine similarity near 1 means that token; a much lower one means that the vector is not \
+         close to any token".to_owned());
     Ok((!found.is_empty()).then_some(table))
 }
 
-/// What the texts of the data give to each virtual token; nothing where none acts or no data is loaded.
+/// The attention that the examples of the current data give to each virtual token; empty without
+/// soft prompts or data.
 fn attention(
-    state: &State,
+    state: &SessionState,
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
 ) -> Result<Vec<Block>, Failure> {
     let Ok(data) = state.data(None) else { return Ok(Vec::new()) };
-    let texts = samples(model, tokenizer, &data.dataset, TEXTS)?;
+    let texts = samples(model, tokenizer, &data.dataset, EXAMPLES)?;
     let Some(given) = attention_to_prompt(model, &texts)? else { return Ok(Vec::new()) };
     let labels = [format!("layer {}", given.rows), format!("virtual token {}", given.columns)];
     let map = HeatMap::of(
@@ -180,7 +189,7 @@ fn attention(
         labels,
         (given.rows, given.columns),
         &given.values,
-        CELLS,
+        MAX_CELLS,
     );
     let share =
         given.values.iter().map(|share| f64::from(*share)).sum::<f64>() / given.rows.max(1) as f64;
@@ -191,18 +200,18 @@ fn attention(
         .sum::<f64>()
         / texts.len() as f64;
     let words = format!(
-        "the tokens of {} of {} ({tokens:.0} tokens each on average) give {:.0} % of their attention to the virtual tokens; spread evenly over all that \
-         a token sees it would be {:.0} %",
+        "attention to the virtual tokens: {:.0} % on {} of {} ({tokens:.0} tokens on average); a uniform distribution \
+         would give {:.0} %",
+        100.0 * share,
         counted(texts.len(), "text"),
         data.dataset.name,
-        100.0 * share,
         100.0 * even,
     );
     Ok(vec![Block::Heat(vec![map]), Block::Text(words)])
 }
 
-/// What `count` virtual tokens would get on average from the tokens of a text that spread their attention evenly: each sees those before it and itself in a
-/// causal model, else all of them.
+/// The mean attention that `count` virtual tokens would get from a text whose tokens attend
+/// uniformly: in a causal model to themselves and the tokens before them, else to all tokens.
 fn even_share(count: usize, tokens: usize, is_causal: bool) -> f64 {
     let share = |seen: usize| count as f64 / (count + seen) as f64;
     if is_causal {
@@ -217,7 +226,7 @@ mod tests {
     use super::even_share;
 
     #[test]
-    fn an_even_spread_counts_what_a_token_sees() {
+    fn uniform_attention_depends_on_the_number_of_visible_tokens() {
         assert_eq!(even_share(2, 2, false), 0.5);
         assert_eq!(even_share(2, 2, true), f64::midpoint(2.0 / 3.0, 0.5));
     }

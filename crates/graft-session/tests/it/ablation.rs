@@ -1,13 +1,13 @@
-//! `%ablate`: what it compares, and what it leaves alone.
+//! `%ablate`: its results, and that it does not change the session.
 
-use graft_protocol::{Block, Cell, Command, Event, Reply, Table};
+use graft_protocol::{Block, Cell, Chart, Command, Event, Reply, RunsAction, Table};
 use graft_spec::Failure;
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-fn ablate(world: &World, methods: &[&str], keys: &[(&str, &str)]) -> Result<Reply, Failure> {
+fn ablate(test: &TestSession, methods: &[&str], keys: &[(&str, &str)]) -> Result<Reply, Failure> {
     let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    world.run(Command::Ablate {
+    test.run(Command::Ablate {
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
         keys,
     })
@@ -37,13 +37,13 @@ fn quick<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn every_configuration_stands_beside_the_base_and_the_users_adapter_is_what_it_was() {
-    let world = World::attached();
-    world.train("steps=4 lr=0.02 eval_every=0 batch=4").unwrap();
-    let before = world
+fn every_configuration_is_listed_with_the_base_and_the_users_adapter_is_unchanged() {
+    let test = TestSession::attached();
+    test.train("steps=4 lr=0.02 eval_every=0 batch=4").unwrap();
+    let before = test
         .run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
         .unwrap();
-    let reply = ablate(&world, &["lora", "ia3"], &quick(&[("r", "1,2"), ("seeds", "2")])).unwrap();
+    let reply = ablate(&test, &["lora", "ia3"], &quick(&[("r", "1,2"), ("seeds", "2")])).unwrap();
     let found = table(&reply);
     assert_eq!(labels(found), ["untuned base", "majority class", "lora r=1", "lora r=2", "ia3"]);
     let column = |name: &str| found.columns.iter().position(|column| column.name == name).unwrap();
@@ -63,58 +63,55 @@ fn every_configuration_stands_beside_the_base_and_the_users_adapter_is_what_it_w
     );
     assert_eq!(reply.blocks.iter().filter(|block| matches!(block, Block::Chart(_))).count(), 2);
     assert_eq!(
-        world
-            .run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
+        test.run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
             .unwrap(),
         before
     );
-    let status = format!("{:?}", world.run(Command::Status).unwrap().blocks);
+    let status = format!("{:?}", test.run(Command::Status).unwrap().blocks);
     assert!(status.contains("default") && !status.contains("_ablate"), "{status}");
 }
 
 #[test]
-fn the_same_seed_gives_the_same_numbers_and_the_same_line_trains_nothing_twice() {
-    let world = World::ready();
-    let first = ablate(&world, &["lora"], &quick(&[("r", "1,2")])).unwrap();
-    let steps = |world: &World| {
-        world.ear.events().iter().filter(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))).count()
+fn a_seed_reproduces_the_results_and_finished_trials_are_reused() {
+    let test = TestSession::ready();
+    let first = ablate(&test, &["lora"], &quick(&[("r", "1,2")])).unwrap();
+    let steps = |test: &TestSession| {
+        test.sink.events().iter().filter(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))).count()
     };
-    let trained = steps(&world);
+    let trained = steps(&test);
     assert!(trained > 0);
-    let again = ablate(&world, &["lora"], &quick(&[("r", "1,2")])).unwrap();
-    assert_eq!(steps(&world), trained);
+    let again = ablate(&test, &["lora"], &quick(&[("r", "1,2")])).unwrap();
+    assert_eq!(steps(&test), trained);
     assert_eq!(table(&again).rows, table(&first).rows);
-    assert!(format!("{:?}", again.blocks).contains("2 of 2 trainings were finished"));
+    assert!(format!("{:?}", again.blocks).contains("2 of 2 training runs were finished"));
     let other = crate::tiny::colours().replace("sky", "sea");
-    world
-        .run(Command::DataInline {
-            name: "colours".to_owned(),
-            text: other,
-            settings: Default::default(),
-        })
-        .unwrap();
-    let on_other = ablate(&world, &["lora"], &quick(&[("r", "1,2")])).unwrap();
+    test.run(Command::DataInline {
+        name: "colours".to_owned(),
+        text: other,
+        settings: Default::default(),
+    })
+    .unwrap();
+    let on_other = ablate(&test, &["lora"], &quick(&[("r", "1,2")])).unwrap();
     assert!(
         !format!("{:?}", on_other.blocks).contains("were finished"),
         "another text under the same name is other data"
     );
-    world
-        .run(Command::DataInline {
-            name: "colours".to_owned(),
-            text: crate::tiny::colours(),
-            settings: Default::default(),
-        })
-        .unwrap();
-    let fresh = ablate(&world, &["lora"], &quick(&[("r", "1,2"), ("fresh", "true")])).unwrap();
+    test.run(Command::DataInline {
+        name: "colours".to_owned(),
+        text: crate::tiny::colours(),
+        settings: Default::default(),
+    })
+    .unwrap();
+    let fresh = ablate(&test, &["lora"], &quick(&[("r", "1,2"), ("fresh", "true")])).unwrap();
     let losses =
         |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
     assert_eq!(losses(&fresh), losses(&first));
 }
 
 #[test]
-fn a_trial_that_cannot_be_is_marked_and_the_others_go_on() {
-    let world = World::ready();
-    let reply = ablate(&world, &["lora"], &quick(&[("r", "1,60000")])).unwrap();
+fn a_trial_that_fails_is_marked_and_the_others_continue() {
+    let test = TestSession::ready();
+    let reply = ablate(&test, &["lora"], &quick(&[("r", "1,60000")])).unwrap();
     let found = table(&reply);
     let status = |row: usize| format!("{:?}", found.rows[row].last().unwrap());
     assert!(
@@ -122,19 +119,19 @@ fn a_trial_that_cannot_be_is_marked_and_the_others_go_on() {
         "{found:?}"
     );
     assert_eq!(
-        ablate(&world, &["lora"], &quick(&[("r", "60000")])).unwrap_err().code,
+        ablate(&test, &["lora"], &quick(&[("r", "60000")])).unwrap_err().code,
         "peft::rank_too_large"
     );
 }
 
 #[test]
-fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
-    let world = World::ready();
+fn stop_keeps_finished_trials_and_the_same_line_resumes() {
+    let test = TestSession::ready();
     let keys = quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")]);
-    let session = world.session.clone();
+    let session = test.session.clone();
     let mut turns = 0;
-    world.ear.react(move |event| {
-        // In the second seed, when each of the two has had some turns.
+    test.sink.react(move |event| {
+        // In the second seed, after some rounds of both trials.
         turns += usize::from(
             matches!(event, Event::Progress { label, .. } if label.starts_with("trial 4 of 4")),
         );
@@ -142,22 +139,22 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
             session.interrupt();
         }
     });
-    let stopped = ablate(&world, &["lora"], &keys).unwrap_err();
+    let stopped = ablate(&test, &["lora"], &keys).unwrap_err();
     assert_eq!(stopped.code, "session::interrupted");
     assert!(stopped.message.contains("after 2 of 4"), "{stopped}");
-    let shown = world.ear.events().into_iter().find_map(|event| {
+    let shown = test.sink.events().into_iter().find_map(|event| {
         if let Event::Block(Block::Table(table)) = event { Some(table) } else { None }
     });
     assert_eq!(
         labels(&shown.expect("what is finished is shown")),
         ["untuned base", "majority class", "lora r=1", "lora r=2"]
     );
-    world.ear.react(|_| {});
-    let whole = ablate(&world, &["lora"], &keys).unwrap();
-    assert!(format!("{:?}", whole.blocks).contains("2 of 4 trainings were finished"));
-    let runs = || std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
-    assert_eq!(runs(), 4, "what was half-way is the same run");
-    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    test.sink.react(|_| {});
+    let whole = ablate(&test, &["lora"], &keys).unwrap();
+    assert!(format!("{:?}", whole.blocks).contains("2 of 4 training runs were finished"));
+    let runs = || std::fs::read_dir(test.folder.path().join("runs")).unwrap().count();
+    assert_eq!(runs(), 4, "partial runs are resumed");
+    let fresh = ablate(&test, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
     let losses =
         |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
     assert_eq!(
@@ -167,27 +164,25 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
     );
 }
 
-/// The last standing that was shown: its table, and how many curves it had.
-fn last_standing(world: &World) -> (Table, usize) {
-    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
+/// The last live table that was shown, and its chart.
+fn last_live_table(test: &TestSession) -> (Table, Chart) {
+    let live_table = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
     let blocks =
-        world.ear.events().into_iter().filter_map(standing).next_back().expect("a standing");
+        test.sink.events().into_iter().filter_map(live_table).next_back().expect("a live table");
     match blocks.as_slice() {
-        [Block::Table(table), Block::Chart(chart)] => {
-            (table.clone(), chart.series.iter().filter(|series| !series.points.is_empty()).count())
-        }
+        [Block::Table(table), Block::Chart(chart)] => (table.clone(), chart.clone()),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn what_was_to_be_seen_when_it_was_stopped_stays_and_the_same_line_resumes_it() {
-    let world = World::ready();
+fn the_live_table_stays_after_a_stop_and_the_same_line_resumes() {
+    let test = TestSession::ready();
     let keys = quick(&[("r", "1,2,3"), ("steps", "48")]);
-    let session = world.session.clone();
+    let session = test.session.clone();
     let mut turns = 0;
-    world.ear.react(move |event| {
-        // When each of the three has had some turns, and none is done.
+    test.sink.react(move |event| {
+        // After some rounds of all three trials, before any of them is done.
         turns += usize::from(
             matches!(event, Event::Progress { label, .. } if label.starts_with("trial 3 of 3")),
         );
@@ -195,34 +190,35 @@ fn what_was_to_be_seen_when_it_was_stopped_stays_and_the_same_line_resumes_it() 
             session.interrupt();
         }
     });
-    let stopped = ablate(&world, &["lora"], &keys).unwrap_err();
+    let stopped = ablate(&test, &["lora"], &keys).unwrap_err();
     assert!(
         stopped.code == "session::interrupted" && stopped.message.contains("after 0 of 3"),
         "{stopped}"
     );
-    let (shown, curves) = last_standing(&world);
-    assert_eq!((shown.rows.len(), curves), (3, 3), "{shown:?}");
+    let (shown, chart) = last_live_table(&test);
+    assert_eq!((shown.rows.len(), chart.series.len()), (3, 3), "{shown:?}");
+    assert_eq!(chart.x_max, None, "the axis ends at the last step, not at the last planned one");
     for row in &shown.rows {
         let (status, loss) = (format!("{:?}", row[2]), format!("{:?}", row[5]));
         assert!(status.contains("stopped, step ") && status.contains(" of 48"), "{status}");
         assert!(loss.contains("Float"), "the loss reached stays: {loss}");
     }
-    world.ear.react(|_| {});
-    let whole = ablate(&world, &["lora"], &keys).unwrap();
-    let runs = std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
+    test.sink.react(|_| {});
+    let whole = ablate(&test, &["lora"], &keys).unwrap();
+    let runs = std::fs::read_dir(test.folder.path().join("runs")).unwrap().count();
     assert_eq!(runs, 3, "they are the runs that were stopped");
-    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    let fresh = ablate(&test, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
     let losses =
         |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
     assert_eq!(losses(&whole), losses(&fresh));
 }
 
 #[test]
-fn between_two_seeds_the_curves_of_the_first_stay() {
-    let world = World::ready();
-    ablate(&world, &["lora"], &quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")])).unwrap();
-    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
-    let curves = world.ear.events().into_iter().filter_map(standing).map(|blocks| {
+fn the_curves_of_the_first_seed_stay_until_the_second_has_steps() {
+    let test = TestSession::ready();
+    ablate(&test, &["lora"], &quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")])).unwrap();
+    let live_table = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
+    let curves = test.sink.events().into_iter().filter_map(live_table).map(|blocks| {
         match blocks.into_iter().nth(1) {
             Some(Block::Chart(chart)) => chart.series.len(),
             other => panic!("{other:?}"),
@@ -234,8 +230,8 @@ fn between_two_seeds_the_curves_of_the_first_stay() {
 }
 
 #[test]
-fn a_large_grid_names_the_time_that_it_would_take_and_trains_nothing_of_it() {
-    let world = World::ready();
+fn a_large_grid_is_refused_with_an_estimate_of_its_time() {
+    let test = TestSession::ready();
     let ranks = (1..=50).map(|rank| rank.to_string()).collect::<Vec<_>>().join(",");
     let rates = (1..=100).map(|rate| format!("{rate}e-4")).collect::<Vec<_>>().join(",");
     let keys = [
@@ -246,35 +242,35 @@ fn a_large_grid_names_the_time_that_it_would_take_and_trains_nothing_of_it() {
         ("batch", "4"),
         ("examples", "8"),
     ];
-    let refused = ablate(&world, &["lora"], &keys).unwrap_err();
+    let refused = ablate(&test, &["lora"], &keys).unwrap_err();
     assert_eq!(refused.code, "ablate::many");
     assert!(
         refused
             .message
-            .starts_with("these are 10,000 trainings (5,000 configurations, 2 seeds), about "),
+            .starts_with("these are 10,000 training runs (5,000 configurations, 2 seeds), about "),
         "{refused}"
     );
     assert!(refused.message.contains(" min") || refused.message.contains(" h"), "{refused}");
     assert!(refused.hint.unwrap().contains("confirm=true"));
-    let runs = std::fs::read_dir(world.folder.path().join("runs")).map_or(0, Iterator::count);
+    let runs = std::fs::read_dir(test.folder.path().join("runs")).map_or(0, Iterator::count);
     assert_eq!(runs, 0, "the run that was timed is gone");
 }
 
 #[test]
-fn the_metric_is_to_be_seen_while_a_configuration_is_still_training() {
-    let world = World::ready();
+fn the_live_table_shows_the_metric_during_training() {
+    let test = TestSession::ready();
     ablate(
-        &world,
+        &test,
         &["lora"],
         &[("r", "1,2"), ("steps", "60"), ("lr", "0.02"), ("batch", "4"), ("examples", "8")],
     )
     .unwrap();
-    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
-    let tables = world
-        .ear
+    let live_table = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
+    let tables = test
+        .sink
         .events()
         .into_iter()
-        .filter_map(standing)
+        .filter_map(live_table)
         .flatten()
         .filter_map(|block| if let Block::Table(table) = block { Some(table) } else { None });
     let seen: Vec<_> = tables
@@ -289,34 +285,34 @@ fn the_metric_is_to_be_seen_while_a_configuration_is_still_training() {
 }
 
 #[test]
-fn what_was_trained_and_not_yet_scored_is_not_trained_again() {
-    let world = World::ready();
+fn a_run_that_was_stopped_before_scoring_is_not_trained_again() {
+    let test = TestSession::ready();
     let keys = quick(&[("r", "1,2")]);
-    let session = world.session.clone();
-    world.ear.react(move |event| {
+    let session = test.session.clone();
+    test.sink.react(move |event| {
         if matches!(event, Event::Progress { label, .. } if label.starts_with("scoring lora r=1")) {
             session.interrupt();
         }
     });
-    assert_eq!(ablate(&world, &["lora"], &keys).unwrap_err().code, "session::interrupted");
-    world.ear.react(|_| {});
-    let trained = |world: &World| {
-        world.ear.events().iter().filter(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))).count()
+    assert_eq!(ablate(&test, &["lora"], &keys).unwrap_err().code, "session::interrupted");
+    test.sink.react(|_| {});
+    let trained = |test: &TestSession| {
+        test.sink.events().iter().filter(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))).count()
     };
-    let before = trained(&world);
-    let whole = ablate(&world, &["lora"], &keys).unwrap();
-    assert_eq!(trained(&world), before);
-    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    let before = trained(&test);
+    let whole = ablate(&test, &["lora"], &keys).unwrap();
+    assert_eq!(trained(&test), before);
+    let fresh = ablate(&test, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
     let losses =
         |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
     assert_eq!(losses(&whole), losses(&fresh));
 }
 
 #[test]
-fn each_configuration_has_the_rate_that_was_sought_for_it() {
-    let world = World::ready();
+fn each_configuration_is_trained_with_its_own_best_learning_rate() {
+    let test = TestSession::ready();
     let keys = [("steps", "12"), ("batch", "4"), ("examples", "8"), ("lr", "auto"), ("r", "1,2")];
-    let together = ablate(&world, &["lora"], &keys).unwrap();
+    let together = ablate(&test, &["lora"], &keys).unwrap();
     for rank in ["1", "2"] {
         let keys = [
             ("steps", "12"),
@@ -327,7 +323,7 @@ fn each_configuration_has_the_rate_that_was_sought_for_it() {
             ("alpha", "2r"),
             ("fresh", "true"),
         ];
-        let alone = ablate(&world, &["lora"], &keys).unwrap();
+        let alone = ablate(&test, &["lora"], &keys).unwrap();
         let row = table(&together)
             .rows
             .iter()
@@ -338,12 +334,12 @@ fn each_configuration_has_the_rate_that_was_sought_for_it() {
 }
 
 #[test]
-fn trials_advance_in_turn_and_are_what_each_is_alone() {
-    let world = World::ready();
+fn trials_advance_in_alternation_with_the_results_of_separate_runs() {
+    let test = TestSession::ready();
     let keys = quick(&[("steps", "24")]);
-    let together = ablate(&world, &["lora", "ln_tuning", "full", "prompt_tune"], &keys).unwrap();
-    let numbers: Vec<String> = world
-        .ear
+    let together = ablate(&test, &["lora", "ln_tuning", "full", "prompt_tune"], &keys).unwrap();
+    let numbers: Vec<String> = test
+        .sink
         .events()
         .into_iter()
         .filter_map(
@@ -356,24 +352,24 @@ fn trials_advance_in_turn_and_are_what_each_is_alone() {
         .map(|label| &label[..1])
         .collect();
     assert_eq!(turns[..8], ["1", "2", "3", "4", "1", "2", "3", "4"]);
-    let standing =
-        world.ear.events().into_iter().find_map(|event| {
+    let live_table =
+        test.sink.events().into_iter().find_map(|event| {
             if let Event::LiveTable(blocks) = event { Some(blocks) } else { None }
         });
     assert!(
-        matches!(standing.as_deref(), Some([Block::Table(table), Block::Chart(_)]) if table.rows.len() == 4),
-        "{standing:?}"
+        matches!(live_table.as_deref(), Some([Block::Table(table), Block::Chart(_)]) if table.rows.len() == 4),
+        "{live_table:?}"
     );
     for (row, method) in ["lora", "ln_tuning", "full", "prompt_tune"].into_iter().enumerate() {
         let alone =
-            ablate(&world, &[method], &[keys.clone(), vec![("fresh", "true")]].concat()).unwrap();
+            ablate(&test, &[method], &[keys.clone(), vec![("fresh", "true")]].concat()).unwrap();
         assert_eq!(table(&alone).rows[2][4], table(&together).rows[2 + row][4], "{method}");
     }
 }
 
 #[test]
-fn halving_gives_up_the_worse_half_twice_and_says_so() {
-    let world = World::ready();
+fn halving_stops_the_worse_half_twice_and_reports_it() {
+    let test = TestSession::ready();
     let keys = [
         ("steps", "24"),
         ("lr", "0.02,0.00001,0.000001,0.01"),
@@ -381,53 +377,75 @@ fn halving_gives_up_the_worse_half_twice_and_says_so() {
         ("examples", "8"),
         ("early", "halving"),
     ];
-    let reply = ablate(&world, &["lora"], &keys).unwrap();
+    let reply = ablate(&test, &["lora"], &keys).unwrap();
     let statuses = |reply: &Reply| -> Vec<String> {
         table(reply).rows[2..].iter().map(|row| format!("{:?}", row.last().unwrap())).collect()
     };
     let first = statuses(&reply);
-    let given_up = |step: &str| {
-        first.iter().filter(|status| status.contains(&format!("given up at step {step}"))).count()
+    let stopped = |step: &str| {
+        first
+            .iter()
+            .filter(|status| status.contains(&format!("stopped early at step {step}")))
+            .count()
     };
-    assert_eq!((given_up("6"), given_up("12")), (2, 1), "{first:?}");
+    assert_eq!((stopped("6"), stopped("12")), (2, 1), "{first:?}");
     assert!(
         first[1].contains("step 6") && first[2].contains("step 6"),
         "the rates that learn nothing go first: {first:?}"
     );
     assert!(
-        table(&reply)
-            .footer
-            .iter()
-            .any(|line| line == "`lora lr=0.02` is what is left of 4 configurations"),
+        table(&reply).footer.iter().any(|line| line
+            == "`lora lr=0.02` is the only one of 4 configurations that was trained to the end"),
         "{:?}",
         table(&reply).footer
     );
-    let again = ablate(&world, &["lora"], &keys).unwrap();
-    assert_eq!(statuses(&again), first, "what was given up is not taken up again");
+    let again = ablate(&test, &["lora"], &keys).unwrap();
+    assert_eq!(statuses(&again), first, "trials that were stopped early are not resumed");
 }
 
 #[test]
-fn without_model_or_data_it_says_what_is_missing() {
-    let world = World::new();
-    assert_eq!(ablate(&world, &["lora"], &[("r", "1,2")]).unwrap_err().code, "session::no_model");
-    world.load_model();
-    assert_eq!(ablate(&world, &["lora"], &[("r", "1,2")]).unwrap_err().code, "session::no_data");
+fn a_missing_model_or_data_set_is_reported() {
+    let test = TestSession::new();
+    assert_eq!(ablate(&test, &["lora"], &[("r", "1,2")]).unwrap_err().code, "session::no_model");
+    test.load_model();
+    assert_eq!(ablate(&test, &["lora"], &[("r", "1,2")]).unwrap_err().code, "session::no_data");
 }
 
 #[test]
-fn a_rate_that_is_sought_is_told_and_its_tries_leave_no_runs() {
-    let world = World::ready();
+fn a_learning_rate_search_is_reported_and_leaves_no_runs() {
+    let test = TestSession::ready();
     let keys = [("steps", "12"), ("batch", "4"), ("examples", "8"), ("lr", "auto"), ("seeds", "2")];
-    let reply = ablate(&world, &["lora"], &keys).unwrap();
+    let reply = ablate(&test, &["lora"], &keys).unwrap();
     let found = table(&reply);
     let label = labels(found).pop().unwrap();
     assert!(label.starts_with("lora lr=") && label.contains("e-"), "{label}");
-    assert!(found.footer.iter().any(|line| line.contains("sought")), "{:?}", found.footer);
-    let runs = std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
+    assert!(
+        found.footer.iter().any(|line| line.contains("short training runs")),
+        "{:?}",
+        found.footer
+    );
+    let runs = std::fs::read_dir(test.folder.path().join("runs")).unwrap().count();
     assert_eq!(runs, 2, "one for each seed");
     assert_eq!(
-        labels(table(&ablate(&world, &["lora"], &keys).unwrap())).pop().unwrap(),
+        labels(table(&ablate(&test, &["lora"], &keys).unwrap())).pop().unwrap(),
         label,
         "what is finished keeps its rate"
     );
+}
+
+#[test]
+fn the_list_of_runs_names_their_trials_and_explains_its_losses() {
+    let test = TestSession::attached();
+    test.train("steps=2 batch=4 eval_every=0").unwrap();
+    let runs = |test: &TestSession| {
+        table(&test.run(Command::Runs { action: RunsAction::List }).unwrap()).clone()
+    };
+    let before = runs(&test);
+    assert!(before.columns.iter().all(|column| column.name != "trial"), "{before:?}");
+    assert!(before.footer[0].contains("mean training loss over the last tenth"), "{before:?}");
+    ablate(&test, &["lora"], &quick(&[("r", "1,2")])).unwrap();
+    let after = runs(&test);
+    let trials: Vec<&Cell> = after.rows.iter().map(|row| row.last().unwrap()).collect();
+    let trial = |rank: u64| Cell::Text(format!("lora_alpha={} r={rank} lr=2e-2 seed=0", 2 * rank));
+    assert_eq!(trials, [&trial(2), &trial(1), &Cell::Empty]);
 }

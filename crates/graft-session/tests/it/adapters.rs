@@ -3,42 +3,42 @@
 use graft_protocol::{AdapterAction, Block, Cell, Command};
 use graft_spec::{Settings, Value};
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
 #[test]
-fn loading_a_model_again_says_what_it_drops() {
-    let world = World::attached();
-    let reply = world
-        .run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() })
+fn loading_a_model_reports_the_dropped_adapters() {
+    let test = TestSession::attached();
+    let reply = test
+        .run(Command::ModelLoad { source: test.model_folder(), settings: Settings::default() })
         .unwrap();
     let Some(Block::Note(_, note)) = reply.blocks.get(1) else { panic!("{reply:?}") };
     assert!(note.contains("its adapter `default`"), "{note}");
-    assert!(world.session.snapshot().adapters.is_empty());
+    assert!(test.session.snapshot().adapters.is_empty());
 }
 
 #[test]
 fn attaching_under_a_name_in_use_replaces_the_adapter_everywhere() {
-    let world = World::ready();
-    let base = world.text();
-    world.attach("r=2 target_modules=q_proj,v_proj").unwrap();
-    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
-    assert_ne!(world.text(), base);
-    world.attach("r=2 target_modules=q_proj").unwrap();
-    assert_eq!(world.session.snapshot().adapters.len(), 1);
-    assert_eq!(world.text(), base, "a layer of the old adapter still acts");
+    let test = TestSession::ready();
+    let base = test.text();
+    test.attach("r=2 target_modules=q_proj,v_proj").unwrap();
+    test.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    assert_ne!(test.text(), base);
+    test.attach("r=2 target_modules=q_proj").unwrap();
+    assert_eq!(test.session.snapshot().adapters.len(), 1);
+    assert_eq!(test.text(), base, "a layer of the old adapter still acts");
 }
 
 #[test]
-fn attaching_changes_nothing_and_the_first_adapter_falls_silent() {
-    let world = World::ready();
-    let base = world.text();
-    world.attach("r=2").unwrap();
-    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
-    let tuned = world.text();
+fn attaching_changes_no_output_and_disables_the_first_adapter() {
+    let test = TestSession::ready();
+    let base = test.text();
+    test.attach("r=2").unwrap();
+    test.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    let tuned = test.text();
     assert_ne!(tuned, base);
-    world.attach("r=4 adapter_name=second").unwrap();
-    assert_eq!(world.text(), base);
-    let active: Vec<_> = world
+    test.attach("r=4 adapter_name=second").unwrap();
+    assert_eq!(test.text(), base);
+    let active: Vec<_> = test
         .session
         .snapshot()
         .adapters
@@ -46,52 +46,52 @@ fn attaching_changes_nothing_and_the_first_adapter_falls_silent() {
         .map(|entry| (entry.name.clone(), entry.active))
         .collect();
     assert_eq!(active, [("default".to_owned(), false), ("second".to_owned(), true)]);
-    world.adapter(AdapterAction::Use { name: "default".to_owned() }).unwrap();
-    assert_eq!(world.text(), tuned);
-    world.adapter(AdapterAction::Enable { on: false }).unwrap();
-    assert_eq!(world.text(), base);
-    world.adapter(AdapterAction::Enable { on: true }).unwrap();
-    assert_eq!(world.text(), tuned);
-    world.adapter(AdapterAction::Detach { name: None }).unwrap();
-    assert_eq!(world.text(), base);
+    test.adapter(AdapterAction::Use { name: "default".to_owned() }).unwrap();
+    assert_eq!(test.text(), tuned);
+    test.adapter(AdapterAction::Enable { on: false }).unwrap();
+    assert_eq!(test.text(), base);
+    test.adapter(AdapterAction::Enable { on: true }).unwrap();
+    assert_eq!(test.text(), tuned);
+    test.adapter(AdapterAction::Detach { name: None }).unwrap();
+    assert_eq!(test.text(), base);
 }
 
 #[test]
-fn a_saved_adapter_comes_back_and_a_merge_is_taken_back() {
-    let world = World::attached();
+fn a_saved_adapter_can_be_loaded_and_a_merge_undone() {
+    let test = TestSession::attached();
     let base = {
-        world.adapter(AdapterAction::Enable { on: false }).unwrap();
-        let base = world.text();
-        world.adapter(AdapterAction::Enable { on: true }).unwrap();
+        test.adapter(AdapterAction::Enable { on: false }).unwrap();
+        let base = test.text();
+        test.adapter(AdapterAction::Enable { on: true }).unwrap();
         base
     };
-    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
-    let tuned = world.text();
-    world.adapter(AdapterAction::Merge { name: None }).unwrap();
-    assert!(world.session.snapshot().adapters[0].merged);
-    assert_eq!(world.text(), tuned);
-    let failure = world.train("steps=1").unwrap_err();
+    test.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    let tuned = test.text();
+    test.adapter(AdapterAction::Merge { name: None }).unwrap();
+    assert!(test.session.snapshot().adapters[0].merged);
+    assert_eq!(test.text(), tuned);
+    let failure = test.train("steps=1").unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
-        ("session::merged", Some("take it out first: `%lora unmerge default`"))
+        ("session::merged", Some("unmerge it first: `%lora unmerge default`"))
     );
-    world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
-    let directory = world.folder.path().join("saved").display().to_string();
-    world.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
-    world.adapter(AdapterAction::Detach { name: None }).unwrap();
-    assert_eq!(world.text(), base);
-    world.adapter(AdapterAction::Load { directory, name: None }).unwrap();
-    assert_eq!(world.text(), tuned);
-    world.adapter(AdapterAction::Scale { name: None, factor: Some(0.0) }).unwrap();
-    assert_eq!(world.text(), base);
-    assert_eq!(world.session.snapshot().adapters[0].scale, 0.0);
+    test.adapter(AdapterAction::Unmerge { name: None }).unwrap();
+    let directory = test.folder.path().join("saved").display().to_string();
+    test.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
+    test.adapter(AdapterAction::Detach { name: None }).unwrap();
+    assert_eq!(test.text(), base);
+    test.adapter(AdapterAction::Load { directory, name: None }).unwrap();
+    assert_eq!(test.text(), tuned);
+    test.adapter(AdapterAction::Scale { name: None, factor: Some(0.0) }).unwrap();
+    assert_eq!(test.text(), base);
+    assert_eq!(test.session.snapshot().adapters[0].scale, 0.0);
 }
 
 #[test]
-fn adapters_are_combined_into_one_that_is_in_use_and_they_stay() {
-    let world = World::attached();
-    world.train("steps=8 lr=0.05").unwrap();
-    let tuned = world.text();
+fn combining_adapters_creates_one_that_is_in_use_and_keeps_the_others() {
+    let test = TestSession::attached();
+    test.train("steps=8 lr=0.05").unwrap();
+    let tuned = test.text();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let keys = |how: &str| {
         Settings::default()
@@ -99,15 +99,15 @@ fn adapters_are_combined_into_one_that_is_in_use_and_they_stay() {
             .with("combination_type", Value::Text(how.to_owned()))
     };
     let combine = |of: &[&str], settings: Settings| {
-        world.adapter(AdapterAction::Combine { names: names(of), settings })
+        test.adapter(AdapterAction::Combine { names: names(of), settings })
     };
     combine(&["default", "default"], keys("linear")).unwrap();
-    let snapshot = world.session.snapshot();
+    let snapshot = test.session.snapshot();
     assert_eq!(
         snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect::<Vec<_>>(),
         ["default", "sum"]
     );
-    assert_eq!(world.text(), tuned, "half of it and half of it again");
+    assert_eq!(test.text(), tuned, "half of it and half of it again");
     let reply = combine(&["default"], keys("svd").with("svd_rank", Value::Integer(1))).unwrap();
     assert!(format!("{reply:?}").contains("% of the combined update"), "{reply:?}");
     let failure = combine(&["default", "defualt"], keys("linear")).unwrap_err();
@@ -116,10 +116,10 @@ fn adapters_are_combined_into_one_that_is_in_use_and_they_stay() {
 
 #[test]
 fn the_table_of_parameters_and_the_snapshot_agree() {
-    let world = World::attached();
-    let reply = world.run(Command::Params).unwrap();
+    let test = TestSession::attached();
+    let reply = test.run(Command::Params).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
-    let trainable = world.session.snapshot().adapters[0].trainable;
+    let trainable = test.session.snapshot().adapters[0].trainable;
     // Two layers, query and value of 16 x 16, rank 2: 2 * 2 * (2 * 16 + 16 * 2).
     assert_eq!(trainable, 256);
     assert!(
@@ -130,9 +130,9 @@ fn the_table_of_parameters_and_the_snapshot_agree() {
 }
 
 #[test]
-fn the_tree_marks_the_layers_that_carry_an_adapter_and_draws_equal_blocks_once() {
-    let world = World::attached();
-    let reply = world.run(Command::ModelTree).unwrap();
+fn the_tree_marks_layers_with_adapters_and_shows_equal_blocks_once() {
+    let test = TestSession::attached();
+    let reply = test.run(Command::ModelTree).unwrap();
     let Some(Block::Tree(lines)) = reply.blocks.first() else { panic!("{reply:?}") };
     assert_eq!(
         lines.iter().filter(|line| line.strong).map(|line| line.name.as_str()).collect::<Vec<_>>(),
@@ -143,9 +143,9 @@ fn the_tree_marks_the_layers_that_carry_an_adapter_and_draws_equal_blocks_once()
 
 #[test]
 fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
-    let world = World::attached();
-    world.train("steps=20 lr=0.05 eval_every=0").unwrap();
-    let reply = world.run(Command::Eval { settings: Settings::default() }).unwrap();
+    let test = TestSession::attached();
+    test.train("steps=20 lr=0.05 eval_every=0").unwrap();
+    let reply = test.run(Command::Eval { settings: Settings::default() }).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
     let names: Vec<_> = table.rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(
@@ -161,7 +161,7 @@ fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
         panic!("{table:?}")
     };
     assert!(tuned < base, "training made it worse: {base} -> {tuned}");
-    let reply = world
+    let reply = test
         .run(Command::Compare { prompt: "the sky".to_owned(), settings: Settings::default() })
         .unwrap();
     let Some(Block::SideBySide { columns, .. }) = reply.blocks.first() else { panic!("{reply:?}") };
@@ -174,31 +174,31 @@ fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
 }
 
 #[test]
-fn nothing_is_trained_above_a_merged_adapter_and_off_switches_all_off() {
-    let world = World::attached();
-    world.adapter(AdapterAction::Enable { on: false }).unwrap();
-    let base = world.text();
-    world.adapter(AdapterAction::Enable { on: true }).unwrap();
-    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
-    world.adapter(AdapterAction::Merge { name: None }).unwrap();
-    world.attach("r=2 adapter_name=second").unwrap();
-    assert_ne!(world.text(), base);
-    let failure = world.train("steps=1").unwrap_err();
+fn training_on_a_merged_adapter_is_refused_and_off_disables_all() {
+    let test = TestSession::attached();
+    test.adapter(AdapterAction::Enable { on: false }).unwrap();
+    let base = test.text();
+    test.adapter(AdapterAction::Enable { on: true }).unwrap();
+    test.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    test.adapter(AdapterAction::Merge { name: None }).unwrap();
+    test.attach("r=2 adapter_name=second").unwrap();
+    assert_ne!(test.text(), base);
+    let failure = test.train("steps=1").unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
-        ("session::merged", Some("take it out first: `%lora unmerge default`"))
+        ("session::merged", Some("unmerge it first: `%lora unmerge default`"))
     );
-    world.adapter(AdapterAction::Enable { on: false }).unwrap();
-    assert_eq!(world.text(), base);
+    test.adapter(AdapterAction::Enable { on: false }).unwrap();
+    assert_eq!(test.text(), base);
 }
 
 #[test]
-fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
-    let world = World::attached();
-    world.train("steps=6 lr=0.05 eval_every=0 batch=4").unwrap();
+fn a_saved_merged_model_gives_the_same_output() {
+    let test = TestSession::attached();
+    test.train("steps=6 lr=0.05 eval_every=0 batch=4").unwrap();
     let save = |directory: &str| {
-        let directory = world.folder.path().join(directory).display().to_string();
-        world.run(Command::ModelSave { directory, settings: Settings::default() })
+        let directory = test.folder.path().join(directory).display().to_string();
+        test.run(Command::ModelSave { directory, settings: Settings::default() })
     };
     let failure = save("merged").unwrap_err();
     assert!(
@@ -207,9 +207,9 @@ fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
         "{}",
         failure.message
     );
-    assert!(!world.folder.path().join("merged").exists());
-    let logits = |world: &World| {
-        let state = world.session.state();
+    assert!(!test.folder.path().join("merged").exists());
+    let logits = |test: &TestSession| {
+        let state = test.session.state();
         let model = state.model().unwrap();
         let ids = graft_nn::Tensor::new(&[[3u32, 5, 8, 13]], &graft_nn::Device::Cpu).unwrap();
         model
@@ -222,28 +222,27 @@ fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
             .to_vec1::<f32>()
             .unwrap()
     };
-    world.adapter(AdapterAction::Merge { name: None }).unwrap();
-    let before = logits(&world);
+    test.adapter(AdapterAction::Merge { name: None }).unwrap();
+    let before = logits(&test);
     assert!(
         format!("{:?}", save("merged").unwrap().blocks)
             .contains("`default` merged into the weights")
     );
-    world
-        .run(Command::ModelLoad {
-            source: world.folder.path().join("merged").display().to_string(),
-            settings: Settings::default(),
-        })
-        .unwrap();
-    let after = logits(&world);
+    test.run(Command::ModelLoad {
+        source: test.folder.path().join("merged").display().to_string(),
+        settings: Settings::default(),
+    })
+    .unwrap();
+    let after = logits(&test);
     assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
 }
 
 #[test]
-fn the_pictures_of_a_layer_show_its_factors_its_update_and_their_singular_values() {
-    let world = World::attached();
-    world.train("steps=6 lr=0.05 eval_every=0").unwrap();
+fn the_plots_of_a_layer_show_factors_update_and_singular_values() {
+    let test = TestSession::attached();
+    test.train("steps=6 lr=0.05 eval_every=0").unwrap();
     let look =
-        |module: Option<&str>| world.run(Command::Weights { module: module.map(str::to_owned) });
+        |module: Option<&str>| test.run(Command::Weights { module: module.map(str::to_owned) });
     let reply = look(Some("v_proj")).unwrap();
     let [Block::Table(table), Block::Heat(maps), Block::Chart(chart)] = reply.blocks.as_slice()
     else {
@@ -262,19 +261,18 @@ fn the_pictures_of_a_layer_show_its_factors_its_update_and_their_singular_values
 }
 
 #[test]
-fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
-    let world = World::ready();
-    let settings = crate::world::keys_of(
+fn virtual_tokens_are_listed_with_their_nearest_tokens() {
+    let test = TestSession::ready();
+    let settings = crate::test_session::keys_of(
         graft_spec::methods::prompt_tuning::SPEC.keys,
         "num_virtual_tokens=3",
     );
-    world
-        .run(Command::Adapter {
-            method: "prompt_tune".to_owned(),
-            action: AdapterAction::Attach { settings },
-        })
-        .unwrap();
-    let reply = world.run(Command::Weights { module: None }).unwrap();
+    test.run(Command::Adapter {
+        method: "prompt_tune".to_owned(),
+        action: AdapterAction::Attach { settings },
+    })
+    .unwrap();
+    let reply = test.run(Command::Weights { module: None }).unwrap();
     let [Block::Table(table), Block::Heat(maps), Block::Text(share)] = reply.blocks.as_slice()
     else {
         panic!("{reply:?}")
@@ -291,41 +289,39 @@ fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
         given.values.iter().all(|share| (0.0..1.0).contains(share) && *share > 0.0),
         "{given:?}"
     );
-    assert!(share.contains("of their attention to the virtual tokens"), "{share}");
+    assert!(share.starts_with("attention to the virtual tokens: "), "{share}");
 }
 
 #[test]
-fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
-    let world = World::ready();
-    let settings = crate::world::keys_of(
+fn attention_is_plotted_for_a_prefix_and_not_without_virtual_tokens() {
+    let test = TestSession::ready();
+    let settings = crate::test_session::keys_of(
         graft_spec::methods::prefix_tuning::SPEC.keys,
         "num_virtual_tokens=4",
     );
-    world
-        .run(Command::Adapter {
-            method: "prefix_tune".to_owned(),
-            action: AdapterAction::Attach { settings },
-        })
-        .unwrap();
-    let reply = world.run(Command::Weights { module: None }).unwrap();
+    test.run(Command::Adapter {
+        method: "prefix_tune".to_owned(),
+        action: AdapterAction::Attach { settings },
+    })
+    .unwrap();
+    let reply = test.run(Command::Weights { module: None }).unwrap();
     let [Block::Heat(maps), Block::Text(_)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
     assert_eq!((maps[0].rows, maps[0].columns), (2, 4));
-    world.attach("r=2").unwrap();
-    let reply = world.run(Command::Weights { module: None }).unwrap();
+    test.attach("r=2").unwrap();
+    let reply = test.run(Command::Weights { module: None }).unwrap();
     assert!(!format!("{reply:?}").contains("attention to the virtual tokens"), "{reply:?}");
 }
 
-/// The embedded model shares its head's weight with the embedding; HF PEFT adapts such a head alone.
+/// The embedded model shares the weight of its head with the embedding. HF PEFT adapts only the
+/// head in this case.
 #[test]
 fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded() {
-    let world = World::ready();
-    world
-        .run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() })
+    let test = TestSession::ready();
+    test.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() })
         .unwrap();
     // The names that magics accept.
     assert!(
-        world
-            .session
+        test.session
             .snapshot()
             .model
             .as_ref()
@@ -334,45 +330,43 @@ fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded
             .iter()
             .any(|module| module.path == "lm_head")
     );
-    let base = world.text();
+    let base = test.text();
     for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"]
     {
-        let reply = world.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        let reply = test.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
         assert!(
             matches!(&reply.blocks[1], Block::Text(line) if line.starts_with("trainable params: ")),
             "{reply:?}"
         );
-        assert_eq!(world.text(), base, "{keys}: attaching changes the text");
+        assert_eq!(test.text(), base, "{keys}: attaching changes the text");
         let Some(Block::Tree(lines)) =
-            world.run(Command::ModelTree).unwrap().blocks.into_iter().next()
+            test.run(Command::ModelTree).unwrap().blocks.into_iter().next()
         else {
             panic!("no tree")
         };
         assert!(format!("{lines:?}").contains("lm_head"), "{keys}: {lines:?}");
-        world
-            .train("steps=3 lr=0.05 eval_every=0 batch=2")
+        test.train("steps=3 lr=0.05 eval_every=0 batch=2")
             .unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
-        let tuned = world.text();
+        let tuned = test.text();
         assert_ne!(tuned, base, "{keys}: training changes nothing");
-        world
-            .adapter(AdapterAction::Merge { name: None })
+        test.adapter(AdapterAction::Merge { name: None })
             .unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
-        assert_eq!(world.text(), tuned, "{keys}: merged");
-        world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
-        let directory = world.folder.path().join("head").display().to_string();
-        world.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
-        world.adapter(AdapterAction::Detach { name: None }).unwrap();
-        assert_eq!(world.text(), base, "{keys}: detached");
-        let reply = world.adapter(AdapterAction::Load { directory, name: None }).unwrap();
+        assert_eq!(test.text(), tuned, "{keys}: merged");
+        test.adapter(AdapterAction::Unmerge { name: None }).unwrap();
+        let directory = test.folder.path().join("head").display().to_string();
+        test.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
+        test.adapter(AdapterAction::Detach { name: None }).unwrap();
+        assert_eq!(test.text(), base, "{keys}: detached");
+        let reply = test.adapter(AdapterAction::Load { directory, name: None }).unwrap();
         assert_eq!(reply.blocks.len(), 2, "{keys}: {reply:?}");
-        assert_eq!(world.text(), tuned, "{keys}: loaded");
-        world.adapter(AdapterAction::Detach { name: None }).unwrap();
+        assert_eq!(test.text(), tuned, "{keys}: loaded");
+        test.adapter(AdapterAction::Detach { name: None }).unwrap();
     }
 }
 
 #[test]
-fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use_stays() {
-    let world = World::attached();
+fn out_of_range_counts_are_refused_for_every_method() {
+    let test = TestSession::attached();
     for (method, key, value) in [
         ("lora", "r", 2_147_483_647),
         ("prompt_tune", "num_virtual_tokens", 999_999_999),
@@ -381,7 +375,7 @@ fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use
         ("oft", "oft_block_size", i64::MAX),
     ] {
         let settings = Settings::default().with(key, Value::Integer(value));
-        let failure = world
+        let failure = test
             .run(Command::Adapter {
                 method: method.to_owned(),
                 action: AdapterAction::Attach { settings },
@@ -394,25 +388,24 @@ fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use
             "{failure:?}"
         );
     }
-    assert_eq!(world.session.snapshot().adapters.len(), 1);
+    assert_eq!(test.session.snapshot().adapters.len(), 1);
 }
 
 #[test]
 fn an_adapter_folder_whose_count_would_abort_the_process_is_a_failure_with_the_value() {
-    let world = World::attached();
-    let directory = world.folder.path().join("hostile");
-    world
-        .adapter(AdapterAction::Save { name: None, directory: directory.display().to_string() })
+    let test = TestSession::attached();
+    let directory = test.folder.path().join("hostile");
+    test.adapter(AdapterAction::Save { name: None, directory: directory.display().to_string() })
         .unwrap();
     let path = directory.join("adapter_config.json");
     let text = std::fs::read_to_string(&path).unwrap().replace("\"r\": 2", "\"r\": 2147483647");
     std::fs::write(&path, text).unwrap();
-    let failure = world
+    let failure = test
         .adapter(AdapterAction::Load { directory: directory.display().to_string(), name: None })
         .unwrap_err();
     assert!(
         failure.code == "peft::malformed" && failure.message.contains("2147483647"),
         "{failure:?}"
     );
-    assert_eq!(world.session.snapshot().adapters.len(), 1);
+    assert_eq!(test.session.snapshot().adapters.len(), 1);
 }

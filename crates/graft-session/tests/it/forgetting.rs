@@ -1,13 +1,17 @@
-//! `%forgetting`: what it measures, and what it leaves alone.
+//! `%forgetting`: its measurements, and that it does not change the session.
 
 use graft_protocol::{Block, Cell, Command, Event, Reply, Table};
 use graft_spec::Failure;
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-fn forgetting(world: &World, methods: &[&str], keys: &[(&str, &str)]) -> Result<Reply, Failure> {
+fn forgetting(
+    test: &TestSession,
+    methods: &[&str],
+    keys: &[(&str, &str)],
+) -> Result<Reply, Failure> {
     let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    world.run(Command::Forgetting {
+    test.run(Command::Forgetting {
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
         keys,
     })
@@ -37,28 +41,27 @@ fn numbers(table: &Table, column: &str) -> Vec<f64> {
 const QUICK: [(&str, &str); 5] =
     [("steps", "12"), ("lr", "0.05"), ("batch", "4"), ("examples", "8"), ("domain", "before")];
 
-/// A session with the colours to train on, and another text that the model shall have known before.
-fn world() -> World {
-    let world = World::ready();
+/// A session with `colours` to train on, and another text as the domain of the base.
+fn test() -> TestSession {
+    let test = TestSession::ready();
     let before = (0..40)
         .map(|index| format!("the number {index} stands alone"))
         .collect::<Vec<_>>()
         .join("\n\n");
-    world
-        .run(Command::DataInline {
-            name: "before".to_owned(),
-            text: before,
-            settings: Default::default(),
-        })
-        .unwrap();
-    world.run(Command::DataUse { name: "colours".to_owned() }).unwrap();
-    world
+    test.run(Command::DataInline {
+        name: "before".to_owned(),
+        text: before,
+        settings: Default::default(),
+    })
+    .unwrap();
+    test.run(Command::DataUse { name: "colours".to_owned() }).unwrap();
+    test
 }
 
 #[test]
 fn each_method_is_measured_on_the_domain_before_during_and_after() {
-    let world = world();
-    let reply = forgetting(&world, &["lora", "full"], &QUICK).unwrap();
+    let test = test();
+    let reply = forgetting(&test, &["lora", "full"], &QUICK).unwrap();
     let found = table(&reply);
     assert_eq!(found.rows.len(), 3, "{found:?}");
     let (losses, lost) = (numbers(found, "loss on before"), numbers(found, "forgotten"));
@@ -79,39 +82,38 @@ fn each_method_is_measured_on_the_domain_before_during_and_after() {
     );
     assert!((course[0].1.0 - losses[0]).abs() < 1e-4, "nothing is forgotten before the first step");
     assert_eq!(
-        table(&forgetting(&world, &["lora", "full"], &QUICK).unwrap()).rows,
+        table(&forgetting(&test, &["lora", "full"], &QUICK).unwrap()).rows,
         found.rows,
         "the same line trains nothing twice"
     );
 }
 
 #[test]
-fn without_methods_what_is_attached_is_measured_alone_and_stays_as_it_was() {
-    let world = world();
-    world.attach("r=2").unwrap();
-    world.train("steps=8 lr=0.05 eval_every=0 batch=4").unwrap();
+fn without_methods_each_attached_adapter_is_measured_and_unchanged() {
+    let test = test();
+    test.attach("r=2").unwrap();
+    test.train("steps=8 lr=0.05 eval_every=0 batch=4").unwrap();
     let text = || {
-        world
-            .run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
+        test.run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
             .unwrap()
     };
     let before = text();
-    let reply = forgetting(&world, &[], &[("domain", "before")]).unwrap();
+    let reply = forgetting(&test, &[], &[("domain", "before")]).unwrap();
     assert_eq!(table(&reply).rows.len(), 2);
     assert!(numbers(table(&reply), "forgotten")[0] != 0.0);
     assert_eq!(text(), before);
     assert!(
-        !world.ear.events().iter().any(
+        !test.sink.events().iter().any(
             |event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))
         )
     );
 }
 
 #[test]
-fn a_model_whose_past_nobody_knows_and_a_wrong_domain_say_what_to_type() {
-    let world = world();
+fn an_unknown_or_wrong_domain_is_reported_with_the_command_to_type() {
+    let test = test();
     let refused =
-        |methods: &[&str], keys: &[(&str, &str)]| forgetting(&world, methods, keys).unwrap_err();
+        |methods: &[&str], keys: &[(&str, &str)]| forgetting(&test, methods, keys).unwrap_err();
     let unknown = refused(&[], &[]);
     assert!(
         unknown.code == "session::no_domain"

@@ -1,27 +1,27 @@
-//! One job at a time, and what answers meanwhile.
+//! Jobs run one at a time, and reading commands meanwhile.
 
 use std::sync::mpsc;
 
 use graft_protocol::{Block, Command, Event};
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
 #[test]
-fn what_only_reads_answers_while_a_job_runs() {
-    let world = World::attached();
+fn reading_commands_are_answered_while_a_job_runs() {
+    let test = TestSession::attached();
     let (held, holding) = mpsc::channel();
     let (release, released) = mpsc::channel();
-    world.ear.react(move |event| {
+    test.sink.react(move |event| {
         if matches!(event, Event::Step(step) if step.step == 1) {
             held.send(()).unwrap();
             released.recv().unwrap();
         }
     });
     std::thread::scope(|scope| {
-        let training = scope.spawn(|| world.train("steps=2 eval_every=0"));
-        // From here on the job stands still in the middle of a step until it is released.
+        let training = scope.spawn(|| test.train("steps=2 eval_every=0"));
+        // From here on the job is blocked in a step until it is released.
         holding.recv().unwrap();
-        assert_eq!(world.session.snapshot().job.as_deref(), Some("training"));
+        assert_eq!(test.session.snapshot().job.as_deref(), Some("training"));
         for command in [
             Command::Status,
             Command::Params,
@@ -30,21 +30,21 @@ fn what_only_reads_answers_while_a_job_runs() {
             Command::DataShow { name: None, rows: 2 },
             Command::Seed { seed: None },
         ] {
-            world.run(command).unwrap();
+            test.run(command).unwrap();
         }
         release.send(()).unwrap();
         training.join().unwrap().unwrap();
     });
-    assert_eq!(world.session.snapshot().job, None);
-    assert_eq!(world.session.interrupt(), None);
+    assert_eq!(test.session.snapshot().job, None);
+    assert_eq!(test.session.interrupt(), None);
 }
 
 #[test]
-fn text_is_streamed_and_answered_whole() {
-    let world = World::attached();
-    let text = world.text();
-    let streamed: String = world
-        .ear
+fn text_is_streamed_and_the_reply_contains_all_of_it() {
+    let test = TestSession::attached();
+    let text = test.text();
+    let streamed: String = test
+        .sink
         .events()
         .iter()
         .filter_map(|event| if let Event::Text(text) = event { Some(text.as_str()) } else { None })
@@ -54,10 +54,10 @@ fn text_is_streamed_and_answered_whole() {
 }
 
 #[test]
-fn the_snapshot_is_out_before_the_reply() {
-    let world = World::new();
-    world.load_model();
-    let last = world.ear.snapshots().pop().unwrap();
+fn the_snapshot_is_sent_before_the_reply() {
+    let test = TestSession::new();
+    test.load_model();
+    let last = test.sink.snapshots().pop().unwrap();
     assert_eq!(
         last.model.unwrap().parameters,
         258 * 16 * 2 + 2 * (4 * 16 * 16 + 3 * 16 * 24 + 2 * 16) + 16
@@ -67,8 +67,8 @@ fn the_snapshot_is_out_before_the_reply() {
 
 #[test]
 fn the_status_names_everything() {
-    let world = World::attached();
-    let reply = world.run(Command::Status).unwrap();
+    let test = TestSession::attached();
+    let reply = test.run(Command::Status).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
     let text = format!("{:?}", table.rows);
     for word in ["model", "default (lora, in use)", "colours", "seed", "cpu"] {

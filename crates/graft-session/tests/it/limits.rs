@@ -1,4 +1,4 @@
-//! A process that may not have what a session would like to have.
+//! A process with resource limits.
 #![allow(unsafe_code)]
 
 use std::process::{Command as Process, Stdio};
@@ -6,12 +6,12 @@ use std::process::{Command as Process, Stdio};
 use graft_protocol::Command;
 use graft_spec::Settings;
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-/// Set in the process with the limits.
+/// Environment variable that is set in the limited process.
 const INSIDE: &str = "GRAFT_TEST_LIMITED";
 
-/// This binary again, with one test, under `ulimit`.
+/// Runs one test of this binary again, under `ulimit`.
 fn limited(test: &str, limits: &str) -> std::process::Output {
     let script = format!("{limits}; exec timeout 60 \"$0\" --exact {test} --nocapture");
     Process::new("sh")
@@ -26,13 +26,13 @@ fn limited(test: &str, limits: &str) -> std::process::Output {
 #[test]
 fn a_command_whose_threads_cannot_start_fails_and_does_not_hang() {
     if std::env::var_os(INSIDE).is_some() {
-        let world = World::new();
-        // SAFETY: this process runs one test, and the session's thread waits for its first command.
+        let test = TestSession::new();
+        // SAFETY: this process runs one test, and the session's thread has no command yet.
         unsafe { std::env::set_var("RAYON_NUM_THREADS", "64") };
         for _ in 0..2 {
-            let failure = world
+            let failure = test
                 .run(Command::ModelLoad {
-                    source: world.model_folder(),
+                    source: test.model_folder(),
                     settings: Settings::default(),
                 })
                 .unwrap_err();
@@ -44,7 +44,8 @@ fn a_command_whose_threads_cannot_start_fails_and_does_not_hang() {
         }
         return;
     }
-    // A dozen of such stacks fit into four gigabytes of addresses; what the next does not fit into is room for everything small.
+    // About a dozen of these stacks fit into four gigabytes of address space. The rest, too small
+    // for another one, is enough for small allocations.
     let limits = "export RUST_MIN_STACK=268435456; ulimit -v 4000000";
     let output =
         limited("limits::a_command_whose_threads_cannot_start_fails_and_does_not_hang", limits);

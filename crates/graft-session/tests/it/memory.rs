@@ -3,10 +3,10 @@
 use graft_protocol::{Block, Cell, Command, Event, Table};
 use graft_spec::{Failure, Settings, Value};
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-fn memory(world: &World, of: Option<&str>, settings: Settings) -> Result<Table, Failure> {
-    let reply = world.run(Command::Memory { of: of.map(str::to_owned), settings })?;
+fn memory(test: &TestSession, of: Option<&str>, settings: Settings) -> Result<Table, Failure> {
+    let reply = test.run(Command::Memory { of: of.map(str::to_owned), settings })?;
     match reply.blocks.into_iter().next() {
         Some(Block::Table(table)) => Ok(table),
         other => panic!("{other:?}"),
@@ -22,35 +22,35 @@ fn bytes(table: &Table, column: usize) -> Vec<u64> {
 }
 
 #[test]
-fn what_a_training_took_stands_beside_what_was_predicted() {
-    let world = World::attached();
-    world.train("steps=3 eval_every=0").unwrap();
-    let ended = world
-        .ear
+fn measured_memory_is_shown_with_the_prediction() {
+    let test = TestSession::attached();
+    test.train("steps=3 eval_every=0").unwrap();
+    let ended = test
+        .sink
         .events()
         .into_iter()
         .find_map(|event| if let Event::RunEnded(ended) = event { Some(ended) } else { None })
         .unwrap();
     let use_of_run = ended.memory.expect("a run that ended has its memory");
     assert!(use_of_run.predicted.is_some_and(|bytes| bytes > 0));
-    // Where the system does not tell, nothing is claimed.
+    // Not measured on every system.
     if use_of_run.taken.is_some() {
         assert!(ended.summary.contains(" MB above the model"), "{}", ended.summary);
-        let table = memory(&world, None, Settings::default()).unwrap();
+        let table = memory(&test, None, Settings::default()).unwrap();
         let line = table
             .footer
             .iter()
             .find(|line| line.contains(&ended.run))
             .unwrap_or_else(|| panic!("{:?}", table.footer));
-        assert!(line.contains("MB taken") && line.contains("MB predicted"), "{line}");
+        assert!(line.contains("MB used") && line.contains("MB predicted"), "{line}");
     }
 }
 
 #[test]
 fn the_parts_add_up_and_more_rows_take_more_activations_only() {
-    let world = World::attached();
+    let test = TestSession::attached();
     let of = |batch| {
-        memory(&world, None, Settings::default().with("batch", Value::Integer(batch))).unwrap()
+        memory(&test, None, Settings::default().with("batch", Value::Integer(batch))).unwrap()
     };
     let (one, two) = (of(1), of(2));
     let (small, large) = (bytes(&one, 1), bytes(&two, 1));
@@ -63,34 +63,32 @@ fn the_parts_add_up_and_more_rows_take_more_activations_only() {
 }
 
 #[test]
-fn a_validation_is_predicted_too_and_decides_where_it_takes_the_most() {
-    let world = World::new();
-    let load = |world: &World| {
-        world
-            .run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() })
+fn the_prediction_includes_validation_if_it_takes_the_most() {
+    let test = TestSession::new();
+    let load = |test: &TestSession| {
+        test.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() })
             .unwrap();
-        world
-            .run(Command::DataLoad {
-                source: "which-book".to_owned(),
-                settings: Settings::default(),
-            })
-            .unwrap();
-        world.attach("r=2").unwrap();
+        test.run(Command::DataLoad {
+            source: "which-book".to_owned(),
+            settings: Settings::default(),
+        })
+        .unwrap();
+        test.attach("r=2").unwrap();
     };
-    load(&world);
+    load(&test);
     let settings =
         Settings::default().with("batch", Value::Integer(1)).with("max_length", Value::Integer(64));
-    let predicted = memory(&world, None, settings).unwrap();
+    let predicted = memory(&test, None, settings).unwrap();
     assert!(
-        predicted.footer.iter().any(|line| line.starts_with("a validation on which-book takes ")),
+        predicted.footer.iter().any(|line| line.starts_with("validation on which-book: ")),
         "{:?}",
         predicted.footer
     );
-    // Small steps, and validations of sixteen examples with a row for each label.
+    // Small training steps, and validation batches of sixteen examples with one row per label.
     let taken = |keys: &str| {
-        world.train(keys).unwrap();
-        let ended = world
-            .ear
+        test.train(keys).unwrap();
+        let ended = test
+            .sink
             .events()
             .into_iter()
             .filter_map(|event| if let Event::RunEnded(ended) = event { Some(ended) } else { None })
@@ -99,7 +97,7 @@ fn a_validation_is_predicted_too_and_decides_where_it_takes_the_most() {
         let memory = ended.memory.unwrap();
         memory.predicted.zip(memory.taken)
     };
-    // Where the system does not tell, nothing is claimed.
+    // Not measured on every system.
     let Some((predicted, taken_with)) =
         taken("steps=2 batch=1 max_length=64 eval_every=1 warmup=0")
     else {
@@ -114,18 +112,18 @@ fn a_validation_is_predicted_too_and_decides_where_it_takes_the_most() {
 }
 
 #[test]
-fn a_published_model_needs_no_session_and_names_the_cards_it_fits_on() {
-    let world = World::ready();
+fn the_memory_of_a_published_model_lists_the_gpus_it_fits_on() {
+    let test = TestSession::ready();
     let settings =
         |r| Settings::default().with("r", Value::Integer(r)).with("batch", Value::Integer(1));
-    let small = memory(&world, Some("Llama-3.2-1B"), settings(16)).unwrap();
+    let small = memory(&test, Some("Llama-3.2-1B"), settings(16)).unwrap();
     assert!(small.footer[1].contains("24 GB (RTX 3090, 4090)"), "{:?}", small.footer);
     assert!(
-        bytes(&memory(&world, Some("llama-3.2-1b"), settings(64)).unwrap(), 1)[1]
+        bytes(&memory(&test, Some("llama-3.2-1b"), settings(64)).unwrap(), 1)[1]
             == 4 * bytes(&small, 1)[1]
     );
     let packed =
-        memory(&world, Some("llama-3.2-1b"), settings(16).with("dtype", Value::Text("nf4".into())))
+        memory(&test, Some("llama-3.2-1b"), settings(16).with("dtype", Value::Text("nf4".into())))
             .unwrap();
     assert_eq!(
         bytes(&packed, 1),
@@ -134,14 +132,14 @@ fn a_published_model_needs_no_session_and_names_the_cards_it_fits_on() {
     );
     assert!(packed.footer[1].contains("16 GB"), "{:?}", packed.footer);
     let large =
-        memory(&world, Some("llama-3.1-8b"), settings(16).with("dtype", Value::Text("f32".into())))
+        memory(&test, Some("llama-3.1-8b"), settings(16).with("dtype", Value::Text("f32".into())))
             .unwrap();
-    assert_eq!(large.footer[1], "larger than every consumer card");
-    let failure = memory(&world, Some("llama-3.2-1c"), Settings::default()).unwrap_err();
+    assert_eq!(large.footer[1], "too large for any consumer GPU");
+    let failure = memory(&test, Some("llama-3.2-1c"), Settings::default()).unwrap_err();
     assert!(failure.hint.is_some_and(|hint| hint.contains("llama-3.2-1b")));
 }
 
 #[test]
-fn without_an_adapter_the_question_is_refused() {
-    assert!(memory(&World::ready(), None, Settings::default()).is_err());
+fn a_prediction_without_an_adapter_is_refused() {
+    assert!(memory(&TestSession::ready(), None, Settings::default()).is_err());
 }

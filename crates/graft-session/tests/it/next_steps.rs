@@ -1,8 +1,9 @@
-//! Every command that a message tells the user to type is understood, and leads on.
+//! Every command in a message is valid, and following the hints succeeds.
 //!
-//! Two nets. One reads the string literals of all crates that speak to users: what is in backquotes and begins with `%` must be a line
-//! that the parser of magics takes, and every `%name` must be a magic. The other types: in an empty session each line that lacks
-//! something is followed along its hints until it succeeds. Besides, [`World::run`] checks the hint of every failure of every test.
+//! One test reads the string literals of all crates with messages: text in backticks that starts
+//! with `%` must be a valid command, and every `%name` must be a magic. Another one types commands
+//! into an empty session and follows the hints of the failures until each command succeeds. In
+//! addition, [`TestSession::run`] checks the hint of every failure in all tests.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,9 @@ use graft_magic::{Part, PartKind, parse_cell};
 use graft_protocol::{Reply, Snapshot};
 use graft_spec::Failure;
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-/// Crates whose texts users read.
+/// Crates with messages for users.
 const CRATES: [&str; 9] = [
     "crates/graft-magic",
     "crates/graft-protocol",
@@ -25,10 +26,10 @@ const CRATES: [&str; 9] = [
     "kernel",
 ];
 
-/// What may stand in the place of a `{}`.
+/// Samples for a `{}`.
 const SAMPLES: [&str; 9] = ["lora", "r", "1", "r=8", "load", "x.svg", "%seed", "time", ""];
 
-/// The commands in backquotes of a text.
+/// The commands in backticks in a text.
 pub(crate) fn commands(text: &str) -> impl Iterator<Item = &str> {
     text.split('`')
         .skip(1)
@@ -36,7 +37,7 @@ pub(crate) fn commands(text: &str) -> impl Iterator<Item = &str> {
         .filter(|quoted| quoted.len() > 1 && quoted.starts_with('%') && *quoted != "%%")
 }
 
-/// Whether the parser takes a command, with samples in the place of what a message fills in.
+/// Whether the parser accepts a command, with samples for its placeholders.
 pub(crate) fn is_understood(command: &str, snapshot: &Snapshot) -> bool {
     let named = command
         .replace("%%name", "%%time")
@@ -49,7 +50,7 @@ pub(crate) fn is_understood(command: &str, snapshot: &Snapshot) -> bool {
         } else {
             line.clone()
         };
-        // A magic may be named without being called.
+        // A message may name a magic without arguments.
         let is_name = line
             .trim_start_matches('%')
             .chars()
@@ -86,7 +87,7 @@ fn every_command_in_a_text_is_understood() {
             }
             for name in magics(&literal).filter(|name| !matches!(*name, "name" | "s" | "d")) {
                 if parse_cell(&format!("%{name}?"), &Snapshot::default()).is_err() {
-                    wrong.push(format!("{}: there is no magic %{name}", file.display()));
+                    wrong.push(format!("{}: unknown magic %{name}", file.display()));
                 }
             }
         }
@@ -95,7 +96,7 @@ fn every_command_in_a_text_is_understood() {
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The files of a folder without those of tests.
+/// The source files of a folder, without tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -109,7 +110,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The string literals of a source, comments left out.
+/// The string literals of a source file, without comments.
 fn literals(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -152,7 +153,7 @@ fn quoted(text: &str) -> (String, &str) {
             '"' => return (out, &text[place + 1..]),
             '\\' => match chars.next().map(|(_, escaped)| escaped) {
                 Some('n') => out.push('\n'),
-                // A line that goes on: the blanks of the next one are no part of it.
+                // A continued line: the indentation of the next one is not part of the literal.
                 Some('\n') => {
                     let (more, rest) = quoted(chars.as_str().trim_start());
                     return (out + &more, rest);
@@ -166,7 +167,7 @@ fn quoted(text: &str) -> (String, &str) {
     (out, "")
 }
 
-/// Names behind a `%` that stands at the beginning of a word.
+/// Names after a `%` at the start of a word.
 fn magics(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('%').filter_map(|(place, _)| {
         let before = text[..place].chars().next_back().unwrap_or(' ');
@@ -182,7 +183,7 @@ fn magics(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn the_scanner_finds_what_it_is_for() {
+fn the_scanner_finds_commands_in_literals() {
     let source =
         "// `%no`\nf(\"take `%lora atach` or \\\n   \\\"%x\\\"\", 'a', '\"', r#\"`%b` \"q\" \"#);";
     let found = literals(source);
@@ -195,18 +196,18 @@ fn the_scanner_finds_what_it_is_for() {
     assert_eq!(magics("see %train, 5 % of it or (%eval)").collect::<Vec<_>>(), ["train", "eval"]);
 }
 
-/// Types a line; what the host would do itself is done when it is understood.
-fn typed(world: &World, line: &str) -> Result<(), Failure> {
-    let parts: Vec<Part> = parse_cell(line, &world.session.snapshot())?;
+/// Executes a line. Commands of the host are only parsed.
+fn typed(test: &TestSession, line: &str) -> Result<(), Failure> {
+    let parts: Vec<Part> = parse_cell(line, &test.session.snapshot())?;
     for part in parts {
         if let PartKind::Session(command) = part.kind {
-            let _: Reply = world.run(command)?;
+            let _: Reply = test.run(command)?;
         }
     }
     Ok(())
 }
 
-/// Commands that can be typed as they stand, with fewer steps than a user would take.
+/// Commands without placeholders, with fewer steps than usual.
 fn steps_of(hint: &str) -> Vec<String> {
     let has_gap = |command: &&str| {
         command
@@ -228,11 +229,12 @@ fn steps_of(hint: &str) -> Vec<String> {
         .collect()
 }
 
-/// Types a line, and what its hints say, until the line succeeds; what was typed before it. A failure whose hint cannot be typed ends it.
-fn follow(world: &World, line: &str, depth: usize) -> Result<Vec<String>, Failure> {
+/// Executes a line and the commands of its hints until the line succeeds, and returns the commands
+/// that were executed before it. Ends at a failure without an executable hint.
+fn follow(test: &TestSession, line: &str, depth: usize) -> Result<Vec<String>, Failure> {
     let mut done: Vec<String> = Vec::new();
     for _ in 0..6 {
-        let Err(failure) = typed(world, line) else { return Ok(done) };
+        let Err(failure) = typed(test, line) else { return Ok(done) };
         let hint =
             failure.hint.clone().unwrap_or_else(|| panic!("{line}: no hint after {failure}"));
         // A hint may name alternatives; the first is the next step.
@@ -240,12 +242,12 @@ fn follow(world: &World, line: &str, depth: usize) -> Result<Vec<String>, Failur
             return Err(failure);
         };
         assert!(depth < 5, "{line}: {done:?} does not lead to it");
-        // The step may lack something itself, and say what.
-        let before = follow(world, &step, depth + 1).unwrap_or_else(|after| {
+        // The step may itself lack something and give a hint.
+        let before = follow(test, &step, depth + 1).unwrap_or_else(|after| {
             panic!("{line}: `{step}`, the hint of `{failure}`, gave {after}")
         });
         if step.contains("bg=true") {
-            let _ = typed(world, "%watch");
+            let _ = typed(test, "%watch");
         }
         done.extend(before);
         done.push(step);
@@ -254,7 +256,7 @@ fn follow(world: &World, line: &str, depth: usize) -> Result<Vec<String>, Failur
 }
 
 #[test]
-fn the_hints_lead_from_nothing_to_what_was_asked() {
+fn following_the_hints_of_an_empty_session_succeeds() {
     for (line, expected) in [
         (
             "%train steps=1 eval_every=0",
@@ -269,8 +271,8 @@ fn the_hints_lead_from_nothing_to_what_was_asked() {
         ("%lora merge", &["%model load tiny", "%lora attach"]),
         ("%lora scale 0.5", &["%model load tiny", "%lora attach"]),
     ] {
-        let world = World::new();
-        assert_eq!(follow(&world, line, 0).unwrap(), expected, "{line}");
+        let test = TestSession::new();
+        assert_eq!(follow(&test, line, 0).unwrap(), expected, "{line}");
     }
 }
 
@@ -292,7 +294,7 @@ fn each_step_that_a_hint_names_succeeds() {
         "%trial stop 1",
         "%forgetting",
     ] {
-        // Some end with a name that only the user knows.
-        let _ = follow(&World::new(), line, 0);
+        // Some need a name that only the user knows.
+        let _ = follow(&TestSession::new(), line, 0);
     }
 }

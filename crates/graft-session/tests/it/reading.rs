@@ -1,13 +1,13 @@
-//! What a reading command sees while trials advance or a training runs in the background: the user's own model, and nothing else.
+//! Reading commands see only the user's own model while trials or a background run use it.
 
 use std::time::{Duration, Instant};
 
 use graft_protocol::{AdapterAction, Block, Cell, Command, Event, Reply};
 use graft_spec::{Failure, Settings, Value, training};
 
-use crate::world::{World, keys_of};
+use crate::test_session::{TestSession, keys_of};
 
-/// Methods that add updates, exchange base weights, stand before the input and sit between layers.
+/// Methods that add updates, replace base weights, prepend virtual tokens, and insert layers.
 const METHODS: [&str; 8] =
     ["lora", "full", "dora", "ia3", "ln_tuning", "bitfit", "prompt_tune", "bottleneck"];
 
@@ -19,7 +19,7 @@ fn eval() -> Command {
     Command::Eval { settings: keys_of(training::EVAL, "examples=8") }
 }
 
-/// Every command that reads the model, what it has attached, or the data.
+/// Every command that reads the model, its adapters, or the data.
 fn readers() -> Vec<Command> {
     let (prompt, settings) =
         ("the sky is".to_owned(), keys_of(training::GENERATE, "max_new_tokens=12"));
@@ -42,11 +42,11 @@ fn readers() -> Vec<Command> {
     ]
 }
 
-/// What each says, bit for bit; the memory that is left is the machine's matter.
-fn answers(world: &World) -> Vec<(String, String)> {
+/// The reply of each command, bit for bit, without the free memory of the machine.
+fn answers(test: &TestSession) -> Vec<(String, String)> {
     let said = |command: Command| {
         let name = format!("{command:?}");
-        let answer = world.run(command).map(|mut reply| {
+        let answer = test.run(command).map(|mut reply| {
             for block in &mut reply.blocks {
                 if let Block::Table(table) = block {
                     table.footer.retain(|line| {
@@ -60,8 +60,8 @@ fn answers(world: &World) -> Vec<(String, String)> {
         (name, answer.unwrap_or_else(|failure| format!("{}: {}", failure.code, failure.message)))
     };
     let mut all: Vec<_> = readers().into_iter().map(said).collect();
-    all.push(("save".to_owned(), saved(world)));
-    let active: Vec<_> = world
+    all.push(("save".to_owned(), saved(test)));
+    let active: Vec<_> = test
         .session
         .snapshot()
         .adapters
@@ -77,11 +77,10 @@ fn bits(reply: &Reply) -> String {
     format!("{:?}", reply.blocks)
 }
 
-/// The bytes of the adapter's weights as `%lora save` writes them.
-fn saved(world: &World) -> String {
-    let place = world.folder.path().join("saved");
-    match world
-        .run(lora(AdapterAction::Save { name: None, directory: place.display().to_string() }))
+/// The weights file that `%lora save` writes.
+fn saved(test: &TestSession) -> String {
+    let place = test.folder.path().join("saved");
+    match test.run(lora(AdapterAction::Save { name: None, directory: place.display().to_string() }))
     {
         Ok(_) => format!("{:?}", std::fs::read(place.join("adapter_model.safetensors")).unwrap()),
         Err(failure) => failure.code,
@@ -110,24 +109,25 @@ fn losses(reply: &Reply) -> Vec<String> {
         .collect()
 }
 
-fn is_comparing(world: &World) -> bool {
-    format!("{:?}", world.run(Command::Jobs).unwrap().blocks).contains("\"compares\"")
+fn is_comparing(test: &TestSession) -> bool {
+    format!("{:?}", test.run(Command::Jobs).unwrap().blocks).contains("\"comparing\"")
 }
 
 /// The reply of the comparison in the background, once it has ended.
-fn end(world: &World) -> Reply {
-    world.session.wait_until_idle(Duration::from_secs(300));
-    world.run(Command::Watch { run: None }).unwrap()
+fn end(test: &TestSession) -> Reply {
+    test.session.wait_until_idle(Duration::from_secs(300));
+    test.run(Command::Watch { run: None }).unwrap()
 }
 
-/// Reads everything again and again while the trials advance; in the end both are what they are without the other.
-fn reads_what_it_read_before(world: &World, methods: &[&str], more: &[(&str, &str)]) {
-    let before = answers(world);
-    world.run(grid(methods, &[more, &[("bg", "true")]].concat())).unwrap();
+/// Runs all reading commands repeatedly while the trials advance, and compares both with the
+/// results that each has without the other.
+fn reads_what_it_read_before(test: &TestSession, methods: &[&str], more: &[(&str, &str)]) {
+    let before = answers(test);
+    test.run(grid(methods, &[more, &[("bg", "true")]].concat())).unwrap();
     let mut rounds = 0;
-    while is_comparing(world) && rounds < 6 {
-        let now = answers(world);
-        if !is_comparing(world) {
+    while is_comparing(test) && rounds < 6 {
+        let now = answers(test);
+        if !is_comparing(test) {
             break;
         }
         for (before, now) in before.iter().zip(&now) {
@@ -136,84 +136,81 @@ fn reads_what_it_read_before(world: &World, methods: &[&str], more: &[(&str, &st
         rounds += 1;
     }
     assert!(rounds >= 2, "the comparison was over before anything was read");
-    let background = end(world);
-    assert_eq!(answers(world), before, "afterwards everything is as it was");
-    let foreground = world.run(grid(methods, &[more, &[("fresh", "true")]].concat())).unwrap();
+    let background = end(test);
+    assert_eq!(answers(test), before, "afterwards everything is as it was");
+    let foreground = test.run(grid(methods, &[more, &[("fresh", "true")]].concat())).unwrap();
     assert_eq!(losses(&background), losses(&foreground));
 }
 
 #[test]
 fn without_an_adapter_a_reader_sees_the_base_and_the_trials_lose_nothing() {
-    reads_what_it_read_before(&World::ready(), &METHODS, &[("steps", "120")]);
+    reads_what_it_read_before(&TestSession::ready(), &METHODS, &[("steps", "120")]);
 }
 
 #[test]
-fn with_an_adapter_of_ones_own_a_reader_sees_that_one_at_its_scale() {
-    let world = World::attached();
-    world.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
-    world.run(lora(AdapterAction::Scale { name: None, factor: Some(0.5) })).unwrap();
-    reads_what_it_read_before(&world, &METHODS, &[("steps", "120")]);
+fn a_reader_sees_the_users_adapter_at_its_scale() {
+    let test = TestSession::attached();
+    test.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
+    test.run(lora(AdapterAction::Scale { name: None, factor: Some(0.5) })).unwrap();
+    reads_what_it_read_before(&test, &METHODS, &[("steps", "120")]);
 }
 
 #[test]
 fn a_merged_adapter_is_in_the_base_for_readers_and_not_for_trials() {
-    let world = World::attached();
-    world.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
-    world.run(lora(AdapterAction::Merge { name: None })).unwrap();
-    reads_what_it_read_before(&world, &["lora", "full", "bitfit"], &[("steps", "400")]);
-    world.run(lora(AdapterAction::Unmerge { name: None })).unwrap();
-    assert!(
-        world.session.snapshot().adapters[0].active,
-        "it acts beside the base again, as before the merge"
-    );
+    let test = TestSession::attached();
+    test.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
+    test.run(lora(AdapterAction::Merge { name: None })).unwrap();
+    reads_what_it_read_before(&test, &["lora", "full", "bitfit"], &[("steps", "400")]);
+    test.run(lora(AdapterAction::Unmerge { name: None })).unwrap();
+    assert!(test.session.snapshot().adapters[0].active, "it is active and unmerged again");
 }
 
 #[test]
-fn an_initialisation_that_looks_at_the_base_is_no_matter_for_readers() {
+fn readers_work_during_a_data_driven_initialisation() {
     reads_what_it_read_before(
-        &World::attached(),
+        &TestSession::attached(),
         &["lora"],
         &[("init_lora_weights", "pissa,eva,olora"), ("steps", "400")],
     );
 }
 
 #[test]
-fn a_silent_adapter_stays_silent() {
-    let world = World::attached();
-    world.run(lora(AdapterAction::Enable { on: false })).unwrap();
-    reads_what_it_read_before(&world, &["lora", "full"], &[("steps", "400")]);
+fn a_disabled_adapter_stays_disabled() {
+    let test = TestSession::attached();
+    test.run(lora(AdapterAction::Enable { on: false })).unwrap();
+    reads_what_it_read_before(&test, &["lora", "full"], &[("steps", "400")]);
 }
 
 #[test]
 fn a_reader_that_panics_or_is_interrupted_leaves_both_intact() {
-    let world = World::attached();
-    world.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
-    let before = answers(&world);
-    world.run(grid(&METHODS, &[("bg", "true"), ("steps", "200")])).unwrap();
-    // In the middle of the evaluation of the base, when the user's adapter is switched off inside the reader.
-    world.ear.react(|event| assert!(!matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colours"), "the reader falls"));
-    let fallen = world.run(eval()).unwrap_err();
+    let test = TestSession::attached();
+    test.train("steps=30 lr=0.05 eval_every=0 batch=4").unwrap();
+    let before = answers(&test);
+    test.run(grid(&METHODS, &[("bg", "true"), ("steps", "200")])).unwrap();
+    // During the evaluation of the base, while the reader has disabled the user's adapter.
+    test.sink.react(|event| assert!(!matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colours"), "the reader falls"));
+    let fallen = test.run(eval()).unwrap_err();
     assert_eq!(fallen.code, "session::panic", "{fallen}");
-    world.ear.react(|_| {});
-    assert_eq!(answers(&world), before);
-    let session = world.session.clone();
-    world.ear.react(move |event| {
+    test.sink.react(|_| {});
+    assert_eq!(answers(&test), before);
+    let session = test.session.clone();
+    test.sink.react(move |event| {
         if matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colours") {
             session.interrupt();
         }
     });
-    assert_eq!(world.run(eval()).unwrap_err().code, "session::interrupted");
-    world.ear.react(|_| {});
-    assert_eq!(answers(&world), before);
+    assert_eq!(test.run(eval()).unwrap_err().code, "session::interrupted");
+    test.sink.react(|_| {});
+    assert_eq!(answers(&test), before);
     assert_eq!(
-        world.session.look::<()>("falling", |_| panic!("at once")).unwrap_err().code,
+        test.session.read_model::<()>("falling", |_| panic!("at once")).unwrap_err().code,
         "session::panic"
     );
-    assert!(is_comparing(&world), "the comparison goes on");
-    let background = end(&world);
-    let foreground = world.run(grid(&METHODS, &[("steps", "200"), ("fresh", "true")])).unwrap();
+    assert!(is_comparing(&test), "the comparison is still running");
+    let background = end(&test);
+    let foreground = test.run(grid(&METHODS, &[("steps", "200"), ("fresh", "true")])).unwrap();
     assert_eq!(losses(&background), losses(&foreground));
-    assert_eq!(answers(&world), before);
+    assert_eq!(answers(&test), before);
 }
 
 fn refused(result: Result<Reply, Failure>) {
@@ -223,10 +220,10 @@ fn refused(result: Result<Reply, Failure>) {
 }
 
 #[test]
-fn changes_of_the_users_own_are_refused_while_trials_advance() {
-    let world = World::attached();
-    let before = answers(&world);
-    world.run(grid(&METHODS, &[("bg", "true"), ("steps", "1000000")])).unwrap();
+fn changes_are_refused_while_trials_advance() {
+    let test = TestSession::attached();
+    let before = answers(&test);
+    test.run(grid(&METHODS, &[("bg", "true"), ("steps", "1000000")])).unwrap();
     let name = || Some("default".to_owned());
     for action in [
         AdapterAction::Attach { settings: Settings::default() },
@@ -236,64 +233,61 @@ fn changes_of_the_users_own_are_refused_while_trials_advance() {
         AdapterAction::Use { name: "default".to_owned() },
         AdapterAction::Enable { on: false },
     ] {
-        refused(world.run(lora(action)));
+        refused(test.run(lora(action)));
     }
     refused(
-        world.run(Command::ModelLoad {
-            source: world.model_folder(),
-            settings: Settings::default(),
-        }),
+        test.run(Command::ModelLoad { source: test.model_folder(), settings: Settings::default() }),
     );
-    refused(world.run(Command::DataInline {
+    refused(test.run(Command::DataInline {
         name: "other".to_owned(),
         text: "a line".to_owned(),
         settings: Settings::default(),
     }));
-    refused(world.run(Command::Seed { seed: Some(3) }));
-    refused(world.train("steps=1"));
-    // As a Rust cell changes an adapter.
-    let attached = world.session.state().adapter("default").unwrap();
-    let scaled = world.session.perform("changing an adapter", move |desk| {
+    refused(test.run(Command::Seed { seed: Some(3) }));
+    refused(test.train("steps=1"));
+    // In the way of a Rust cell.
+    let attached = test.session.state().adapter("default").unwrap();
+    let scaled = test.session.perform("changing an adapter", move |desk| {
         graft_session::verbs::adapter::set_scale(desk, &attached, 0.0)
     });
     assert_eq!(scaled.unwrap_err().code, "session::background");
-    assert_eq!(answers(&world), before);
-    world.run(Command::Stop).unwrap();
-    assert_eq!(answers(&world), before);
+    assert_eq!(answers(&test), before);
+    test.run(Command::Stop).unwrap();
+    assert_eq!(answers(&test), before);
 }
 
 #[test]
-fn a_clone_is_added_to_a_comparison_and_not_trained_beside_a_training() {
-    let world = World::attached();
-    world.run(grid(&["lora"], &[("steps", "2")])).unwrap();
+fn a_clone_is_added_to_a_comparison_and_refused_during_another_run() {
+    let test = TestSession::attached();
+    test.run(grid(&["lora"], &[("steps", "2")])).unwrap();
     let clone = || Command::TrialClone { number: 1, keys: vec![("r".to_owned(), "2".to_owned())] };
     let settings = keys_of(training::TRAIN, "steps=1000000 batch=4 eval_every=0")
         .with("bg", Value::Bool(true));
-    world.run(Command::Train { attach: None, settings }).unwrap();
-    refused(world.run(clone()));
-    world.run(Command::Stop).unwrap();
-    world.run(clone()).unwrap();
+    test.run(Command::Train { attach: None, settings }).unwrap();
+    refused(test.run(clone()));
+    test.run(Command::Stop).unwrap();
+    test.run(clone()).unwrap();
 }
 
 #[test]
-fn readers_between_the_steps_of_a_training_change_none_of_its_losses() {
+fn readers_do_not_change_the_losses_of_a_run() {
     let losses = |reads: bool| {
-        let world = World::attached();
+        let test = TestSession::attached();
         let settings = keys_of(training::TRAIN, "steps=300 batch=4 lr=0.01 eval_every=100")
             .with("bg", Value::Bool(true));
-        world.run(Command::Train { attach: None, settings }).unwrap();
+        test.run(Command::Train { attach: None, settings }).unwrap();
         let mut read = 0;
-        while reads && world.session.snapshot().job.is_some() && read < 40 {
+        while reads && test.session.snapshot().job.is_some() && read < 40 {
             for command in readers() {
-                world.run(command).unwrap();
+                test.run(command).unwrap();
                 read += 1;
             }
-            saved(&world);
+            saved(&test);
         }
         assert!(!reads || read > 0);
-        world.session.wait_until_idle(Duration::from_secs(120));
-        world.run(Command::Watch { run: None }).unwrap();
-        let mut events: Vec<_> = world.ear.events();
+        test.session.wait_until_idle(Duration::from_secs(120));
+        test.run(Command::Watch { run: None }).unwrap();
+        let mut events: Vec<_> = test.sink.events();
         events.retain(|event| matches!(event, Event::RunStarted(_) | Event::Validation(_)));
         let validations: Vec<_> = events
             .iter()
@@ -323,11 +317,11 @@ fn readers_between_the_steps_of_a_training_change_none_of_its_losses() {
 }
 
 #[test]
-fn many_readers_at_a_time_and_a_training_never_wait_for_each_other_for_ever() {
-    let world = World::attached();
+fn many_readers_and_a_run_do_not_deadlock() {
+    let test = TestSession::attached();
     let settings = keys_of(training::TRAIN, "steps=1000000 batch=16 eval_every=50")
         .with("bg", Value::Bool(true));
-    world.run(Command::Train { attach: None, settings }).unwrap();
+    test.run(Command::Train { attach: None, settings }).unwrap();
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -335,41 +329,41 @@ fn many_readers_at_a_time_and_a_training_never_wait_for_each_other_for_ever() {
                 readers()
                     .into_iter()
                     .chain(readers())
-                    .for_each(|command| drop(world.run(command).unwrap()))
+                    .for_each(|command| drop(test.run(command).unwrap()))
             });
         }
     });
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-    let step = |world: &World| format!("{:?}", world.run(Command::Jobs).unwrap().blocks);
-    let before = step(&world);
+    let step = |test: &TestSession| format!("{:?}", test.run(Command::Jobs).unwrap().blocks);
+    let before = step(&test);
     std::thread::sleep(Duration::from_millis(500));
-    assert_ne!(step(&world), before, "the training goes on");
-    world.run(Command::Stop).unwrap();
+    assert_ne!(step(&test), before, "the run continues");
+    test.run(Command::Stop).unwrap();
 }
 
 #[test]
-fn reading_takes_no_time_of_the_trainings_account() {
-    let world = World::attached();
+fn reading_does_not_count_as_training_time() {
+    let test = TestSession::attached();
     let settings = keys_of(training::TRAIN, "steps=1000000 batch=4 eval_every=0")
         .with("bg", Value::Bool(true));
-    world.run(Command::Train { attach: None, settings }).unwrap();
+    test.run(Command::Train { attach: None, settings }).unwrap();
     let spent =
-        |world: &World| match world.run(Command::Jobs).unwrap().blocks.into_iter().next() {
+        |test: &TestSession| match test.run(Command::Jobs).unwrap().blocks.into_iter().next() {
             Some(Block::Table(jobs)) => {
                 if let Cell::Float(spent, _) = jobs.rows[0].last().unwrap() { *spent } else { 0.0 }
             }
             other => panic!("{other:?}"),
         };
-    while spent(&world) == 0.0 {
+    while spent(&test) == 0.0 {
         std::thread::yield_now();
     }
-    let (before, began) = (spent(&world), Instant::now());
-    let slept = world.session.look("thinking", |_| {
+    let (before, began) = (spent(&test), Instant::now());
+    let slept = test.session.read_model("thinking", |_| {
         std::thread::sleep(Duration::from_secs(3));
         Ok(())
     });
     slept.unwrap();
-    world.run(Command::Stop).unwrap();
-    let (spent, seconds) = (spent(&world) - before, began.elapsed().as_secs_f64());
+    test.run(Command::Stop).unwrap();
+    let (spent, seconds) = (spent(&test) - before, began.elapsed().as_secs_f64());
     assert!(spent < seconds - 2.0, "{spent} of {seconds}");
 }

@@ -1,4 +1,4 @@
-//! An exported script of a ledger that somebody else wrote has exactly the cells that were meant.
+//! An exported script of a ledger that another person wrote has exactly the intended cells.
 
 use graft_magic::{PartKind, parse_cell, script_cells};
 use graft_protocol::{AdapterAction, Command, RunsAction, Snapshot};
@@ -6,9 +6,9 @@ use graft_spec::{Settings, Value};
 use graft_train::runs::{RunFolder, RunHeader, Start};
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::test_session::TestSession;
 
-/// Pieces that a script could be broken with.
+/// Fragments that could break a script.
 const HOSTILE: &[&str] = &[
     "\n",
     "\r\n",
@@ -58,7 +58,7 @@ fn hostile() -> impl Strategy<Value = String> {
         any::<char>().prop_map(String::from),
         "[a-z]{1,4}"
     ];
-    // `None` alone is a default, which is tested with what is refused.
+    // `None` alone is the default; another test checks that it is refused.
     proptest::collection::vec(piece, 0..8)
         .prop_map(|pieces| pieces.concat())
         .prop_filter("a value", |text| text != "None")
@@ -77,7 +77,7 @@ fn data_text() -> impl Strategy<Value = String> {
     .prop_filter("there are examples", |text| !text.trim().is_empty())
 }
 
-/// A header with values of anybody's choice.
+/// A header with arbitrary values.
 fn header() -> impl Strategy<Value = RunHeader> {
     let texts = (hostile(), not_empty(), not_empty(), hostile(), hostile());
     let data = (any::<bool>(), data_text(), hostile());
@@ -110,7 +110,7 @@ fn header() -> impl Strategy<Value = RunHeader> {
     )
 }
 
-/// The commands that the script of a header means.
+/// The commands that the script of a header must contain.
 fn meant(header: &RunHeader) -> Vec<Command> {
     let (first, train) = match header.start {
         Some(Start::Fresh { seed, .. }) => (seed, header.seed),
@@ -150,16 +150,16 @@ fn meant(header: &RunHeader) -> Vec<Command> {
 }
 
 #[test]
-fn an_exported_script_of_hostile_values_has_the_cells_that_were_meant_and_no_others() {
-    let world = World::new();
-    let run = RunFolder::create(&world.folder.path().join("runs"), "lora").unwrap();
-    let (ledger, file) = (run.path().join("ledger.jsonl"), world.folder.path().join("x.graft"));
+fn an_exported_script_of_hostile_values_has_only_the_intended_cells() {
+    let test = TestSession::new();
+    let run = RunFolder::create(&test.folder.path().join("runs"), "lora").unwrap();
+    let (ledger, file) = (run.path().join("ledger.jsonl"), test.folder.path().join("x.graft"));
     let export = Command::Runs {
         action: RunsAction::Export { run: "lora-001".to_owned(), file: file.display().to_string() },
     };
     proptest!(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }, |(header in header())| {
         std::fs::write(&ledger, format!("{{\"header\":{}}}\n", serde_json::to_string(&header).unwrap())).unwrap();
-        world.run(export.clone()).unwrap();
+        test.run(export.clone()).unwrap();
         let script = std::fs::read_to_string(&file).unwrap();
         let mut found = Vec::new();
         for cell in script_cells(&script) {
@@ -175,9 +175,9 @@ fn an_exported_script_of_hostile_values_has_the_cells_that_were_meant_and_no_oth
 }
 
 #[test]
-fn keys_and_methods_that_are_none_are_refused_and_nothing_is_written() {
-    let world = World::new();
-    let run = RunFolder::create(&world.folder.path().join("runs"), "lora").unwrap();
+fn unknown_keys_and_methods_are_refused_and_nothing_is_written() {
+    let test = TestSession::new();
+    let run = RunFolder::create(&test.folder.path().join("runs"), "lora").unwrap();
     let good = RunHeader {
         method: "lora".to_owned(),
         model: "tiny".to_owned(),
@@ -202,14 +202,14 @@ fn keys_and_methods_that_are_none_are_refused_and_nothing_is_written() {
         },
         RunHeader { start: Some(Start::Run { run: evil.to_owned(), step: 1 }), ..good },
     ];
-    let file = world.folder.path().join("x.graft");
+    let file = test.folder.path().join("x.graft");
     for header in headers {
         std::fs::write(
             run.path().join("ledger.jsonl"),
             format!("{{\"header\":{}}}\n", serde_json::to_string(&header).unwrap()),
         )
         .unwrap();
-        let failure = world
+        let failure = test
             .run(Command::Runs {
                 action: RunsAction::Export {
                     run: "lora-001".to_owned(),

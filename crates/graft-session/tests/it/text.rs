@@ -8,8 +8,8 @@ use graft_protocol::{Block, Command, Event};
 use graft_spec::{Settings, training};
 
 use crate::{
+    test_session::{TestSession, keys_of},
     text_golden::check,
-    world::{World, keys_of},
 };
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/text");
@@ -26,8 +26,8 @@ fn every_completion_is_tokenized_and_labelled_as_by_trl_with_every_kind_of_token
 }
 
 /// A model of a few kilobytes with one of the five tokenizers.
-fn load(world: &World, tokenizer: &str) {
-    let folder = world.folder.path().join(tokenizer);
+fn load(test: &TestSession, tokenizer: &str) {
+    let folder = test.folder.path().join(tokenizer);
     let config = serde_json::json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 700, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3});
     let model = random_model(&config, 5, &Device::Cpu).unwrap();
@@ -44,12 +44,11 @@ fn load(world: &World, tokenizer: &str) {
         },
     )
     .unwrap();
-    world
-        .run(Command::ModelLoad {
-            source: folder.display().to_string(),
-            settings: Settings::default(),
-        })
-        .unwrap();
+    test.run(Command::ModelLoad {
+        source: folder.display().to_string(),
+        settings: Settings::default(),
+    })
+    .unwrap();
 }
 
 #[test]
@@ -57,25 +56,23 @@ fn a_model_learns_the_completion_with_its_one_space_and_writes_it_so() {
     for tokenizer in
         ["bytelevel", "llama2", "metaspace-always", "metaspace-first", "metaspace-never"]
     {
-        let world = World::new();
-        load(&world, tokenizer);
+        let test = TestSession::new();
+        load(&test, tokenizer);
         let lines = vec![r#"{"prompt": "Answer:", "completion": " yes"}"#; 20].join("\n");
-        world
-            .run(Command::DataInline {
-                name: "answers".to_owned(),
-                text: lines,
-                settings: Settings::default(),
-            })
-            .unwrap();
+        test.run(Command::DataInline {
+            name: "answers".to_owned(),
+            text: lines,
+            settings: Settings::default(),
+        })
+        .unwrap();
         let settings = keys_of(training::TRAIN, "steps=60 lr=0.02 batch=8 eval_every=0");
-        world
-            .run(Command::Train {
-                attach: Some(("full".to_owned(), Settings::default())),
-                settings,
-            })
-            .unwrap();
+        test.run(Command::Train {
+            attach: Some(("full".to_owned(), Settings::default())),
+            settings,
+        })
+        .unwrap();
         // ` yes` is one token after the prompt, and the end another.
-        let reply = world
+        let reply = test
             .run(Command::Eval { settings: keys_of(training::EVAL, "split=train base=false") })
             .unwrap();
         assert!(
@@ -84,13 +81,12 @@ fn a_model_learns_the_completion_with_its_one_space_and_writes_it_so() {
             reply.blocks
         );
         let settings = keys_of(training::GENERATE, "max_new_tokens=8");
-        let reply =
-            world.run(Command::Generate { prompt: "Answer:".to_owned(), settings }).unwrap();
+        let reply = test.run(Command::Generate { prompt: "Answer:".to_owned(), settings }).unwrap();
         let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else {
             panic!("no text")
         };
-        let streamed: String = world
-            .ear
+        let streamed: String = test
+            .sink
             .events()
             .into_iter()
             .filter_map(|event| if let Event::Text(text) = event { Some(text) } else { None })

@@ -1,4 +1,5 @@
-//! Text to tokens and labels, compared with what transformers and TRL make of it: the cases of `kind: completion` in a folder of make_text_goldens.py.
+//! Compares tokens and labels with those of transformers and TRL: the cases of `kind: completion`
+//! in a folder of make_text_goldens.py.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,18 +8,18 @@ use graft_nn::{TokenEncoder, ops::IGNORED};
 use graft_train::encode_example;
 use serde_json::Value;
 
-/// What became of the cases of one tokenizer.
+/// The results of the cases of one tokenizer.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) met: usize,
-    /// A line for each case that is not met.
+    /// A line for each failed case.
     pub(crate) unmet: Vec<String>,
 }
 
 /// Checks every completion case of a folder, by tokenizer.
 ///
 /// # Errors
-/// In words, when the folder cannot be read.
+/// A message, when the folder cannot be read.
 pub(crate) fn check(folder: &Path) -> Result<BTreeMap<String, Tally>, String> {
     let path = folder.join("text.json");
     let text = std::fs::read_to_string(&path)
@@ -50,7 +51,7 @@ pub(crate) fn check(folder: &Path) -> Result<BTreeMap<String, Tally>, String> {
     Ok(tallies)
 }
 
-/// What is wrong with one case.
+/// The problem of one case.
 fn problem(tokenizer: &Tokenizer, case: &Value) -> Option<String> {
     let (prompt, completion) = (word(case, "prompt"), word(case, "completion"));
     let encoded = match encode_example(tokenizer, prompt, completion) {
@@ -68,7 +69,8 @@ fn problem(tokenizer: &Tokenizer, case: &Value) -> Option<String> {
     (encoded.labels != labels).then(|| format!("labels {:?}, expected {labels:?}", encoded.labels))
 }
 
-/// The first character of the completion that no label covers, or a label that is not its own token.
+/// The first character of the completion that no label covers, or a label that is not its own
+/// token.
 fn uncovered(
     tokenizer: &Tokenizer,
     prompt: &str,

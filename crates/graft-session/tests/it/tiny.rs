@@ -1,4 +1,4 @@
-//! A model of a few kilobytes and data to fit; the facade's tests use them too.
+//! A model of a few kilobytes with suitable data. The tests of the facade use them too.
 
 use std::path::Path;
 

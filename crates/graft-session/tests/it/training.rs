@@ -1,4 +1,4 @@
-//! Training, interrupting, resuming, and numbers out of bounds.
+//! Training, interrupting and resuming runs, and losses that are not finite.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,50 +6,50 @@ use graft_nn::{Layer, Tensor};
 use graft_protocol::{AdapterAction, Command, Event, RunOutcome};
 use graft_spec::{Settings, training};
 
-use crate::world::{World, keys_of};
+use crate::test_session::{TestSession, keys_of};
 
 #[test]
 fn the_loss_falls_and_the_run_is_listed() {
-    let world = World::attached();
-    world.train("steps=30 lr=0.05 eval_every=10").unwrap();
-    let losses = world.ear.losses();
+    let test = TestSession::attached();
+    test.train("steps=30 lr=0.05 eval_every=10").unwrap();
+    let losses = test.sink.losses();
     assert_eq!(losses.len(), 30);
     assert!(losses[29].1 < losses[0].1 * 0.8, "{losses:?}");
-    let events = world.ear.events();
+    let events = test.sink.events();
     assert!(events.iter().any(
         |event| matches!(event, Event::RunEnded(ended) if ended.outcome == RunOutcome::Finished)
     ));
-    assert_eq!(world.session.snapshot().runs, ["lora-001"]);
+    assert_eq!(test.session.snapshot().runs, ["lora-001"]);
 }
 
 #[test]
 fn prompt_tuning_attaches_and_trains_in_one_line_with_its_own_learning_rate() {
-    let world = World::ready();
+    let test = TestSession::ready();
     let keys = keys_of(graft_spec::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=4");
     let settings = keys_of(training::TRAIN, "steps=12 warmup=0 schedule=constant eval_every=0");
-    world.run(Command::Train { attach: Some(("prompt_tune".to_owned(), keys)), settings }).unwrap();
-    let rates: Vec<_> = world
-        .ear
+    test.run(Command::Train { attach: Some(("prompt_tune".to_owned(), keys)), settings }).unwrap();
+    let rates: Vec<_> = test
+        .sink
         .events()
         .iter()
         .filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None })
         .collect();
     assert_eq!(rates, vec![graft_spec::methods::prompt_tuning::SPEC.learning_rate; 12]);
-    let losses = world.ear.losses();
+    let losses = test.sink.losses();
     assert!(losses[11].1 < losses[0].1, "{losses:?}");
-    assert_eq!(world.session.snapshot().adapters[0].trainable, 64);
+    assert_eq!(test.session.snapshot().adapters[0].trainable, 64);
 }
 
 #[test]
 fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_losses() {
-    let whole = World::attached();
+    let whole = TestSession::attached();
     whole.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap();
-    let expected = whole.ear.losses();
+    let expected = whole.sink.losses();
     drop(whole);
 
-    let world = World::attached();
-    let (session, mut asked) = (world.session.clone(), false);
-    world.ear.react(move |event| {
+    let test = TestSession::attached();
+    let (session, mut asked) = (test.session.clone(), false);
+    test.sink.react(move |event| {
         if matches!(event, Event::Step(step) if step.step == 5) {
             assert_eq!(session.interrupt().as_deref(), Some("training"));
             asked = true;
@@ -59,18 +59,18 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
             "a step after the interrupt"
         );
     });
-    let failure = world.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
+    let failure = test.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
         ("session::interrupted", Some("`%resume lora-001` continues the run"))
     );
-    assert_eq!(world.session.snapshot().adapters.len(), 1);
+    assert_eq!(test.session.snapshot().adapters.len(), 1);
 
-    let reborn = world.reborn();
-    assert!(reborn.session.snapshot().model.is_none());
-    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
-    assert_eq!(reborn.ear.losses(), expected[5..]);
-    let snapshot = reborn.session.snapshot();
+    let restarted = test.restarted();
+    assert!(restarted.session.snapshot().model.is_none());
+    restarted.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(restarted.sink.losses(), expected[5..]);
+    let snapshot = restarted.session.snapshot();
     assert_eq!(
         (snapshot.data.as_slice(), snapshot.adapters.len()),
         (["colours".to_owned()].as_slice(), 1)
@@ -78,37 +78,36 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
 }
 
 #[test]
-fn adalora_shares_out_its_ranks_by_itself_also_across_an_interruption() {
-    let train_for = |world: &World, steps: u64| {
+fn adalora_allocates_its_ranks_also_across_an_interruption() {
+    let train_for = |test: &TestSession, steps: u64| {
         let keys = keys_of(
             graft_spec::methods::adalora::SPEC.keys,
             "init_r=4 target_r=2 tinit=2 tfinal=3",
         );
         let settings =
             keys_of(training::TRAIN, &format!("steps={steps} lr=0.02 eval_every=0 batch=4"));
-        world.run(Command::Train { attach: Some(("adalora".to_owned(), keys)), settings })
+        test.run(Command::Train { attach: Some(("adalora".to_owned(), keys)), settings })
     };
-    let pattern = |world: &World| -> serde_json::Value {
-        let directory = format!("{}-adalora", world.model_folder());
+    let pattern = |test: &TestSession| -> serde_json::Value {
+        let directory = format!("{}-adalora", test.model_folder());
         let action = AdapterAction::Save { name: None, directory: directory.clone() };
-        world.run(Command::Adapter { method: "adalora".to_owned(), action }).unwrap();
+        test.run(Command::Adapter { method: "adalora".to_owned(), action }).unwrap();
         let config: serde_json::Value = serde_json::from_str(
             &std::fs::read_to_string(format!("{directory}/adapter_config.json")).unwrap(),
         )
         .unwrap();
         assert_eq!(config["total_step"], 12);
-        world
-            .run(Command::Adapter {
-                method: "adalora".to_owned(),
-                action: AdapterAction::Load { name: None, directory },
-            })
-            .unwrap();
+        test.run(Command::Adapter {
+            method: "adalora".to_owned(),
+            action: AdapterAction::Load { name: None, directory },
+        })
+        .unwrap();
         config["rank_pattern"].clone()
     };
-    let train = |world: &World| train_for(world, 12);
-    let whole = World::ready();
+    let train = |test: &TestSession| train_for(test, 12);
+    let whole = TestSession::ready();
     train(&whole).unwrap();
-    let (expected, ranks) = (whole.ear.losses(), pattern(&whole));
+    let (expected, ranks) = (whole.sink.losses(), pattern(&whole));
     let kept = ranks
         .as_object()
         .unwrap()
@@ -119,75 +118,74 @@ fn adalora_shares_out_its_ranks_by_itself_also_across_an_interruption() {
     assert_eq!(kept, 2 * ranks.as_object().unwrap().len());
     drop(whole);
 
-    let world = World::ready();
-    let session = world.session.clone();
-    world.ear.react(move |event| {
+    let test = TestSession::ready();
+    let session = test.session.clone();
+    test.sink.react(move |event| {
         if matches!(event, Event::Step(step) if step.step == 5) {
             session.interrupt();
         }
     });
-    assert_eq!(train(&world).unwrap_err().code, "session::interrupted");
-    let reborn = world.reborn();
-    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
-    assert_eq!(reborn.ear.losses(), expected[5..]);
-    assert_eq!(pattern(&reborn), ranks);
-    assert_eq!(train_for(&reborn, 5).unwrap_err().code, "nn::schedule");
+    assert_eq!(train(&test).unwrap_err().code, "session::interrupted");
+    let restarted = test.restarted();
+    restarted.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(restarted.sink.losses(), expected[5..]);
+    assert_eq!(pattern(&restarted), ranks);
+    assert_eq!(train_for(&restarted, 5).unwrap_err().code, "nn::schedule");
 }
 
 #[test]
-fn a_run_that_died_before_its_first_interval_was_over_is_resumed_from_its_start() {
-    let whole = World::attached();
+fn a_run_that_died_before_its_first_checkpoint_is_resumed_from_its_start() {
+    let whole = TestSession::attached();
     whole.train("steps=6 lr=0.02 eval_every=0").unwrap();
-    let expected = whole.ear.losses();
+    let expected = whole.sink.losses();
     drop(whole);
 
-    let world = World::attached();
-    world
-        .ear
+    let test = TestSession::attached();
+    test.sink
         .react(|event| assert!(!matches!(event, Event::Step(step) if step.step == 3), "death"));
-    assert_eq!(world.train("steps=6 lr=0.02 eval_every=0").unwrap_err().code, "session::panic");
-    let reborn = world.reborn();
-    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
-    assert_eq!(reborn.ear.losses(), expected);
+    assert_eq!(test.train("steps=6 lr=0.02 eval_every=0").unwrap_err().code, "session::panic");
+    let restarted = test.restarted();
+    restarted.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(restarted.sink.losses(), expected);
 }
 
 #[test]
-fn resuming_in_the_same_session_uses_what_is_there() {
-    let world = World::attached();
-    world.train("steps=4 lr=0.02 eval_every=0").unwrap();
+fn resuming_in_the_same_session_reuses_its_objects() {
+    let test = TestSession::attached();
+    test.train("steps=4 lr=0.02 eval_every=0").unwrap();
     let failure =
-        world.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+        test.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
     assert_eq!(failure.code, "train::already_done");
-    let model = world.session.state().model.clone().unwrap();
+    let model = test.session.state().model.clone().unwrap();
     let settings = keys_of(training::TRAIN, "steps=6");
-    world.run(Command::Resume { run: Some("lora-001".to_owned()), settings }).unwrap();
+    test.run(Command::Resume { run: Some("lora-001".to_owned()), settings }).unwrap();
     assert_eq!(
-        world.ear.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(),
+        test.sink.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(),
         [1, 2, 3, 4, 5, 6]
     );
-    assert!(std::sync::Arc::ptr_eq(&model, &world.session.state().model.clone().unwrap()));
+    assert!(std::sync::Arc::ptr_eq(&model, &test.session.state().model.clone().unwrap()));
 }
 
 #[test]
 fn a_finished_run_is_refused_before_the_session_changes() {
-    let world = World::attached();
-    world.train("steps=2 eval_every=0").unwrap();
-    let reborn = world.reborn();
+    let test = TestSession::attached();
+    test.train("steps=2 eval_every=0").unwrap();
+    let restarted = test.restarted();
     let failure =
-        reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+        restarted.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.hint.as_deref()),
         ("train::already_done", Some("train for more steps: %resume lora-001 steps=4"))
     );
-    let snapshot = reborn.session.snapshot();
+    let snapshot = restarted.session.snapshot();
     assert!(snapshot.model.is_none() && snapshot.data.is_empty() && snapshot.adapters.is_empty());
 }
 
 #[test]
 fn resuming_on_other_data_is_refused() {
-    let world = World::attached();
-    world.train("steps=2 eval_every=0").unwrap();
-    let failure = world
+    let test = TestSession::attached();
+    test.train("steps=2 eval_every=0").unwrap();
+    let failure = test
         .run(Command::Resume {
             run: None,
             settings: keys_of(training::TRAIN, "steps=4 data=other"),
@@ -204,29 +202,29 @@ fn resuming_on_other_data_is_refused() {
 
 #[test]
 fn resuming_on_other_weights_is_refused() {
-    let world = World::attached();
-    world.train("steps=2 eval_every=0").unwrap();
-    crate::tiny::write_model(&world.folder.path().join("model"), 99);
-    let reborn = world.reborn();
-    let failure = reborn
+    let test = TestSession::attached();
+    test.train("steps=2 eval_every=0").unwrap();
+    crate::tiny::write_model(&test.folder.path().join("model"), 99);
+    let restarted = test.restarted();
+    let failure = restarted
         .run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") })
         .unwrap_err();
     assert_eq!(failure.code, "session::other_model");
-    assert!(reborn.session.snapshot().model.is_none());
+    assert!(restarted.session.snapshot().model.is_none());
 }
 
 #[test]
-fn a_loss_that_is_not_a_number_stops_at_its_step_and_keeps_the_last_good_adapter() {
-    let world = World::attached();
-    let model = world.session.state().model.clone().unwrap().loaded.model.clone();
+fn a_nan_loss_stops_the_run_and_keeps_the_last_good_adapter() {
+    let test = TestSession::attached();
+    let model = test.session.state().model.clone().unwrap().loaded.model.clone();
     let poisoned = model.clone();
     let good = {
         let norm = norm_of(model.as_ref());
         norm.clone()
     };
     let last_good = Arc::new(Mutex::new(Vec::new()));
-    let (session, kept) = (world.session.clone(), last_good.clone());
-    world.ear.react(move |event| {
+    let (session, kept) = (test.session.clone(), last_good.clone());
+    test.sink.react(move |event| {
         if matches!(event, Event::Step(step) if step.step == 2) {
             *kept.lock().unwrap() = adapter_of(&session);
         }
@@ -238,13 +236,13 @@ fn a_loss_that_is_not_a_number_stops_at_its_step_and_keeps_the_last_good_adapter
         }
     });
     let good = norm_of(model.as_ref());
-    let failure = world.train("steps=9 eval_every=0").unwrap_err();
+    let failure = test.train("steps=9 eval_every=0").unwrap_err();
     assert_eq!(failure.code, "train::not_finite");
     assert!(failure.message.contains("step 4"), "{}", failure.message);
     set_norm(model.as_ref(), &good);
-    assert_eq!(adapter_of(&world.session), *last_good.lock().unwrap());
-    world.ear.react(|_| {});
-    world.train("steps=2 eval_every=0").unwrap();
+    assert_eq!(adapter_of(&test.session), *last_good.lock().unwrap());
+    test.sink.react(|_| {});
+    test.train("steps=2 eval_every=0").unwrap();
 }
 
 fn adapter_of(session: &graft_session::Session) -> Vec<Vec<f32>> {
@@ -268,22 +266,22 @@ fn set_norm(model: &dyn graft_nn::Model, weight: &Tensor) {
 }
 
 #[test]
-fn an_automatic_batch_is_as_large_as_the_data_and_is_kept_when_the_run_goes_on() {
-    let world = World::attached();
-    world.train("steps=2 batch=auto eval_every=0").unwrap();
-    let said = world.ear.events().into_iter().find_map(|event| match event {
+fn an_automatic_batch_is_as_large_as_the_data_and_is_kept_by_resume() {
+    let test = TestSession::attached();
+    test.train("steps=2 batch=auto eval_every=0").unwrap();
+    let said = test.sink.events().into_iter().find_map(|event| match event {
         Event::Note { text, .. } if text.starts_with("batch=auto:") => Some(text),
         _ => None,
     });
-    let data = world.session.state().data[0].dataset.train.len().min(64);
+    let data = test.session.state().data[0].dataset.train.len().min(64);
     assert!(
         said.as_ref().is_some_and(|said| said.starts_with(&format!("batch=auto: {data} examples"))),
         "{said:?}"
     );
     let resumed =
-        world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") });
+        test.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") });
     assert!(resumed.is_ok(), "{resumed:?}");
-    let refused = world
+    let refused = test
         .run(Command::Resume {
             run: None,
             settings: keys_of(training::TRAIN, "steps=6 batch=auto"),

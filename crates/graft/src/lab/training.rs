@@ -94,9 +94,11 @@ impl Lab {
     /// `session::unknown_run`; `session::interrupted` if the stop button was pressed, which does not
     /// stop the run.
     pub fn watch(&self, run: Option<&str>) -> Result<()> {
-        self.in_order(|session| session.attend("watching", |cx| verbs::jobs::watch(cx, run)))
-            .map(drop)
-            .map_err(Error::from)
+        self.in_order(|session| {
+            session.run_blocking_read("watching", |cx| verbs::jobs::watch(cx, run))
+        })
+        .map(drop)
+        .map_err(Error::from)
     }
 
     /// Predicts the memory that training the active adapter takes, in parts, compared with full
@@ -114,7 +116,7 @@ impl Lab {
 
     /// Starts a job in the background and returns its name.
     pub(super) fn start_in_background(&self, command: Command) -> Result<String> {
-        self.in_order(|session| session.begin(command)).map_err(Error::from)?;
+        self.in_order(|session| session.start(command)).map_err(Error::from)?;
         Ok(self.read(|cx| Ok(verbs::jobs::newest(cx)))?.unwrap_or_default())
     }
 }

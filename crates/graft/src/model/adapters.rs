@@ -146,7 +146,11 @@ impl Model {
 
     fn switch_adapters(&self, on: bool) -> Result<()> {
         self.check_current()?;
-        self.lab.job("switching adapters", move |cx| verbs::adapter::enable(cx, on)).map(drop)
+        self.lab
+            .job("switching adapters", move |cx| {
+                if on { verbs::adapter::enable(cx) } else { verbs::adapter::disable(cx) }
+            })
+            .map(drop)
     }
 
     fn attach_with(

@@ -1,4 +1,4 @@
-//! `%runs use`: the weights that a run has kept, attached as an adapter.
+//! `%runs use`: attaches the saved weights of a run.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,49 +12,41 @@ use graft_train::{
 
 use super::{base, load_line};
 use crate::{
-    CommandContext, SessionError, State,
+    CommandContext, SessionError, SessionState,
     provenance::Origin,
-    state::{Attached, LoadedModel},
+    state::{AttachedAdapter, LoadedModel},
     verbs::{
-        attach::{self, AttachReport, install, workbench},
+        attach::{self, AttachReport, attach_context, install},
         labels, resume,
     },
 };
 
-/// Attaches the weights of a run and takes them in use: those with the lowest validation loss, or the last ones where nothing was validated, or those
-/// that `step` names. The run's model is loaded where none is.
+/// Attaches the weights of a run and makes them the adapter in use: the weights that `step` names,
+/// else those with the lowest validation loss, else the last ones. Without a model, the model of
+/// the run is loaded.
 ///
 /// # Errors
-/// [`SessionError::UnknownRun`], [`TrainError::NoWeights`], [`SessionError::OtherModelLoaded`], and those of attaching; then nothing has changed.
+/// [`SessionError::UnknownRun`], [`TrainError::NoWeights`], [`SessionError::OtherModelLoaded`], and
+/// those of attaching; in these cases nothing changes.
 pub fn attach_run(
-    desk: &CommandContext,
+    cx: &CommandContext,
     run: &str,
     settings: &Settings,
 ) -> Result<AttachReport, Failure> {
     settings.check(RUN_WEIGHTS)?;
     let folder = resume::find(Some(run))?;
     let (checkpoint, moment, progress) = chosen(&folder, settings)?;
-    // Read before anything is exchanged: a damaged file changes nothing.
+    // Read first, so that a damaged file changes nothing.
     let tensors = checkpoint.adapter()?;
     let header = &progress.header;
-    let model = model_of(desk, &folder, header)?;
-    let state = desk.state();
+    let model = model_of(cx, &folder, header)?;
+    let state = cx.state();
     let name =
         settings.text(RUN_WEIGHTS, "adapter_name").unwrap_or_else(|| name_of(&folder, header));
-    let start = match (moment, progress.step, &header.start) {
-        (SavedWeights::Start, ..) | (_, 0, Some(_)) => header.start.clone(),
-        _ => None,
-    };
-    let start = start.unwrap_or(Start::Run { run: folder.name(), step: progress.step });
-    let origin = Origin {
-        seed: header.adapter_seed,
-        folder: header.adapter_folder.clone(),
-        start,
-        steps: progress.step,
-    };
-    let acting = acting(&state, &model);
-    let mut report = install(desk, &state, &model, &name, origin, || {
-        let (adapter, warnings) = build(desk, &state, &model, header, &name)?;
+    let origin = origin(&folder, moment, &progress);
+    let active = active_adapters(&state, &model);
+    let mut report = install(cx, &state, &model, &name, origin, || {
+        let (adapter, warnings) = build(cx, &state, &model, header, &name)?;
         let restored = restore(&adapter, &checkpoint, &progress, &tensors).and_then(|()| {
             match header.adapter_scale {
                 Some(scale) => Ok(adapter.set_scale(model.loaded.model.as_ref(), scale)?),
@@ -64,26 +56,42 @@ pub fn attach_run(
         match restored {
             Ok(()) => Ok((adapter, warnings)),
             Err(failure) => {
-                put_back(&adapter, &name, &state, &model, &acting);
+                roll_back(&adapter, &name, &state, &model, &active);
                 Err(failure)
             }
         }
     })?;
-    labels::put(desk, &report.attached, header.label_names.clone());
-    report.notes.insert(0, (Level::Info, told(&folder, &progress)));
+    labels::put(cx, &report.attached, header.label_names.clone());
+    report.notes.insert(0, (Level::Info, weights_text(&folder, &progress)));
     Ok(report)
 }
 
-/// Attaches the adapter of a run as it was attached there; its weights come from a checkpoint.
+/// The origin of an adapter with the weights of a checkpoint.
+fn origin(folder: &RunFolder, moment: SavedWeights, progress: &Progress) -> Origin {
+    let header = &progress.header;
+    let start = match (moment, progress.step, &header.start) {
+        (SavedWeights::Start, ..) | (_, 0, Some(_)) => header.start.clone(),
+        _ => None,
+    };
+    Origin {
+        seed: header.adapter_seed,
+        folder: header.adapter_folder.clone(),
+        start: start.unwrap_or(Start::Run { run: folder.name(), step: progress.step }),
+        steps: progress.step,
+    }
+}
+
+/// Attaches an adapter with the settings of a run. The caller restores its weights from a
+/// checkpoint.
 ///
 /// # Errors
 /// Those of attaching.
-pub(crate) fn attach_as_in(
-    desk: &CommandContext,
+pub(crate) fn attach_recorded(
+    cx: &CommandContext,
     header: &RunHeader,
     step: u64,
 ) -> Result<AttachReport, Failure> {
-    let state = desk.state();
+    let state = cx.state();
     let model = state.model()?;
     let start = Start::Run { run: header.run.clone(), step };
     let origin = Origin {
@@ -92,16 +100,16 @@ pub(crate) fn attach_as_in(
         start,
         steps: step,
     };
-    install(desk, &state, &model, &header.adapter, origin, || {
-        build(desk, &state, &model, header, &header.adapter)
+    install(cx, &state, &model, &header.adapter, origin, || {
+        build(cx, &state, &model, header, &header.adapter)
     })
 }
 
-/// How the weights of a trained adapter that goes away are reached again.
-pub(crate) fn way_back(attached: &Attached) -> String {
+/// The command that attaches the weights of a trained adapter again after it was removed.
+pub(crate) fn reattach_hint(attached: &AttachedAdapter) -> String {
     let lost = || {
         format!(
-            "its weights are in no run; `%{} save DIR` keeps those of an adapter",
+            "its weights are not saved in a run; `%{} save DIR` saves the weights of an adapter",
             attached.adapter.spec().verb
         )
     };
@@ -127,7 +135,7 @@ pub(crate) fn way_back(attached: &Attached) -> String {
     format!("`%runs use {run}{given}` attaches its weights again")
 }
 
-/// The weights that the keys mean.
+/// The weights that the keys select.
 fn chosen(
     folder: &RunFolder,
     settings: &Settings,
@@ -146,17 +154,18 @@ fn chosen(
             "settings::no_choice",
             format!("`step` must be best, last, start or the number of a step, got `{text}`"),
         )
-        .hint(format!("`%runs show {}` lists the steps whose weights are kept", folder.name()))),
+        .hint(format!("`%runs show {}` lists the steps with saved weights", folder.name()))),
     }
 }
 
-/// The current model where it is the run's; the run's where none is loaded. Another one stays: it would go with all its adapters.
+/// The current model if it is that of the run. Without a model, loads that of the run. Any other
+/// model is kept, because loading a model drops all adapters.
 fn model_of(
-    desk: &CommandContext,
+    cx: &CommandContext,
     folder: &RunFolder,
     header: &RunHeader,
 ) -> Result<Arc<LoadedModel>, Failure> {
-    match desk.state().model.clone() {
+    match cx.state().model.clone() {
         Some(current) if !resume::is_model_of(&current, header) => {
             let (run, model) = (folder.name(), header.model.clone());
             Err(SessionError::OtherModelLoaded {
@@ -167,11 +176,11 @@ fn model_of(
             }
             .into())
         }
-        _ => resume::same_model(desk, header),
+        _ => resume::same_model(cx, header),
     }
 }
 
-/// The name of the run's adapter; trials have names that no session lists.
+/// The name of the run's adapter. Adapters of trials get the name of their run.
 fn name_of(folder: &RunFolder, header: &RunHeader) -> String {
     if header.adapter.is_empty() || header.adapter.starts_with('_') {
         folder.name().replace('.', "-")
@@ -180,10 +189,11 @@ fn name_of(folder: &RunFolder, header: &RunHeader) -> String {
     }
 }
 
-/// Builds the adapter of a run with the seed, or from the folder, that it was built with there: frozen parts follow from them too.
+/// Builds the adapter of a run from the same folder or with the same seed, which also determine its
+/// frozen parts.
 fn build(
-    desk: &CommandContext,
-    state: &State,
+    cx: &CommandContext,
+    state: &SessionState,
     model: &LoadedModel,
     header: &RunHeader,
     name: &str,
@@ -192,7 +202,8 @@ fn build(
     if let Some(folder) = header.adapter_folder.as_deref() {
         match loaded(state, model, (folder, name), (spec, header)) {
             Some(loaded) => return Ok(loaded),
-            None => desk.warn(format!("the adapter folder `{folder}` is not as it was when the run began; the adapter is made from its keys instead")),
+            None => cx.warn(format!("the adapter folder `{folder}` has changed since the run started; building the adapter \
+                 from its keys instead")),
         }
     }
     let settings =
@@ -200,18 +211,20 @@ fn build(
     settings.check(spec.keys)?;
     let seed = header.adapter_seed.or(header.session_seed).unwrap_or(state.seed);
     let data = state.data(None).ok();
-    Ok((attach::build(desk, state, (model, data.as_deref()), (spec, &settings), seed)?, Vec::new()))
+    let request =
+        attach::BuildRequest { model, data: data.as_deref(), spec, settings: &settings, seed };
+    Ok((attach::build(cx, state, &request)?, Vec::new()))
 }
 
-/// The adapter in a folder, where it still has the run's method and keys.
+/// Loads the adapter of a folder if it still has the method and the keys of the run.
 fn loaded(
-    state: &State,
+    state: &SessionState,
     model: &LoadedModel,
     (folder, name): (&str, &str),
     (spec, header): (&MethodSpec, &RunHeader),
 ) -> Option<(Adapter, Vec<String>)> {
     let (adapter, warnings) =
-        graft_peft::load(&workbench(state, model), Path::new(folder), name).ok()?;
+        graft_peft::load(&attach_context(state, model), Path::new(folder), name).ok()?;
     if adapter.spec().verb == spec.verb && *adapter.settings() == header.adapter_settings {
         return Some((adapter, warnings));
     }
@@ -219,7 +232,7 @@ fn loaded(
     None
 }
 
-/// Fills an adapter with the tensors of a checkpoint.
+/// Restores the tensors of a checkpoint.
 fn restore(
     adapter: &Adapter,
     checkpoint: &Checkpoint,
@@ -239,41 +252,41 @@ fn restore(
     AdapterCheckpoint { trainables: &trainables, training_hook }.restore(tensors).map_err(problem)
 }
 
-/// The adapters that act now, the merged ones first: switching one of those on silences the others.
-fn acting(state: &State, model: &LoadedModel) -> Vec<Arc<Attached>> {
-    let mut acting: Vec<_> = state
+/// The active adapters, merged ones first: enabling a merged adapter disables the others.
+fn active_adapters(state: &SessionState, model: &LoadedModel) -> Vec<Arc<AttachedAdapter>> {
+    let mut active: Vec<_> = state
         .adapters
         .iter()
         .filter(|attached| attached.adapter.is_active(model.loaded.model.as_ref()))
         .cloned()
         .collect();
-    acting.sort_by_key(|attached| !attached.adapter.is_merged());
-    acting
+    active.sort_by_key(|attached| !attached.adapter.is_merged());
+    active
 }
 
-/// Takes an adapter away that could not be filled; what it took the place of is there again.
-fn put_back(
+/// Removes an adapter whose weights could not be restored, and attaches the one that it replaced.
+fn roll_back(
     adapter: &Adapter,
     name: &str,
-    state: &State,
+    state: &SessionState,
     model: &LoadedModel,
-    acting: &[Arc<Attached>],
+    active: &[Arc<AttachedAdapter>],
 ) {
     let model = model.loaded.model.as_ref();
-    // It was attached a moment ago and is not merged, so nothing can fail.
+    // It is not merged, so detaching cannot fail.
     drop(adapter.detach(model));
     if let Ok(old) = state.adapter(name) {
         old.adapter.reattach(model);
         drop(old.adapter.set_active(model, false));
     }
-    acting.iter().for_each(|attached| drop(attached.adapter.set_active(model, true)));
+    active.iter().for_each(|attached| drop(attached.adapter.set_active(model, true)));
 }
 
 /// `weights of lora-001 after step 200 of 200, validation loss 1.234`.
-fn told(folder: &RunFolder, progress: &Progress) -> String {
+fn weights_text(folder: &RunFolder, progress: &Progress) -> String {
     let loss = progress
         .validation_loss
-        .map(|loss| format!(", its lowest validation loss ({loss:.4})"))
+        .map(|loss| format!(", lowest validation loss {loss:.4}"))
         .unwrap_or_default();
     format!(
         "weights of `{}` after step {} of {}{loss}",

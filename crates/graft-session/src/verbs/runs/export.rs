@@ -1,4 +1,6 @@
-//! A run as a file: its steps, everything, or the magics that train it again. A ledger may be somebody else's: nothing in it is written unescaped.
+//! `%runs export`: writes a run as CSV, as JSON, or as the magics that train it again.
+//!
+//! A ledger can come from another person, so everything in it is escaped.
 
 mod magic;
 mod replay;
@@ -17,22 +19,23 @@ use crate::CommandContext;
 
 pub(crate) use magic::load_line;
 
-/// Writes a run; what was written, in words.
+/// Writes a run to a file and returns a message with its contents.
 ///
 /// # Errors
-/// [`graft_train::TrainError::NoRun`] with the names there are, and a [`Failure`] for another ending, for a run that no magics can repeat, or when the file
-/// cannot be written.
-pub fn export(desk: &CommandContext, name: &str, file: &Path) -> Result<String, Failure> {
+/// [`graft_train::TrainError::NoRun`] with the names of the runs; `session::export` for an unknown
+/// extension and for a run that magics cannot repeat; `session::io` when the file cannot be
+/// written.
+pub fn export(cx: &CommandContext, name: &str, file: &Path) -> Result<String, Failure> {
     let folder = RunFolder::open(&super::base(), Some(name))?;
-    let (record, header) = super::read(desk, &folder)?;
+    let (record, header) = super::read(cx, &folder)?;
     let failed = |error: io::Error| {
         Failure::new("session::io", format!("cannot write `{}`: {error}", file.display()))
-            .hint("choose another place")
+            .hint("choose another path")
     };
     let put = |fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
         atomic_file::write_with(file, |out| fill(out)).map_err(failed)
     };
-    let replaced = if file.exists() { "; it replaced the file of that name" } else { "" };
+    let replaced = if file.exists() { "; replaced the existing file" } else { "" };
     let what = match file.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => {
             put(&mut |out| csv(&record, out))?;
@@ -45,36 +48,38 @@ pub fn export(desk: &CommandContext, name: &str, file: &Path) -> Result<String, 
         Some("graft") => {
             let script = replay::script(&folder, &record, &header)?;
             put(&mut |out| out.write_all(script.as_bytes()))?;
-            "the magics that train it again: graft run FILE".to_owned()
+            "magics that train it again: graft run FILE".to_owned()
         }
         _ => {
             let failure = Failure::new(
                 "session::export",
-                format!("`{}` does not say in what form the run is to be written", file.display()),
+                format!("cannot tell the format from the extension of `{}`", file.display()),
             );
             return Err(
-                failure.hint(format!("%runs export {name} {name}.csv, .json, .graft, or as a magic .svg and .png; a Rust cell draws with lab().plot_runs"))
+                failure.hint(format!("%runs export {name} {name}.csv, .json, .graft; the magic also writes .svg and .png; in \
+                 Rust use lab().plot_runs"))
             );
         }
     };
-    Ok(format!("`{}` has {what}{replaced}", file.display()))
+    Ok(format!("wrote `{}`: {what}{replaced}", file.display()))
 }
 
 fn counted(steps: usize) -> String {
-    super::super::words::counted(steps, "step")
+    super::super::format::counted(steps, "step")
 }
 
-/// What a very long ledger has more than is written.
+/// A note on the steps of a very long ledger that were left out.
 fn left_out(record: &RunRecord) -> String {
     let last = record.steps.last().map_or(0, |last| last.step);
     if record.every > 1 {
-        format!(": of {last} steps one in {}, since more are not held in memory", record.every)
+        format!(" (one in {} of {last} steps)", record.every)
     } else {
         String::new()
     }
 }
 
-/// A row a step; validations stand in the rows of their steps. There are only numbers in it, so no spreadsheet takes a cell for a formula.
+/// One row per step, with the validation after that step. All cells are numbers, so a spreadsheet
+/// cannot interpret them as formulas.
 fn csv(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let validations: BTreeMap<u64, &ValidationRecord> =
         record.validations.iter().map(|found| (found.step, found)).collect();
@@ -98,9 +103,9 @@ fn csv(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// All of a run.
+/// The JSON form of a run.
 #[derive(Serialize)]
-struct Everything<'a> {
+struct ExportedRun<'a> {
     header: &'a RunHeader,
     steps: &'a [StepRecord],
     validations: &'a [ValidationRecord],
@@ -109,6 +114,6 @@ struct Everything<'a> {
 
 fn json(record: &RunRecord, header: &RunHeader, mut out: &mut dyn Write) -> io::Result<()> {
     let RunRecord { steps, validations, ended, .. } = record;
-    serde_json::to_writer_pretty(&mut out, &Everything { header, steps, validations, ended })?;
+    serde_json::to_writer_pretty(&mut out, &ExportedRun { header, steps, validations, ended })?;
     out.write_all(b"\n")
 }

@@ -4,10 +4,14 @@ use graft_spec::Settings;
 use graft_train::{label_map, runs::RunHeader};
 
 use super::{TrainingSetup, default_rate};
-use crate::{State, state::Attached, verbs::words::kept_as};
+use crate::{SessionState, state::AttachedAdapter, verbs::format::kept_as};
 
 /// The header of a run: everything that its checkpoints need to be restored in another session.
-pub(crate) fn header(state: &State, setup: &TrainingSetup, settings: &Settings) -> RunHeader {
+pub(crate) fn header(
+    state: &SessionState,
+    setup: &TrainingSetup,
+    settings: &Settings,
+) -> RunHeader {
     let TrainingSetup { model, data, attached, config, folder, .. } = setup;
     let base = model.loaded.model.as_ref();
     let adapter = &attached.adapter;
@@ -15,7 +19,7 @@ pub(crate) fn header(state: &State, setup: &TrainingSetup, settings: &Settings) 
     let header = RunHeader {
         run: folder.name(),
         title: title(setup),
-        model: model.lasting_source().to_owned(),
+        model: model.absolute_source().to_owned(),
         model_settings: model.settings.clone(),
         model_hash: model.loaded.content_hash.clone(),
         label_names: label_map(base, &data.dataset)
@@ -50,7 +54,7 @@ fn title(setup: &TrainingSetup) -> String {
 }
 
 /// A header with the adapter's settings and the origin of its weights.
-fn with_adapter(header: RunHeader, attached: &Attached) -> RunHeader {
+fn with_adapter(header: RunHeader, attached: &AttachedAdapter) -> RunHeader {
     let (start, start_fingerprint) = attached.start();
     let provenance = attached.provenance();
     let adapter = &attached.adapter;

@@ -9,7 +9,7 @@ use graft_train::{
     runs::{RunFolder, RunHeader},
 };
 
-use crate::state::{Attached, LoadedData, LoadedModel};
+use crate::state::{AttachedAdapter, LoadedData, LoadedModel};
 
 /// The session's objects for one training run. A [`TrainingJob`] borrows from it.
 pub(crate) struct TrainingSetup {
@@ -17,7 +17,7 @@ pub(crate) struct TrainingSetup {
     pub(crate) data: Arc<LoadedData>,
     /// Data to validate on instead of the validation split of `data`.
     pub(crate) validation_data: Option<Arc<LoadedData>>,
-    pub(crate) attached: Arc<Attached>,
+    pub(crate) attached: Arc<AttachedAdapter>,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
 }

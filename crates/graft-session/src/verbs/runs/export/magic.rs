@@ -1,11 +1,11 @@
-//! Magics as text: whatever the values are, the parser reads exactly them.
+//! Writes magics as text that the parser reads back exactly.
 
 use graft_spec::{Failure, KeyKind, KeySpec, Settings, training};
 
 /// Longest comment, in characters.
-const COMMENT: usize = 400;
+const MAX_COMMENT: usize = 400;
 
-/// The cells of a file for `graft run`.
+/// A file for `graft run`, cell by cell.
 pub(super) struct Script {
     cells: Vec<String>,
 }
@@ -15,7 +15,7 @@ impl Script {
         Self { cells: vec![String::new()] }
     }
 
-    /// Adds a line of a magic, whose words are quoted already.
+    /// Adds a line of a magic. Its arguments must already be quoted.
     pub(super) fn line(&mut self, line: &str) {
         if let Some(cell) = self.cells.last_mut() {
             cell.push_str(line);
@@ -23,18 +23,18 @@ impl Script {
         }
     }
 
-    /// Adds a comment. It begins with a word of ours: `%%` at its beginning would begin a cell.
+    /// Adds a comment. The text must not start with `%%`, which would start a cell.
     pub(super) fn comment(&mut self, text: &str) {
-        let shown: String = text.chars().take(COMMENT).map(visible).collect();
+        let shown: String = text.chars().take(MAX_COMMENT).map(visible).collect();
         self.line(&format!("// {shown}"));
     }
 
-    /// Adds a cell of its own: a line, and a text below it as it is.
+    /// Adds a cell that consists of a line and a verbatim text.
     pub(super) fn cell(&mut self, line: &str, text: &str) {
         let mut cell = format!("{line}\n");
         for line in text.trim_end_matches('\n').split('\n') {
-            if is_like_a_mark(line) {
-                // graft run takes one backslash away again.
+            if is_like_a_cell_marker(line) {
+                // `graft run` removes one backslash.
                 cell.push_str(&line.replacen("%%", "\\%%", 1));
             } else {
                 cell.push_str(line);
@@ -51,13 +51,13 @@ impl Script {
     }
 }
 
-/// Whether a line begins a cell in a file, or would with backslashes fewer: `// %%`, `// \%%`.
-fn is_like_a_mark(line: &str) -> bool {
+/// Whether a line starts a cell in a file, or would with fewer backslashes: `// %%`, `// \%%`.
+fn is_like_a_cell_marker(line: &str) -> bool {
     line.strip_prefix("//")
         .is_some_and(|rest| rest.trim_start().trim_start_matches('\\').starts_with("%%"))
 }
 
-/// A character as a comment may have it.
+/// A character in a form that a comment can contain.
 fn visible(character: char) -> String {
     if character.is_control() || is_invisible(character) {
         character.escape_default().to_string()
@@ -66,12 +66,13 @@ fn visible(character: char) -> String {
     }
 }
 
-/// Marks of direction and the like, with which a text looks like another one.
+/// Whether a character is invisible or changes the text direction, so that text looks like another
+/// text.
 fn is_invisible(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A word as a magic reads it.
+/// An argument of a magic, quoted if necessary.
 pub(super) fn word(text: &str) -> String {
     let is_plain = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-')
@@ -83,12 +84,12 @@ pub(super) fn word(text: &str) -> String {
     }
 }
 
-/// The value of a key as a magic reads it.
+/// The value of a key, quoted if necessary.
 fn value(text: &str) -> String {
     let is_plain = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-' | ',' | '+')
     };
-    // A comma at the end would separate it from the next key.
+    // A trailing comma would separate it from the next key.
     if !text.is_empty() && !text.ends_with(',') && text.chars().all(is_plain) {
         text.to_owned()
     } else {
@@ -118,7 +119,8 @@ fn quoted(text: &str) -> String {
 /// ` key=value` for each key.
 ///
 /// # Errors
-/// A [`Failure`] for a key that there is not and for a value that no magic can give: the ledger is damaged or of another version.
+/// `session::export` for an unknown key and for a value that a magic cannot have: the ledger is
+/// damaged or of another version.
 pub(super) fn keys(settings: &Settings, specs: &[KeySpec]) -> Result<String, Failure> {
     let mut text = String::new();
     for (name, given) in &settings.values {
@@ -126,13 +128,13 @@ pub(super) fn keys(settings: &Settings, specs: &[KeySpec]) -> Result<String, Fai
         let spec = specs
             .iter()
             .find(|spec| spec.name == name)
-            .ok_or_else(|| not_a_magic(&format!("there is no key `{}`", brief(name))))?;
+            .ok_or_else(|| not_a_magic(&format!("unknown key `{}`", brief(name))))?;
         let is_list = matches!(spec.kind, KeyKind::Modules | KeyKind::List);
         if shown.is_empty() && is_list && spec.default.is_empty() {
             continue;
         }
         let is_text = spec.kind == KeyKind::Text;
-        // `None` is Python's word for a default.
+        // The parser reads `None` as the default.
         let is_mistaken = shown == "None"
             || (shown.is_empty() && !is_text)
             || (is_list
@@ -153,18 +155,18 @@ pub(super) fn load_model(source: &str, settings: &Settings) -> Result<String, Fa
     Ok(format!("%model load {}{}", word(source), keys(settings, training::MODEL)?))
 }
 
-/// `%model load SOURCE KEYS`, for a reader.
+/// `%model load SOURCE KEYS` in a message.
 pub(crate) fn load_line(source: &str, settings: &Settings) -> String {
     load_model(source, settings).unwrap_or_else(|_| format!("%model load {}", word(source)))
 }
 
-/// The failure of a run that no magics can repeat.
+/// The failure for a run that magics cannot repeat.
 pub(super) fn not_a_magic(problem: &str) -> Failure {
-    Failure::new("session::export", format!("the run cannot be written as magics: {problem}"))
-        .hint("its ledger is damaged or of another version; .json and .csv have what is in it")
+    Failure::new("session::export", format!("cannot write the run as magics: {problem}"))
+        .hint("its ledger is damaged or of another version; export it as .json or .csv instead")
 }
 
-/// As much of a text as an error has room for.
+/// The start of a text for an error message.
 fn brief(text: &str) -> String {
     text.chars().take(40).map(visible).collect()
 }

@@ -1,4 +1,5 @@
-//! The magics that train a run again, with the same losses: what it started from comes first.
+//! Writes the magics that train a run again with the same losses, starting with the runs that it
+//! continues.
 
 use std::path::Path;
 
@@ -14,103 +15,116 @@ use graft_train::{
 
 use super::magic::{Script, keys, load_model, not_a_magic, word};
 
-/// Most trainings in one file: each continues the one before.
-const LONGEST: usize = 32;
+/// Most runs in one file; each continues the one before.
+const MAX_RUNS: usize = 32;
 
-/// One training that is repeated.
-struct Link {
-    /// Its head as it was when it began.
+/// One run of the file.
+struct ReplayedRun {
+    /// Its header at the start of the run.
     header: RunHeader,
-    /// The keys of each `%resume` that follows; none where no magics give the same steps.
+    /// The keys of each `%resume` that follows; `None` if magics cannot repeat the steps.
     resumed: Option<Vec<Settings>>,
 }
 
-/// What stands before the trainings.
-enum Beginning {
-    /// A fresh adapter, attached with this seed; some starts look at data.
-    Attach(u64, Option<DataRecord>),
-    /// The weights that the run itself has kept.
-    Kept,
+/// The weights that the first run starts from.
+enum FirstWeights {
+    /// A fresh adapter.
+    Fresh {
+        seed: u64,
+        /// The data that the initialisation reads.
+        data: Option<DataRecord>,
+    },
+    /// The start weights that the run itself has saved.
+    Saved,
 }
 
-/// What has been said so far.
-struct Said {
+/// The script so far, with the settings that it has made.
+struct ScriptWriter {
     script: Script,
     seed: Option<u64>,
     data: Option<DataRecord>,
     scale: f64,
 }
 
-/// The file. What decided the losses is all in it: model, data, seeds, the adapter with its first weights, and each training.
+/// Returns the script. It contains everything that decides the losses: model, data, seeds, the
+/// adapter with its first weights, and all runs.
 ///
 /// # Errors
-/// A [`Failure`] when magics cannot say it, or the weights that the run started from are gone.
+/// `session::export` when magics cannot repeat the run, or when its start weights are gone.
 pub(super) fn script(
     folder: &RunFolder,
     record: &RunRecord,
     header: &RunHeader,
 ) -> Result<String, Failure> {
-    let this = Link::new(record, record.header.as_ref().unwrap_or(header));
-    let (beginning, links) = lineage(folder, this)?;
-    let mut said = Said { script: Script::new(), seed: None, data: None, scale: 1.0 };
-    said.heading(folder, header, &beginning, &links);
-    let first = links.first().map_or(header, |link| &link.header);
-    match beginning {
-        Beginning::Attach(seed, data) => {
-            said.seed(seed);
-            said.script.line(&load_model(&first.model, &first.model_settings)?);
-            said.data(data.unwrap_or_else(|| first.data_record()))?;
-            said.attach(first)?;
+    let this = ReplayedRun::new(record, record.header.as_ref().unwrap_or(header));
+    let (start, runs) = lineage(folder, this)?;
+    let mut writer = ScriptWriter { script: Script::new(), seed: None, data: None, scale: 1.0 };
+    writer.heading(folder, header, &start, &runs);
+    let first = runs.first().map_or(header, |run| &run.header);
+    match start {
+        FirstWeights::Fresh { seed, data } => {
+            writer.seed(seed);
+            writer.script.line(&load_model(&first.model, &first.model_settings)?);
+            writer.data(data.unwrap_or_else(|| first.data_record()))?;
+            writer.attach(first)?;
         }
-        Beginning::Kept => {
-            said.script.line(&load_model(&first.model, &first.model_settings)?);
-            said.script
-                .line(&format!("%runs use {} step=start", word(&super::super::called(folder))));
-            said.scale = first.adapter_scale.unwrap_or(1.0);
+        FirstWeights::Saved => {
+            writer.script.line(&load_model(&first.model, &first.model_settings)?);
+            writer
+                .script
+                .line(&format!("%runs use {} step=start", word(&super::super::reference(folder))));
+            writer.scale = first.adapter_scale.unwrap_or(1.0);
         }
     }
-    for link in &links {
-        said.training(link)?;
+    for run in &runs {
+        writer.training(run)?;
     }
-    Ok(said.script.finish())
+    Ok(writer.script.finish())
 }
 
-/// The trainings that lead to a run, oldest first, and what stands before them. Where an earlier one cannot be repeated to the very weights, the run
-/// begins with the copy that it has kept.
-fn lineage(folder: &RunFolder, this: Link) -> Result<(Beginning, Vec<Link>), Failure> {
+/// The runs that lead to a run, oldest first, and the weights that the first one starts from. If an
+/// earlier run cannot be repeated exactly, the script starts with the saved start weights.
+fn lineage(
+    folder: &RunFolder,
+    this: ReplayedRun,
+) -> Result<(FirstWeights, Vec<ReplayedRun>), Failure> {
     let base = folder.path().parent().unwrap_or(Path::new(".")).to_owned();
-    let mut links = vec![this];
-    while links.len() <= LONGEST {
-        let Some(oldest) = links.last() else { break };
+    let mut runs = vec![this];
+    while runs.len() <= MAX_RUNS {
+        let Some(oldest) = runs.last() else { break };
         match &oldest.header.start {
             None | Some(Start::Fresh { .. }) => {
                 let (seed, data) = first_seed(&oldest.header);
-                links.reverse();
-                return Ok((Beginning::Attach(seed, data), links));
+                runs.reverse();
+                return Ok((FirstWeights::Fresh { seed, data }, runs));
             }
             Some(Start::Run { run, step }) => match parent(&base, run, *step, &oldest.header) {
-                Some(parent) => links.push(parent),
+                Some(parent) => runs.push(parent),
                 None => break,
             },
             Some(_) => break,
         }
     }
-    links.truncate(1);
+    runs.truncate(1);
     folder.weights(SavedWeights::Start).map_err(|_| {
-        let start = links
+        let start = runs
             .first()
-            .and_then(|link| link.header.start.as_ref().map(ToString::to_string))
+            .and_then(|run| run.header.start.as_ref().map(ToString::to_string))
             .unwrap_or_default();
         let failure = Failure::new(
             "session::export",
-            format!("the weights that run `{}` started from ({start}) are gone", folder.name()),
+            format!(
+                "the weights that run `{}` started from ({start}) no longer exist",
+                folder.name()
+            ),
         );
-        failure.hint("without them it cannot be repeated; .json and .csv have its steps")
+        failure.hint("without them the run cannot be repeated; export it as .json or .csv instead")
     })?;
-    Ok((Beginning::Kept, links))
+    Ok((FirstWeights::Saved, runs))
 }
 
-/// The seed of a fresh adapter, and the data it looked at. Older ledgers have the session's seed alone, which a trial of a comparison did not use.
+/// The seed of a fresh adapter, and the data that its initialisation read. Older ledgers contain
+/// only the seed of the session, which trials of comparisons did not use.
 fn first_seed(header: &RunHeader) -> (u64, Option<DataRecord>) {
     match &header.start {
         Some(Start::Fresh { seed, data }) => (*seed, data.as_deref().cloned()),
@@ -119,33 +133,33 @@ fn first_seed(header: &RunHeader) -> (u64, Option<DataRecord>) {
     }
 }
 
-/// The run that another one continued, where training it again gives the weights that the other one started from.
-fn parent(base: &Path, run: &str, step: u64, child: &RunHeader) -> Option<Link> {
+/// The run that `child` continued, if training it again gives the start weights of `child`.
+fn parent(base: &Path, run: &str, step: u64, child: &RunHeader) -> Option<ReplayedRun> {
     let folder = RunFolder::open(base, Some(run)).ok()?;
     let record = folder.record().ok()?;
-    let link = Link::new(&record, record.header.as_ref()?);
+    let run = ReplayedRun::new(&record, record.header.as_ref()?);
     let ended = record.ended.as_ref()?;
     let is_whole =
-        ended.outcome == RunOutcome::Finished && ended.step == step && link.resumed.is_some();
-    let same_model = link.header.model_hash == child.model_hash && link.header.dtype == child.dtype;
-    // The name may be that of another run by now.
+        ended.outcome == RunOutcome::Finished && ended.step == step && run.resumed.is_some();
+    let same_model = run.header.model_hash == child.model_hash && run.header.dtype == child.dtype;
+    // Another run may have this name now.
     let weights = || {
         let tensors = folder.weights(SavedWeights::Step(step)).ok()?.adapter().ok()?;
         tensors_fingerprint(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())))
             .ok()
     };
     (is_whole && same_model && weights().is_some_and(|found| found == child.start_fingerprint))
-        .then_some(link)
+        .then_some(run)
 }
 
-impl Link {
+impl ReplayedRun {
     fn new(record: &RunRecord, header: &RunHeader) -> Self {
         Self { header: header.clone(), resumed: resumed(record, header) }
     }
 }
 
-/// The keys that each resumption changed. A run that was stopped and resumed with the same keys has the steps of one that was not; one that was stopped
-/// and resumed with others cannot be repeated, unless it had done all its steps.
+/// The keys that each `%resume` changed. An interruption without changed keys does not affect the
+/// steps. A run that was resumed with changed keys before its last step cannot be repeated.
 fn resumed(record: &RunRecord, header: &RunHeader) -> Option<Vec<Settings>> {
     let (mut now, mut lines) = (header.train.clone(), Vec::new());
     for resumption in &record.resumptions {
@@ -169,27 +183,38 @@ fn resumed(record: &RunRecord, header: &RunHeader) -> Option<Vec<Settings>> {
     Some(lines)
 }
 
-impl Said {
+impl ScriptWriter {
     fn heading(
         &mut self,
         folder: &RunFolder,
         header: &RunHeader,
-        beginning: &Beginning,
-        links: &[Link],
+        start: &FirstWeights,
+        runs: &[ReplayedRun],
     ) {
         self.script.comment(&format!("run {}: {}", folder.name(), header.title));
         self.script.comment(&format!("trained with Graft {}", header.version));
-        match (beginning, &header.start) {
-            (Beginning::Kept, Some(start)) => self.script.comment(&format!("it started from weights that it has kept, in this folder only: {start}")),
-            (_, None) => self.script.comment("a ledger of this version does not say from which weights it started: fresh ones are assumed"),
-            _ if links.len() > 1 => {
-                let earlier: Vec<_> = links[..links.len() - 1].iter().map(|link| link.header.run.as_str()).collect();
-                self.script.comment(&format!("it continued {}, which are trained first", earlier.join(", ")));
+        match (start, &header.start) {
+            (FirstWeights::Saved, Some(start)) => self.script.comment(&format!(
+                "it started from weights that are saved only in the folder of this run: {start}"
+            )),
+            (_, None) => self
+                .script
+                .comment("this version did not record the start weights; fresh ones are assumed"),
+            _ if runs.len() > 1 => {
+                let earlier: Vec<_> =
+                    runs[..runs.len() - 1].iter().map(|run| run.header.run.as_str()).collect();
+                self.script.comment(&format!(
+                    "it continued earlier runs, which are trained first: {}",
+                    earlier.join(", ")
+                ));
             }
             _ => {}
         }
-        if links.last().is_some_and(|link| link.resumed.is_none()) {
-            self.script.comment("it was stopped and resumed with other keys: the losses here are those of a training that has these keys from its first step");
+        if runs.last().is_some_and(|run| run.resumed.is_none()) {
+            self.script.comment(
+                "it was stopped and resumed with other keys; this script uses them from the first \
+                 step, so its losses differ",
+            );
         }
     }
 
@@ -207,11 +232,11 @@ impl Said {
         let given = keys(&data.settings, DATA)?;
         match &data.inline {
             Some(text) if text.trim().is_empty() => {
-                return Err(not_a_magic("its examples are missing"));
+                return Err(not_a_magic("the examples of its data are missing"));
             }
             Some(text) => self.script.cell(&format!("%%data {}{given}", word(&data.name)), text),
             None if data.source.is_empty() => {
-                return Err(not_a_magic("where its data were loaded from is missing"));
+                return Err(not_a_magic("the source of its data is missing"));
             }
             None => self.script.line(&format!("%data load {}{given}", word(&data.source))),
         }
@@ -220,8 +245,7 @@ impl Said {
     }
 
     fn attach(&mut self, header: &RunHeader) -> Result<(), Failure> {
-        let spec = methods::by_verb(&header.method)
-            .ok_or_else(|| not_a_magic("its method is not known"))?;
+        let spec = methods::by_verb(&header.method).ok_or_else(|| not_a_magic("unknown method"))?;
         let mut asked = if header.adapter_asked.values.is_empty() {
             header.adapter_settings.clone()
         } else {
@@ -236,13 +260,13 @@ impl Said {
         Ok(())
     }
 
-    fn training(&mut self, link: &Link) -> Result<(), Failure> {
-        let header = &link.header;
+    fn training(&mut self, run: &ReplayedRun) -> Result<(), Failure> {
+        let header = &run.header;
         self.data(header.data_record())?;
         let scale = header.adapter_scale.unwrap_or(1.0);
         if scale != self.scale {
-            let spec = methods::by_verb(&header.method)
-                .ok_or_else(|| not_a_magic("its method is not known"))?;
+            let spec =
+                methods::by_verb(&header.method).ok_or_else(|| not_a_magic("unknown method"))?;
             self.script.line(&format!("%{} scale {}", spec.verb, word(&scale.to_string())));
             self.scale = scale;
         }
@@ -250,12 +274,12 @@ impl Said {
             self.seed(header.seed);
         }
         let mut train = header.train.clone();
-        // The default may be another one in the version that reads it.
+        // Another version may have another default.
         if !train.values.contains_key("lr") && header.default_lr != 0.0 {
             train.set("lr", Value::Float(header.default_lr));
         }
         self.script.line(&format!("%train{}", keys(&train, TRAIN)?));
-        for changed in link.resumed.iter().flatten() {
+        for changed in run.resumed.iter().flatten() {
             self.script.line(&format!("%resume{}", keys(changed, TRAIN)?));
         }
         Ok(())

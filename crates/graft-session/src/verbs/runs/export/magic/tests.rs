@@ -3,7 +3,7 @@ use graft_spec::{Value, methods};
 use super::*;
 
 #[test]
-fn words_that_a_parser_would_take_for_something_else_are_quoted() {
+fn arguments_with_special_characters_are_quoted() {
     let plain = ["tiny", "ORG/NAME-7.1", "my_data.jsonl"];
     assert!(plain.iter().all(|text| word(text) == *text));
     assert_eq!(word(""), "\"\"");
@@ -15,23 +15,23 @@ fn words_that_a_parser_would_take_for_something_else_are_quoted() {
 }
 
 #[test]
-fn a_comment_is_one_line_that_begins_no_cell() {
+fn a_comment_is_one_line_and_does_not_start_a_cell() {
     let mut script = Script::new();
     script.comment("%% a\n%%data x\u{1b}]52;c;x\u{7}");
     assert_eq!(
         script.finish(),
         "// %% a\\n%%data x\\u{1b}]52;c;x\\u{7}\n",
-        "the caller begins comments with a word of its own"
+        "callers start comments with a word of their own"
     );
 }
 
 #[test]
-fn what_no_magic_can_say_is_refused() {
+fn keys_and_values_that_no_magic_accepts_are_refused() {
     let lora = methods::lora::SPEC.keys;
     let failed = |settings: Settings| keys(&settings, lora).unwrap_err().to_string();
     assert!(
         failed(Settings::default().with("r\n!x", Value::Integer(1)))
-            .contains("there is no key `r\\n!x`")
+            .contains("unknown key `r\\n!x`")
     );
     assert!(
         failed(Settings::default().with("r", Value::Text("8 9".to_owned())))

@@ -27,21 +27,18 @@ fn written(header: &RunHeader, record: RunRecord) -> String {
 }
 
 #[test]
-fn a_script_says_everything_that_decides_the_losses() {
+fn a_script_contains_everything_that_decides_the_losses() {
     let with_rate = header(steps(5).with("lr", Value::Float(0.003)));
     let text = written(&with_rate, RunRecord::default());
     assert!(text.ends_with("%seed 7\n%model load tiny\n%data load \"my data.jsonl\"\n%lora attach r=8\n%train lr=0.003 steps=5\n"), "{text}");
-    assert!(
-        text.contains("// a ledger of this version does not say from which weights it started"),
-        "{text}"
-    );
+    assert!(text.contains("// this version did not record the start weights"), "{text}");
     assert!(
         written(&header(steps(5)), RunRecord::default()).ends_with("%train lr=0.005 steps=5\n")
     );
 }
 
 #[test]
-fn the_seed_of_the_weights_and_that_of_the_training_are_both_said() {
+fn a_script_contains_the_seeds_of_the_weights_and_of_the_run() {
     let trial = RunHeader {
         start: Some(Start::Fresh { seed: 3, data: None }),
         adapter_scale: Some(0.5),
@@ -57,7 +54,7 @@ fn the_seed_of_the_weights_and_that_of_the_training_are_both_said() {
 }
 
 #[test]
-fn a_run_that_was_resumed_with_more_steps_says_so_and_one_that_cannot_be_repeated_too() {
+fn changed_keys_of_a_resumed_run_are_in_the_script() {
     let resumed = |after_step, train| RunRecord {
         resumptions: vec![Resumption { after_step, train: Some(train) }],
         ..RunRecord::default()
@@ -75,7 +72,7 @@ fn a_run_that_was_resumed_with_more_steps_says_so_and_one_that_cannot_be_repeate
 }
 
 #[test]
-fn a_run_whose_first_weights_are_gone_is_refused() {
+fn a_run_without_its_start_weights_is_refused() {
     let base = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(base.path(), "lora").unwrap();
     let continued = RunHeader {
@@ -88,5 +85,8 @@ fn a_run_whose_first_weights_are_gone_is_refused() {
         &continued,
     )
     .unwrap_err();
-    assert!(failure.message.contains("started from (lora-009, step 4) are gone"), "{failure}");
+    assert!(
+        failure.message.contains("started from (lora-009, step 4) no longer exist"),
+        "{failure}"
+    );
 }

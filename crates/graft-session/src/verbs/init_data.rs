@@ -1,4 +1,5 @@
-//! What the start of an adapter may look at beside the model: the session's data, and the files that a packed model was loaded from.
+//! Inputs of data-driven adapter initialisations: training examples, and the original files of a
+//! quantized model.
 
 use graft_models::OriginalWeights;
 use graft_nn::{Device, Linear, Tensor, TokenEncoder};
@@ -7,11 +8,11 @@ use graft_spec::{Failure, Settings};
 use graft_train::{BatchSource, Control, Examples, TrainConfig};
 
 use crate::{
-    CommandContext, SessionError, State,
+    CommandContext, SessionError, SessionState,
     state::{LoadedData, LoadedModel},
 };
 
-/// The training examples in the order in which a training with default keys reads them.
+/// The training examples in the order in which a run with default keys reads them.
 pub(crate) struct DataInputs<'a> {
     examples: Examples<'a>,
     device: Device,
@@ -19,13 +20,13 @@ pub(crate) struct DataInputs<'a> {
 }
 
 impl<'a> DataInputs<'a> {
-    /// Of a data set, for a model.
+    /// The examples of a data set, encoded for a model.
     ///
     /// # Errors
     /// Those of encoding the data.
     pub(crate) fn new(
-        desk: &CommandContext,
-        state: &State,
+        cx: &CommandContext,
+        state: &SessionState,
         model: &LoadedModel,
         data: &'a LoadedData,
         tokenizer: &'a dyn TokenEncoder,
@@ -33,7 +34,7 @@ impl<'a> DataInputs<'a> {
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
         let examples =
             Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
-        Ok(Self { examples, device: state.device.clone(), control: desk.control() })
+        Ok(Self { examples, device: state.device.clone(), control: cx.control() })
     }
 }
 
@@ -43,7 +44,7 @@ impl Inputs for DataInputs<'_> {
         if self.control.is_stopped() {
             return Err(PeftError::Settings(
                 SessionError::Interrupted {
-                    what: "stopped before anything was attached".to_owned(),
+                    what: "stopped before the adapter was attached".to_owned(),
                     next: None,
                 }
                 .into(),
@@ -58,20 +59,20 @@ impl Inputs for DataInputs<'_> {
     }
 }
 
-/// The files of a model.
-pub(crate) struct Files(OriginalWeights);
+/// The files that a model was loaded from.
+pub(crate) struct ModelFiles(OriginalWeights);
 
-impl Files {
-    /// Those that it was loaded from.
+impl ModelFiles {
+    /// Opens the files.
     ///
     /// # Errors
-    /// When they are no longer there.
+    /// When they no longer exist.
     pub(crate) fn of(model: &LoadedModel) -> Result<Self, Failure> {
         Ok(Self(OriginalWeights::open(&model.loaded.source)?))
     }
 }
 
-impl Originals for Files {
+impl Originals for ModelFiles {
     fn weight(&self, linear: &Linear) -> Result<Tensor, PeftError> {
         self.0.of(linear).map_err(|error| PeftError::Settings(error.into()))
     }

@@ -1,4 +1,4 @@
-//! Numbers in sentences.
+//! Formats numbers and names in messages.
 
 use graft_nn::{Model, Weight, packable};
 
@@ -24,7 +24,7 @@ pub(crate) fn counted(number: usize, singular: &str) -> String {
     }
 }
 
-/// `40 s`, `12 min`, `3 h 20 min`, `2 days 4 h`: as exact as an estimate may sound.
+/// An estimated time: `40 s`, `12 min`, `3 h 20 min`, `2 days 4 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round() as u64;
     match minutes {
@@ -38,17 +38,17 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Names in backquotes, separated by commas.
+/// Names in backticks, separated by commas.
 pub(crate) fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// All parameters of the base.
+/// The number of parameters of the base.
 pub(crate) fn parameters(model: &dyn Model) -> u64 {
     model.parameters().iter().map(|parameter| parameter.elements() as u64).sum()
 }
 
-/// How the base's weights are kept: `f32`, or `nf4, the rest f32`.
+/// The number type of the base's weights in memory: `f32`, or `nf4, the rest f32`.
 pub(crate) fn kept_as(model: &dyn Model) -> String {
     let rest = model.embedding().weight().base_weight().dtype().as_str();
     let kinds: std::collections::BTreeSet<_> = packable(model)
@@ -58,12 +58,12 @@ pub(crate) fn kept_as(model: &dyn Model) -> String {
             Weight::Dense(_) => None,
         })
         .collect();
-    // A GGUF file mixes several.
+    // A GGUF file can mix several.
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(" and ");
     if kinds.is_empty() { rest.to_owned() } else { format!("{kinds}, the rest {rest}") }
 }
 
-/// Bytes of the base's weights as they are kept.
+/// Size of the base's weights in memory, in bytes.
 pub(crate) fn kept_bytes(model: &dyn Model) -> u64 {
     model.parameters().iter().map(|parameter| parameter.base_weight().bytes() as u64).sum()
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_is_as_exact_as_it_may_sound() {
+    fn an_estimated_time_is_rounded_to_its_magnitude() {
         let written: Vec<_> =
             [41.2, 700.0, 12_000.0, 187_000.0].into_iter().map(duration).collect();
         assert_eq!(written, ["41 s", "12 min", "3 h 20 min", "2 days 3 h"]);

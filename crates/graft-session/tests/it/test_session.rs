@@ -1,4 +1,4 @@
-//! A session with a small random model, small data and an ear on its news.
+//! A session with a small random model, small data and a sink that records its events.
 #![allow(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,28 +9,28 @@ use graft_spec::{Failure, Settings, Value, training};
 
 use crate::tiny::{colours, write_model};
 
-/// The folder of runs belongs to the process, so the tests take turns.
+/// The folder of runs is a property of the process, so tests run one at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// One test's surroundings: a model folder, a folder of runs, a session.
-pub(crate) struct World {
+/// The environment of one test: a model folder, a folder of runs, and a session.
+pub(crate) struct TestSession {
     pub(crate) session: Arc<Session>,
-    pub(crate) ear: Arc<Ear>,
+    pub(crate) sink: Arc<RecordingSink>,
     pub(crate) folder: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
 type Reaction = Box<dyn FnMut(&Event) + Send>;
 
-/// Hears all news; may react to it on the job thread.
+/// Records all events, and can react to them on the job thread.
 #[derive(Default)]
-pub(crate) struct Ear {
+pub(crate) struct RecordingSink {
     events: Mutex<Vec<Event>>,
     snapshots: Mutex<Vec<Snapshot>>,
     reaction: Mutex<Option<Reaction>>,
 }
 
-impl Sink for Ear {
+impl Sink for RecordingSink {
     fn event(&self, _request: Option<u64>, event: Event) {
         if let Some(react) = self.reaction.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             react(&event);
@@ -43,7 +43,7 @@ impl Sink for Ear {
     }
 }
 
-impl Ear {
+impl RecordingSink {
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }
@@ -64,46 +64,45 @@ impl Ear {
     }
 }
 
-impl World {
+impl TestSession {
     /// An empty session and a model folder.
     pub(crate) fn new() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
-        // SAFETY: tests that read or write the environment hold the turn.
+        // SAFETY: tests that read or write the environment hold the lock.
         unsafe { std::env::set_var("GRAFT_RUNS", folder.path().join("runs")) };
         write_model(&folder.path().join("model"), 4);
-        let ear = Arc::new(Ear::default());
-        Self { session: Session::new(ear.clone()), ear, folder, _turn: turn }
+        let sink = Arc::new(RecordingSink::default());
+        Self { session: Session::new(sink.clone()), sink, folder, _turn: turn }
     }
 
     /// A session with model and data.
     pub(crate) fn ready() -> Self {
-        let world = Self::new();
-        world.load_model();
-        world
-            .run(Command::DataInline {
-                name: "colours".to_owned(),
-                text: colours(),
-                settings: Settings::default(),
-            })
-            .unwrap();
-        world
+        let test = Self::new();
+        test.load_model();
+        test.run(Command::DataInline {
+            name: "colours".to_owned(),
+            text: colours(),
+            settings: Settings::default(),
+        })
+        .unwrap();
+        test
     }
 
     /// A session with model, data and a LoRA.
     pub(crate) fn attached() -> Self {
-        let world = Self::ready();
-        world.attach("r=2 lora_alpha=4").unwrap();
-        world
+        let test = Self::ready();
+        test.attach("r=2 lora_alpha=4").unwrap();
+        test
     }
 
-    /// A new, empty session beside the same folders: a child after the death of the first.
-    pub(crate) fn reborn(self) -> Self {
-        let ear = Arc::new(Ear::default());
-        Self { session: Session::new(ear.clone()), ear, folder: self.folder, _turn: self._turn }
+    /// A new, empty session in the same folders, as after a crash of the child process.
+    pub(crate) fn restarted(self) -> Self {
+        let sink = Arc::new(RecordingSink::default());
+        Self { session: Session::new(sink.clone()), sink, folder: self.folder, _turn: self._turn }
     }
 
-    /// Executes a command; what the hint of a failure says to type must be understood.
+    /// Executes a command. The parser must accept the commands in the hint of a failure.
     pub(crate) fn run(&self, command: Command) -> Result<Reply, Failure> {
         let result = self.session.execute(command);
         if let Err(Failure { message, hint: Some(hint), .. }) = &result {
@@ -139,7 +138,7 @@ impl World {
         self.run(Command::Train { attach: None, settings: keys_of(training::TRAIN, keys) })
     }
 
-    /// Greedy text, which tells models apart.
+    /// Greedily generated text, which differs between models.
     pub(crate) fn text(&self) -> String {
         let settings = keys_of(training::GENERATE, "max_new_tokens=24");
         let reply =

@@ -1,4 +1,4 @@
-//! "Did it do anything?", answered unasked after a training.
+//! Reports how much training has changed the model, and warns when nothing was learned.
 
 use graft_nn::{Context, DType, Model, NnError, Task, Tensor};
 use graft_peft::{UpdateNorm, update_norms};
@@ -9,42 +9,46 @@ use graft_spec::{
 use graft_train::{TrainConfig, data::Dataset, runs::RunRecord, samples};
 
 use super::{
-    advice::{Course, Next},
-    bare::Bare,
+    adapters_disabled::AdaptersDisabled,
+    advice::{LossTrend, Next},
+    format::counted,
     train::TrainingSetup,
-    words::counted,
 };
 use crate::CommandContext;
 
-/// Accuracy above the commonest label's that is no luck yet.
-const MARGIN: f64 = 0.02;
-/// Examples whose logits are looked at, and tokens of each.
-const LOOKED_AT: (usize, usize) = (4, 64);
+/// Improvement over the majority class that may be chance.
+const CHANCE_MARGIN: f64 = 0.02;
+/// Examples whose logits are compared.
+const LOGIT_EXAMPLES: usize = 4;
+/// Tokens of each example.
+const LOGIT_TOKENS: usize = 64;
 
-/// Says how far the weights and the logits have moved, and warns when loss or accuracy show that nothing was learned. `train` are the keys of the training.
-pub(crate) fn tell(desk: &CommandContext, plan: &TrainingSetup, train: &Settings) {
-    // What cannot be told is no reason for a training that has ended well to fail.
-    let moved =
-        update_norms(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
+/// Reports the change of weights and logits, and warns when loss or accuracy show that nothing was
+/// learned. `train` are the keys of the run.
+pub(crate) fn report(cx: &CommandContext, setup: &TrainingSetup, train: &Settings) {
+    // The run has succeeded: a failure here is not reported.
+    let moved = update_norms(setup.model.loaded.model.as_ref(), &setup.attached.adapter)
+        .unwrap_or_default();
     if let Some(line) = update(&moved) {
-        desk.note(line);
+        cx.note(line);
     }
-    if let Some((most, examples)) = logits(desk, plan).unwrap_or_default() {
-        desk.note(format!(
-            "it changes a logit by up to {} on {} of {}",
+    if let Some((most, examples)) = logits(cx, setup).unwrap_or_default() {
+        cx.note(format!(
+            "largest change of a logit: {} on {} of {}",
             decimals(most, 3),
             counted(examples, "example"),
-            plan.data.dataset.name
+            setup.data.dataset.name
         ));
     }
-    if let Some(alarm) = plan.folder.record().ok().and_then(|record| {
-        alarm(&record, &plan.data.dataset, &plan.config, &Next::after(plan, train))
+    if let Some(warning) = setup.folder.record().ok().and_then(|record| {
+        warning(&record, &setup.data.dataset, &setup.config, &Next::after(setup, train))
     }) {
-        desk.warn(alarm);
+        cx.warn(warning);
     }
 }
 
-/// How far the weights have moved, compared with their own length where they have one; none where no weight is changed.
+/// The size of the update relative to the weights; its absolute size if the weights are zero;
+/// `None` if the method changes no weights.
 fn update(moved: &[UpdateNorm]) -> Option<String> {
     let shares: Vec<(&UpdateNorm, f64)> =
         moved.iter().filter_map(|change| Some((change, change.ratio()?))).collect();
@@ -54,34 +58,35 @@ fn update(moved: &[UpdateNorm]) -> Option<String> {
         let most = moved.iter().max_by(|one, other| one.update.total_cmp(&other.update))?;
         let length = mean(&mut moved.iter().map(|change| change.update), moved.len());
         return Some(format!(
-            "the base weights that it changes are zero; the update's length is {} on average, most in `{}` ({})",
-            short(length),
+            "the changed base weights are zero; mean norm of the update: {}, largest in `{}` ({})",
+            norm(length),
             most.path,
-            short(most.update)
+            norm(most.update)
         ));
     };
     let average = mean(&mut shares.iter().map(|(_, share)| *share), shares.len());
     let zero = match moved.len() - shares.len() {
         0 => String::new(),
-        count => format!("; {} whose base weight is zero left out", counted(count, "layer")),
+        count => format!("; without {} with zero weights", counted(count, "layer")),
     };
     Some(format!(
-        "the update is {} of the weights' length on average, most in `{}` ({}){zero}",
+        "mean size of the update: {} of the weights (Frobenius norm), largest in `{}` ({}){zero}",
         percent(average),
         most.path,
         percent(*share)
     ))
 }
 
-/// The largest change of a logit by what acts now, and on how many examples; none for a model without logits.
-fn logits(desk: &CommandContext, plan: &TrainingSetup) -> Result<Option<(f64, usize)>, Failure> {
+/// The largest change of a logit by the active adapters, and the number of examples; `None` for a
+/// model without logits.
+fn logits(cx: &CommandContext, setup: &TrainingSetup) -> Result<Option<(f64, usize)>, Failure> {
     let (model, tokenizer) =
-        (plan.model.loaded.model.as_ref(), plan.model.loaded.tokenizer.as_ref());
+        (setup.model.loaded.model.as_ref(), setup.model.loaded.tokenizer.as_ref());
     if model.task() == Task::FeatureExtraction {
         return Ok(None);
     }
-    let mut texts = samples(model, tokenizer, &plan.data.dataset, LOOKED_AT.0)?;
-    texts.iter_mut().for_each(|text| text.truncate(LOOKED_AT.1));
+    let mut texts = samples(model, tokenizer, &setup.data.dataset, LOGIT_EXAMPLES)?;
+    texts.iter_mut().for_each(|text| text.truncate(LOGIT_TOKENS));
     let all = || {
         texts
             .iter()
@@ -90,7 +95,7 @@ fn logits(desk: &CommandContext, plan: &TrainingSetup) -> Result<Option<(f64, us
             .map_err(|error| Failure::from_hint(&error))
     };
     let tuned = all()?;
-    let _bare = Bare::new(&desk.state())?;
+    let _disabled = AdaptersDisabled::new(&cx.state())?;
     let mut most = 0f64;
     for (tuned, base) in tuned.iter().zip(all()?) {
         let away = (tuned - base)
@@ -101,7 +106,7 @@ fn logits(desk: &CommandContext, plan: &TrainingSetup) -> Result<Option<(f64, us
     Ok(Some((most, texts.len())))
 }
 
-/// Logits of a text without those of a soft prompt in front of it.
+/// The logits of a text, without those of its virtual tokens.
 fn logits_of(model: &dyn Model, text: &[u32]) -> Result<Tensor, NnError> {
     let (cx, ids) = (
         Context::eval().without_graph(),
@@ -119,7 +124,7 @@ fn logits_of(model: &dyn Model, text: &[u32]) -> Result<Tensor, NnError> {
     Ok(model.head(&states, &cx)?.to_dtype(DType::F32)?)
 }
 
-/// Three digits: updates may be small.
+/// A percentage with enough digits for small updates.
 fn percent(share: f64) -> String {
     let digits = if share >= 0.1 {
         0
@@ -131,13 +136,13 @@ fn percent(share: f64) -> String {
     format!("{} %", number::percent(share, digits))
 }
 
-/// A length, which may be of any size.
-fn short(length: f64) -> String {
+/// A norm of any magnitude.
+fn norm(length: f64) -> String {
     if (1e-3..1e6).contains(&length) { decimals(length, 3) } else { format!("{length:.2e}") }
 }
 
-/// What the curves say against the training, and what follows from it.
-fn alarm(
+/// A warning with a suggestion, if the curves show that nothing was learned.
+fn warning(
     record: &RunRecord,
     data: &Dataset,
     config: &TrainConfig,
@@ -145,19 +150,20 @@ fn alarm(
 ) -> Option<String> {
     let accuracies: Vec<f64> =
         record.validations.iter().filter_map(|found| found.accuracy).collect();
-    let course = Course::of(&record.steps);
-    if let found @ Some(_) = course.alarm(next) {
+    let trend = LossTrend::of(&record.steps);
+    if let found @ Some(_) = trend.warning(next) {
         return found;
     }
     let last = accuracies.last().filter(|_| accuracies.len() > 1);
     let used = &data.validation[..data.validation.len().min(config.eval_examples)];
     if let (Some(last), Some(majority)) = (last, data.majority(used))
-        && *last <= majority + MARGIN
+        && *last <= majority + CHANCE_MARGIN
         && *last < 1.0
     {
-        let (found, chance, next) = (whole(*last), whole(majority), course.advice(next));
+        let (found, chance, next) = (whole(*last), whole(majority), trend.suggestion(next));
         return Some(format!(
-            "accuracy is {found}, no more than the commonest label gives ({chance}): it has not learned to tell them apart; {next}"
+            "accuracy is {found}, no better than the majority class ({chance}): the labels were not \
+             learned; {next}"
         ));
     }
     if let [first, rest @ ..] = accuracies.as_slice()
@@ -165,9 +171,9 @@ fn alarm(
         && *first < 1.0
         && rest.iter().all(|accuracy| accuracy == first)
     {
-        let next = course.advice(next);
+        let next = trend.suggestion(next);
         return Some(format!(
-            "accuracy has stayed at {} from before the first step: nothing was learned that shows; {next}",
+            "accuracy has stayed at {} since before the first step; {next}",
             whole(*first)
         ));
     }
@@ -207,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accuracy_of_the_commonest_label_and_a_loss_that_stays_are_told() {
+    fn an_accuracy_of_the_majority_class_and_a_flat_loss_cause_a_warning() {
         let data = graft_train::data::builtin("which-book").unwrap().unwrap();
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
         let (asked, train) = (Settings::default(), Settings::default());
@@ -220,22 +226,22 @@ mod tests {
             lr: 1e-3,
             default_lr: 1e-3,
         };
-        let tell = |record: &RunRecord| alarm(record, &data, &config, &next);
-        let commonest = data.majority(&data.validation[..config.eval_examples]).unwrap();
+        let warn = |record: &RunRecord| warning(record, &data, &config, &next);
+        let majority = data.majority(&data.validation[..config.eval_examples]).unwrap();
         assert!(
-            tell(&record(&[3.0, 2.0], &[0.1, commonest]))
+            warn(&record(&[3.0, 2.0], &[0.1, majority]))
                 .unwrap()
-                .contains("no more than the commonest label gives")
+                .contains("no better than the majority class")
         );
-        assert_eq!(tell(&record(&[3.0, 2.0], &[0.1, commonest + 0.2])), None);
-        assert!(tell(&record(&[3.0, 2.0], &[0.9; 3])).unwrap().contains("has stayed at 90 %"));
-        assert!(tell(&record(&[3.0; 20], &[])).unwrap().contains("has not fallen"));
-        assert_eq!(tell(&record(&[3.0; 5], &[])), None);
-        assert_eq!(tell(&record(&[3.0, 2.0], &[1.0; 3])), None, "there was nothing left to learn");
+        assert_eq!(warn(&record(&[3.0, 2.0], &[0.1, majority + 0.2])), None);
+        assert!(warn(&record(&[3.0, 2.0], &[0.9; 3])).unwrap().contains("has stayed at 90 %"));
+        assert!(warn(&record(&[3.0; 20], &[])).unwrap().contains("did not fall"));
+        assert_eq!(warn(&record(&[3.0; 5], &[])), None);
+        assert_eq!(warn(&record(&[3.0, 2.0], &[1.0; 3])), None, "there was nothing left to learn");
     }
 
     #[test]
-    fn after_divergence_the_advice_is_a_smaller_rate_whatever_the_accuracy_says() {
+    fn a_diverged_run_suggests_a_smaller_rate_whatever_its_accuracy() {
         let data = graft_train::data::builtin("which-book").unwrap().unwrap();
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
         let (asked, train) = (Settings::default(), Settings::default());
@@ -250,9 +256,9 @@ mod tests {
         };
         let rising: Vec<f64> = (0..40).map(f64::from).collect();
         for accuracies in [&[][..], &[0.2, 0.1], &[0.2; 3]] {
-            let told = alarm(&record(&rising, accuracies), &data, &config, &next).unwrap();
+            let told = warning(&record(&rising, accuracies), &data, &config, &next).unwrap();
             assert!(
-                told.contains("has risen")
+                told.contains("the loss rose")
                     && told.contains("`%lora steps=50 lr=1e-4`")
                     && !told.contains("larger"),
                 "{told}"
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_of_weights_that_are_zero_has_a_length_and_no_share() {
+    fn an_update_of_zero_weights_has_a_norm_and_no_ratio() {
         let change = |path: &str, update: f64, weight: f64| UpdateNorm {
             path: path.to_owned(),
             update,
@@ -270,12 +276,12 @@ mod tests {
         let zero = update(&[change("a", 0.5, 0.0), change("b", 1.5, 1e-300)]).unwrap();
         assert_eq!(
             zero,
-            "the base weights that it changes are zero; the update's length is 1.000 on average, most in `b` (1.500)"
+            "the changed base weights are zero; mean norm of the update: 1.000, largest in `b` (1.500)"
         );
         let mixed = update(&[change("a", 0.5, 0.0), change("b", 1.0, 2.0)]).unwrap();
         assert_eq!(
             mixed,
-            "the update is 50 % of the weights' length on average, most in `b` (50 %); 1 layer whose base weight is zero left out"
+            "mean size of the update: 50 % of the weights (Frobenius norm), largest in `b` (50 %); without 1 layer with zero weights"
         );
         assert!(update(&[change("a", 1e300, 1.0)]).unwrap().len() < 100);
         assert_eq!(update(&[]), None);

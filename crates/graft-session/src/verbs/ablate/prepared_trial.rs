@@ -1,0 +1,202 @@
+//! Prepares one run of a comparison: attaches its adapter and opens its run folder.
+
+use std::sync::Arc;
+
+use graft_nn::Trainable;
+use graft_protocol::RunOutcome;
+use graft_spec::{Failure, Settings, Value, ablation::Trial, methods::MethodSpec};
+use graft_train::{
+    AdapterCheckpoint, Examples, TrainConfig, TrainingJob,
+    memory::predicted,
+    runs::{RunFolder, RunHeader, RunRecord},
+};
+
+use super::runner::GridRunner;
+use crate::{
+    state::{AttachedAdapter, LoadedModel},
+    verbs::{
+        attach,
+        domain::Domain,
+        runs,
+        train::{self, TrainingSetup},
+    },
+};
+
+/// Prefix of the adapter names of trials. The session does not list these adapters.
+const NAME_PREFIX: &str = "_ablate";
+/// Evaluations on the base's own domain during a run, after the one before the first step.
+const DOMAIN_EVALUATIONS: u64 = 8;
+
+/// A run to prepare.
+pub(super) struct TrialRun<'t> {
+    /// Index of its configuration.
+    pub(super) place: usize,
+    pub(super) trial: &'t Trial,
+    pub(super) seed: u64,
+    /// Identifies the run across sessions; empty for a run that is discarded.
+    pub(super) key: String,
+    /// The learning rate that a search has found.
+    pub(super) lr: Option<f64>,
+    /// Keys of the training.
+    pub(super) train: Settings,
+}
+
+/// A run of the comparison with its adapter attached. The adapter is active only while the run is
+/// trained or scored.
+pub(super) struct PreparedTrial<'t> {
+    /// Index of its configuration.
+    pub(super) place: usize,
+    pub(super) trial: &'t Trial,
+    pub(super) seed: u64,
+    pub(super) key: String,
+    /// The learning rate that a search has found.
+    pub(super) lr: Option<f64>,
+    pub(super) setup: TrainingSetup,
+    pub(super) trainables: Vec<Trainable>,
+    pub(super) header: RunHeader,
+    /// Whether it resumes from a checkpoint.
+    pub(super) resumes: bool,
+    guard: DetachGuard,
+}
+
+/// Detaches the adapter of a trial when dropped.
+struct DetachGuard {
+    model: Arc<LoadedModel>,
+    attached: Arc<AttachedAdapter>,
+}
+
+impl Drop for DetachGuard {
+    fn drop(&mut self) {
+        // The adapter of a trial is never merged, so detaching cannot fail.
+        drop(self.attached.adapter.detach(self.model.loaded.model.as_ref()));
+    }
+}
+
+impl GridRunner<'_> {
+    /// Attaches the adapter of one run, inactive. A run that was stopped before its end is resumed.
+    ///
+    /// # Errors
+    /// Those of attaching and of creating the run folder.
+    pub(super) fn prepare<'t>(
+        &self,
+        run: TrialRun<'t>,
+        domain: Option<&Domain>,
+    ) -> Result<PreparedTrial<'t>, Failure> {
+        let TrialRun { place, trial, seed, key, lr, train } = run;
+        let model = self.state.model()?;
+        let spec = attach::method(trial.method)?;
+        let attached = self.attach(&model, spec, place, trial, seed)?;
+        let guard = DetachGuard { model: model.clone(), attached: attached.clone() };
+        let mut keys =
+            train.with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
+        let mut config = TrainConfig::from_settings(&keys, train::default_rate(&model, spec), seed);
+        if let Some(domain) = domain {
+            config.eval_every = config.steps.div_ceil(DOMAIN_EVALUATIONS);
+            config.eval_examples = domain.examples;
+        }
+        let validation_data = domain.map(|domain| domain.data.clone());
+        let earlier = if self.is_fresh() { None } else { unfinished_run(&key)? };
+        let (folder, resumes) = match earlier {
+            Some(folder) => (folder, true),
+            None => (RunFolder::create(&runs::base(), trial.method)?, false),
+        };
+        let setup = TrainingSetup {
+            model,
+            data: self.data.clone(),
+            validation_data,
+            attached,
+            config,
+            folder,
+        };
+        let header = RunHeader {
+            trial: (!key.is_empty()).then(|| key.clone()),
+            ..train::header(&self.state, &setup, &keys)
+        };
+        let trainables = setup.attached.adapter.trainables();
+        let prepared = PreparedTrial {
+            place,
+            trial,
+            seed,
+            key,
+            lr,
+            setup,
+            trainables,
+            header,
+            resumes,
+            guard,
+        };
+        prepared.set_active(false)?;
+        Ok(prepared)
+    }
+
+    fn attach(
+        &self,
+        model: &LoadedModel,
+        spec: &MethodSpec,
+        place: usize,
+        trial: &Trial,
+        seed: u64,
+    ) -> Result<Arc<AttachedAdapter>, Failure> {
+        let name = Value::Text(format!("{NAME_PREFIX}{place}"));
+        let settings = trial.settings.clone().with("adapter_name", name);
+        let request =
+            attach::BuildRequest { model, data: Some(&self.data), spec, settings: &settings, seed };
+        let adapter = attach::build(self.cx, &self.state, &request)?;
+        let origin = attach::fresh(spec, &settings, Some(&self.data), seed);
+        let attached = Arc::new(AttachedAdapter::new(adapter, origin));
+        attached.remember_requested(&settings);
+        Ok(attached)
+    }
+}
+
+/// Finds the run with this key that was stopped or killed before it was trained and scored.
+///
+/// # Errors
+/// [`graft_train::TrainError::InUse`] while another kernel trains it.
+fn unfinished_run(key: &str) -> Result<Option<RunFolder>, Failure> {
+    let has_key = |folder: &RunFolder| {
+        folder
+            .header()
+            .is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key))
+    };
+    let can_resume = |record: &RunRecord| {
+        record.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Failed)
+    };
+    let is_unfinished = |folder: &RunFolder| {
+        !folder.checkpoints().is_empty() && folder.record().is_ok_and(|record| can_resume(&record))
+    };
+    let found = RunFolder::list(&runs::base())
+        .into_iter()
+        .find(|folder| has_key(folder) && is_unfinished(folder));
+    found.iter().try_for_each(|folder| folder.lock().map(drop))?;
+    Ok(found)
+}
+
+impl PreparedTrial<'_> {
+    /// Activates or deactivates its adapter.
+    pub(super) fn set_active(&self, is_active: bool) -> Result<(), Failure> {
+        let DetachGuard { model, attached } = &self.guard;
+        Ok(attached.adapter.set_active(model.loaded.model.as_ref(), is_active)?)
+    }
+
+    /// Predicted memory of the training run in bytes, on top of the shared base.
+    pub(super) fn bytes(&self, longest: usize) -> u64 {
+        let model = self.guard.model.loaded.model.as_ref();
+        predicted(
+            model,
+            &self.trainables,
+            (self.setup.config.batch, longest),
+            self.setup.config.recompute,
+        )
+        .on_top()
+    }
+
+    pub(super) fn job<'b>(
+        &'b self,
+        checkpoint: &'b AdapterCheckpoint<'b>,
+        examples: &'b Examples<'b>,
+    ) -> TrainingJob<'b> {
+        train::job(&self.setup, self.header.clone(), &self.trainables, checkpoint, examples)
+    }
+}

@@ -1,0 +1,87 @@
+//! `%memory for MODEL`: the memory of training a published model.
+
+use graft_models::{Published, published, published_names};
+use graft_nn::{Quantization, SavedActivations};
+use graft_protocol::Table;
+use graft_spec::{Failure, Settings, training::MEMORY};
+use graft_train::{
+    LargestPass,
+    memory::{Memory, Sizes},
+};
+
+use super::{FOUR_BITS, compared, rows, whole};
+use crate::SessionError;
+
+/// Memory sizes of consumer GPUs in GiB, with examples.
+const GPUS: &[(u64, &str)] = &[
+    (8, "RTX 4060"),
+    (12, "RTX 3060"),
+    (16, "RTX 4060 Ti"),
+    (24, "RTX 3090, 4090"),
+    (32, "RTX 5090"),
+];
+
+/// The memory of training a published model.
+///
+/// # Errors
+/// [`SessionError::UnknownShape`].
+pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
+    let model: Published = published(name).ok_or_else(|| SessionError::UnknownShape {
+        name: name.to_owned(),
+        known: published_names().iter().map(|name| (*name).to_owned()).collect(),
+    })?;
+    let (shape, rank) = (model.shape(), whole(settings, "r").unwrap_or(16));
+    let (bytes_each, packed) = match settings.text(MEMORY, "dtype").as_deref() {
+        Some("f32") => (4, None),
+        Some("nf4") => (2, Some(FOUR_BITS)),
+        Some("int8") => (2, Some(Quantization::Int8)),
+        _ => (2, None),
+    };
+    let tokens = (whole(settings, "max_length").unwrap_or(1024) as usize).min(shape.max_positions);
+    let widened = if bytes_each < 4 { 4 * model.largest() } else { 0 };
+    let (parameters, added) = (model.parameters(), model.lora_parameters(rank));
+    let sizes = Sizes {
+        shape: &shape,
+        parameters,
+        stored_bytes: model.bytes(bytes_each, packed),
+        widened_bytes: widened,
+        added,
+        unfrozen: 0,
+        rows: rows(settings),
+        tokens,
+        adapters: SavedActivations::default(),
+        frozen_blocks: 0,
+        recompute: settings.bool(MEMORY, "gradient_checkpointing"),
+        threads: 0,
+        validation: LargestPass::default(),
+        inside_blocks: true,
+        before_feed_forward: 0,
+    };
+    let four_bits = Sizes {
+        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
+        widened_bytes: 4 * model.largest(),
+        ..sizes
+    };
+    let mut table = compared(
+        &format!("memory of training {}", model.name),
+        &format!("lora r={rank} all-linear"),
+        &sizes,
+        &four_bits,
+    );
+    table.footer.push(fitting_gpus(Memory::predict(&sizes).total()));
+    Ok(table)
+}
+
+/// The GPUs on which so many bytes fit.
+fn fitting_gpus(bytes: u64) -> String {
+    let gpus: Vec<_> = GPUS
+        .iter()
+        .filter(|(size, _)| bytes <= size << 30)
+        .map(|(size, gpu)| format!("{size} GB ({gpu})"))
+        .collect();
+    if gpus.is_empty() {
+        "too large for any consumer GPU".to_owned()
+    } else {
+        format!("fits on GPUs with {}", gpus.join(", "))
+    }
+}
