@@ -58,7 +58,7 @@ impl ScriptedEngine {
                     answer,
                 });
                 match wait.await.unwrap() {
-                    Some(typed) => self.tell(EngineEvent::Stdout(format!("got {typed}\n").into())),
+                    Some(typed) => self.send(EngineEvent::Stdout(format!("got {typed}\n").into())),
                     None => return Err(error("Input", "no input")),
                 }
             }
