@@ -1,6 +1,6 @@
 //! The workspace's own tests: the shape of the tree, its dependency rules and its documents. What real clients see is tested by `tests/python`.
 
-mod arrows;
+mod dependencies;
 mod documents;
 mod guide;
-mod house;
+mod tidy;

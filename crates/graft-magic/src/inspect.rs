@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn verb_subcommand_and_key_are_distinguished() {
-        assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adaptation"));
+        assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adapters"));
         assert!(at("%lora att|ach alpha=16").unwrap().starts_with("%lora attach [key=value ...]"));
         assert!(
             at("%lora attach alp|ha=16")

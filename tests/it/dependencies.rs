@@ -1,4 +1,4 @@
-//! Which crate may know which: design by arrows, kept by a test. The picture is in crates/README.md.
+//! Checks which crate may depend on which. The graph is in crates/README.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
