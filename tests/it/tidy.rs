@@ -69,7 +69,8 @@ fn length(path: &Path) -> usize {
 #[test]
 fn no_file_is_longer_than_500_lines() {
     for package in workspace() {
-        for file in source_files(&package.folder).iter().filter(|file| !file.ends_with("tests.rs")) {
+        for file in source_files(&package.folder).iter().filter(|file| !file.ends_with("tests.rs"))
+        {
             let lines = length(file);
             assert!(
                 lines <= LONGEST_FILE,

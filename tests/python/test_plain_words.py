@@ -40,7 +40,7 @@ PHRASES = {
     "name the thing": [r"such a one", r"the same again", r"the like", r"as it does so", r"does so"],
     "expensive": [r"dear( ones)?"],
     "of it, in it": [r"thither", r"hither", r"whereof", r"thereof", r"wherein", r"herein"],
-    "stopped early, discarded": [r"giv(en|es?) up"],
+    "stopped early, discarded": [r"(given|gives?) up"],
     "is queued, waits for …": [r"waits"],
     "partial": [r"half-way"],
 }

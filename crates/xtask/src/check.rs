@@ -45,3 +45,39 @@ pub(crate) fn python(places: &Places) -> Result<()> {
     let mut ruff = Environment::at(&places.test()).program("ruff");
     shell::run(ruff.args(["check", "--no-cache"]).arg(places.root.join("tests/python")))
 }
+
+/// Checks the spelling of all files, by the rules in `_typos.toml`.
+pub(crate) fn spelling(places: &Places) -> Result<()> {
+    let mut typos = Environment::at(&places.test()).program("typos");
+    shell::run(typos.args(["--config", "_typos.toml"]).current_dir(&places.root))
+}
+
+/// Builds the user guide with mdBook; returns whether mdBook is installed. The tests check the links
+/// of the guide without mdBook.
+pub(crate) fn guide(places: &Places) -> Result<bool> {
+    if !is_installed("mdbook", "cargo install mdbook --locked") {
+        return Ok(false);
+    }
+    let mut mdbook = shell::command("mdbook", &["build", "docs", "--dest-dir"]);
+    mdbook.arg(places.root.join("target/guide")).current_dir(&places.root);
+    shell::run(&mut mdbook).map(|()| true)
+}
+
+/// Checks licenses, sources and banned crates with cargo-deny, by the rules in `deny.toml`; returns
+/// whether cargo-deny is installed.
+pub(crate) fn licenses(places: &Places) -> Result<bool> {
+    if !is_installed("cargo-deny", "cargo install cargo-deny --locked") {
+        return Ok(false);
+    }
+    let words = ["deny", "--locked", "check", "licenses", "bans", "sources"];
+    shell::run(shell::command("cargo", &words).current_dir(&places.root)).map(|()| true)
+}
+
+/// Whether an optional tool is installed; prints how to install it otherwise.
+fn is_installed(tool: &str, install: &str) -> bool {
+    let found = shell::which(tool).is_some();
+    if !found {
+        println!("SKIPPED: `{tool}` is not installed; install it with `{install}`");
+    }
+    found
+}

@@ -43,6 +43,15 @@ struct Found {
 }
 
 impl Found {
+    /// Records a check that returns whether its tool is installed: passed, skipped or broken.
+    fn optional_check(&mut self, outcome: Result<bool>) {
+        match outcome {
+            Ok(true) => self.tally.passed += 1,
+            Ok(false) => self.tally.skipped += 1,
+            Err(problem) => self.broken.push(problem),
+        }
+    }
+
     /// Records the outcome of a check.
     fn check(&mut self, outcome: Result<()>) {
         match outcome {
@@ -67,7 +76,7 @@ impl Found {
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
     let is_all = options.pattern.is_none();
-    let mut phases = Phases::new(if is_all { 14 } else { 8 } + 2 * usize::from(options.peft));
+    let mut phases = Phases::new(if is_all { 17 } else { 8 } + 2 * usize::from(options.peft));
     phases.run("system requirements", machine_needs)?;
     phases.run("a private Python environment", || {
         Environment::ready(&places.test(), &places.requirements("test")).map(drop)
@@ -88,6 +97,9 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
         // A failed check does not stop the tests, so that one call reports everything.
         found.check(phases.run("format", || check::format(&places)));
         found.check(phases.run("Python checks", || check::python(&places)));
+        found.check(phases.run("spelling", || check::spelling(&places)));
+        found.optional_check(phases.run("licenses", || check::licenses(&places)));
+        found.optional_check(phases.run("user guide", || check::guide(&places)));
         found.check(phases.run("clippy", || check::clippy(&places)));
         found.check(phases.run("documentation", || check::documentation(&places)));
     }

@@ -6,15 +6,15 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, text};
 
-/// Train only the biases. The method of `%bitfit attach`.
+/// Train the biases and nothing else. The method of `%bitfit attach`.
 ///
 /// ```text
 /// y = W x + b
 /// ```
 ///
-/// Each linear layer keeps its weights frozen and trains its bias, y = W x + b; norms with a bias
-/// train it too. Copies are trained, so the base model is unchanged. Families without biases (Llama
-/// and relatives, including tiny) are refused: use `%ln_tuning` there, the closest alternative.
+/// Each layer keeps its weight and trains its bias, y = W x + b; norms that have a bias train it as
+/// well. Copies are trained, so the base does not change. Attaching fails in a family without
+/// biases, such as Llama and `tiny`; norms (`%ln_tuning`) are the closest alternative there.
 ///
 /// # Shapes
 /// `b: (d_out)` of linear layers, `(C)` of norms
@@ -43,8 +43,8 @@ impl BitFit {
         Self::default()
     }
 
-    /// Modules whose biases are trained, including their submodules; default: every bias of the
-    /// model.
+    /// Modules whose biases are trained, including the modules inside them; without it every bias
+    /// of the model.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
@@ -54,13 +54,13 @@ impl BitFit {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

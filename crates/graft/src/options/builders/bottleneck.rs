@@ -13,11 +13,11 @@ use crate::options::{Method, list, number, text};
 /// h + s U f(D z)
 /// ```
 ///
-/// A small network is inserted where a sublayer's output h is added to the residual stream x: h +
-/// s·U f(D z), with D (C/reduction_factor × C) and U (C × C/reduction_factor) and their biases
-/// trained. `config=pfeiffer`: after the feed-forward sublayer, z = h + x (normalized in BERT);
-/// houlsby: after attention and feed-forward, z = h; parallel: in parallel with the feed-forward
-/// sublayer, z = x. U starts at zero, so attaching changes nothing. Saved in AdapterHub's format.
+/// A small network is added where a sublayer's output h joins the residual stream x: h + s·U f(D
+/// z). D (C/reduction_factor × C), U (C × C/reduction_factor) and their biases are trained.
+/// `config=pfeiffer`: after the feed-forward sublayer with z = h + x (normalised in BERT); houlsby:
+/// after attention and after feed-forward with z = h; parallel: in parallel with feed-forward, z =
+/// x. U starts at zero, so attaching does not change the output. The files are those of AdapterHub.
 ///
 /// # Shapes
 /// `D: (b, C)`, `U: (C, b)` with `b = C / reduction_factor`; biases `d: (b)` and `u: (C)`
@@ -48,61 +48,62 @@ impl Bottleneck {
         Self::default()
     }
 
-    /// Placement and input of the adapters: AdapterHub's `seq_bn`, `double_seq_bn` and `par_bn`.
+    /// Position and input of the networks; the presets `seq_bn`, `double_seq_bn` and `par_bn` of
+    /// AdapterHub.
     ///
     /// Default: `pfeiffer`. One of `pfeiffer`, `houlsby`, `parallel`.
     pub fn config(self, value: &str) -> Self {
         Self { settings: self.settings.with("config", text(value)) }
     }
 
-    /// Hidden size divided by the bottleneck size.
+    /// Hidden size of the model divided by the width of the bottleneck.
     ///
     /// Default: `16`. From 0.01 to 65,536.
     pub fn reduction_factor(self, value: f64) -> Self {
         Self { settings: self.settings.with("reduction_factor", number(value)) }
     }
 
-    /// Activation function f; default: `relu`, or `swish` for houlsby.
+    /// Activation function f; without it `relu`, and `swish` for houlsby.
     ///
     /// One of `relu`, `swish`, `gelu`, `tanh`.
     pub fn non_linearity(self, value: &str) -> Self {
         Self { settings: self.settings.with("non_linearity", text(value)) }
     }
 
-    /// Scaling s; default: 1, or 4 for parallel.
+    /// Scale s of the output; without it 1, and 4 for parallel.
     ///
     /// At least 0.
     pub fn scaling(self, value: f64) -> Self {
         Self { settings: self.settings.with("scaling", number(value)) }
     }
 
-    /// Dropout probability of the adapter's output.
+    /// Dropout probability on the output of the network during training.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("dropout", number(value)) }
     }
 
-    /// `mam_adapter`: D uniform in ±1/sqrt(C), U zero; `bert`: both from N(0, 0.02), AdapterHub's
-    /// default for pfeiffer and houlsby.
+    /// Initial values. `mam_adapter`: D uniform in ±1/sqrt(C), U zero; `bert`: both from N(0,
+    /// 0.02), the default of AdapterHub for pfeiffer and houlsby.
     ///
     /// Default: `mam_adapter`. One of `mam_adapter`, `bert`.
     pub fn init_weights(self, value: &str) -> Self {
         Self { settings: self.settings.with("init_weights", text(value)) }
     }
 
-    /// Numbers of the blocks without adapters, such as 0,1.
+    /// Numbers of the blocks to leave out, such as 0,1.
     pub fn leave_out<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("leave_out", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

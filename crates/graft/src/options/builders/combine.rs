@@ -28,13 +28,14 @@ impl Combine {
         Self::default()
     }
 
-    /// One weight per adapter; default: 1 divided by their number.
+    /// One weight per adapter; without it all adapters have the same weight, 1 divided by their
+    /// number.
     pub fn weights<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("weights", list(value)) }
     }
 
-    /// `linear` and `cat`: the exact sum; `svd`: its best approximation of rank `svd_rank`; the
-    /// others sparsify the updates first.
+    /// Method of combination. `linear` and `cat`: the exact sum; `svd`: its best approximation of
+    /// rank `svd_rank`; the other methods prune the updates first.
     ///
     /// Default: `linear`. One of `linear`, `cat`, `svd`, `ties`, `dare_linear`, `dare_ties`,
     /// `magnitude_prune`.
@@ -56,14 +57,15 @@ impl Combine {
         Self { settings: self.settings.with("density", number(value)) }
     }
 
-    /// Sign elected by ties: that of the sum (`total`) or that of the majority (`frequency`).
+    /// Sign that ties elects: the sign of the sum (`total`) or the most frequent sign
+    /// (`frequency`).
     ///
     /// Default: `total`. One of `total`, `frequency`.
     pub fn majority_sign_method(self, value: &str) -> Self {
         Self { settings: self.settings.with("majority_sign_method", text(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

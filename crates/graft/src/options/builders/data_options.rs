@@ -29,12 +29,12 @@ impl DataOptions {
         Self::default()
     }
 
-    /// Name of the data set; default: the file name without its extension.
+    /// Name of the data set; without it the file name without its extension.
     pub fn name(self, value: &str) -> Self {
         Self { settings: self.settings.with("name", text(value)) }
     }
 
-    /// File format; `auto` detects it from content, extension and first line.
+    /// Format of the file; `auto` detects it from the content, the extension and the first line.
     ///
     /// Default: `auto`. One of `auto`, `jsonl`, `csv`, `tsv`, `txt`.
     pub fn format(self, value: &str) -> Self {
@@ -48,15 +48,15 @@ impl DataOptions {
         Self { settings: self.settings.with("validation", number(value)) }
     }
 
-    /// Fraction held out for the test split.
+    /// Fraction of the examples held out for the test split.
     ///
     /// Default: `0.1`. From 0 to 0.9.
     pub fn test(self, value: f64) -> Self {
         Self { settings: self.settings.with("test", number(value)) }
     }
 
-    /// Prompt template for text/label data, with {text}, such as "{text}\nThis is from:"; default:
-    /// a language model reads "{text}\nLabel:" and an encoder the text alone.
+    /// Prompt around the text of text/label data, with {text}, such as "{text}\nThis is from:";
+    /// without it a language model reads "{text}\nLabel:" and an encoder the text alone.
     pub fn template(self, value: &str) -> Self {
         Self { settings: self.settings.with("template", text(value)) }
     }

@@ -6,18 +6,18 @@ use graft_spec::Settings;
 
 use crate::options::{Method, flag, integer, list, number, text};
 
-/// Weight-decomposed LoRA: train the direction with B·A and the magnitude m of each row. The method
-/// of `%dora attach`.
+/// Weight-decomposed LoRA: train the direction as B·A and the length m of each row. The method of
+/// `%dora attach`.
 ///
 /// ```text
 /// y = m ∘ (W + s B A) x / ‖W + s B A‖
 /// ```
 ///
-/// Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n, where n contains the norms of
-/// the rows of W + s·B A, treated as constants in the gradient, and the magnitude m, initialized
-/// with the norms of the rows of W, is trained together with A (r × `d_in`) and B (`d_out` × r); s
-/// = `lora_alpha` / r. B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA
-/// with `use_dora`.
+/// Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n. n holds the lengths of the rows
+/// of W + s·B A and is a constant in the backward pass. m starts as the lengths of the rows of W
+/// and is trained together with A (r × `d_in`) and B (`d_out` × r); s = `lora_alpha` / r. B starts
+/// at zero, so attaching does not change the output. The files are those of HF PEFT's LoRA with
+/// `use_dora`.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`
@@ -60,63 +60,63 @@ impl Dora {
         Self { settings: self.settings.with("lora_alpha", number(value)) }
     }
 
-    /// Dropout probability of the update's inputs.
+    /// Dropout probability on the input of the update during training.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn lora_dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("lora_dropout", number(value)) }
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Module names, or a regular expression, to exclude from the targets.
+    /// Modules to leave out of the targets: names or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Block numbers, such as 0,2,4; default: all blocks.
+    /// Numbers of the blocks to adapt, such as 0,2,4 or 4-7; without it all blocks.
     pub fn layers_to_transform<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("layers_to_transform", list(value)) }
     }
 
-    /// Ranks for some modules, such as `q_proj:16,v_proj:4`; a key is a regular expression that
-    /// matches the end of the path.
+    /// Other ranks for some modules, such as `q_proj:16,v_proj:4`; each key is a regular expression
+    /// for the end of the path.
     pub fn rank_pattern<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("rank_pattern", list(value)) }
     }
 
-    /// Alpha for some modules, such as `q_proj:32`; a key is a regular expression that matches the
-    /// end of the path.
+    /// Another alpha for some modules, such as `q_proj:32`; each key is a regular expression for
+    /// the end of the path.
     pub fn alpha_pattern<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("alpha_pattern", list(value)) }
     }
 
-    /// Rank-stabilized LoRA: scale by `lora_alpha` / sqrt(r).
+    /// Rank-stabilised LoRA: s = `lora_alpha` / sqrt(r).
     ///
     /// Default: `false`.
     pub fn use_rslora(self, value: bool) -> Self {
         Self { settings: self.settings.with("use_rslora", flag(value)) }
     }
 
-    /// Biases to train as well: `all` of the model or those of the targets; trained as copies, so
-    /// the base model is unchanged.
+    /// Biases to train as well: `none`, `all`, or those of the targets (`lora_only`); copies are
+    /// trained, so the base does not change.
     ///
     /// Default: `none`. One of `none`, `all`, `lora_only`.
     pub fn bias(self, value: &str) -> Self {
         Self { settings: self.settings.with("bias", text(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

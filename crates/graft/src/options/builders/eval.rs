@@ -33,14 +33,14 @@ impl Eval {
         Self { settings: self.settings.with("data", text(value)) }
     }
 
-    /// Split of the data.
+    /// Split to score on.
     ///
     /// Default: `test`. One of `train`, `validation`, `test`.
     pub fn split(self, value: &str) -> Self {
         Self { settings: self.settings.with("split", text(value)) }
     }
 
-    /// Maximum number of examples, counted from the first.
+    /// Maximum number of examples, from the first one on.
     ///
     /// Default: `200`. At least 1.
     pub fn examples(self, value: usize) -> Self {

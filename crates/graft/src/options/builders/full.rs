@@ -6,19 +6,19 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, text};
 
-/// Full fine-tuning, the baseline: train all weights, or those of some modules. The method of
+/// Full fine-tuning, the baseline: train every weight, or those of some modules. The method of
 /// `%full attach`.
 ///
 /// ```text
 /// y = W' x + b'
 /// ```
 ///
-/// A copy W' of every weight is trained and replaces W while the adapter is active; W itself is
-/// unchanged, so detaching restores the base model. Training needs a copy, a gradient and two
-/// moments per trained weight; `%memory` shows the breakdown. `exclude_modules` freezes modules by
-/// name (`embed_tokens`, layers.0) or by a regular expression; `target_modules` trains only those.
-/// A base model in 4 or 8 bits cannot be trained in full. Saved as an adapter in Graft's own
-/// format; `%full` merge and `%model` save give a plain Hugging Face folder.
+/// A copy of every weight is trained and replaces the base's own weight while the adapter is
+/// active, so detaching restores the base. Each trained number takes memory for a copy, a gradient
+/// and two moments; `%memory` lists them. `exclude_modules` freezes modules by name
+/// (`embed_tokens`, layers.0) or by a regular expression; `target_modules` trains only those. A
+/// base in 4 or 8 bits cannot be trained. Saved as an adapter in Graft's own format; `%full` merge
+/// and `%model` save write a plain Hugging Face folder.
 ///
 /// # Shapes
 /// those of the weights
@@ -48,19 +48,19 @@ impl Full {
         Self::default()
     }
 
-    /// Modules to train, including their submodules: names such as layers.3 or `lm_head`, or a
-    /// regular expression; default: all.
+    /// Modules to train, including the modules inside them: names such as layers.3 or `lm_head`, or
+    /// a regular expression; without it all modules.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Modules to keep frozen, including their submodules: names such as `embed_tokens` or
+    /// Modules to freeze, including the modules inside them: names such as `embed_tokens` or
     /// layers.0, or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

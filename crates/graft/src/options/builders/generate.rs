@@ -29,14 +29,14 @@ impl Generate {
         Self::default()
     }
 
-    /// Maximum number of new tokens.
+    /// Maximum number of generated tokens.
     ///
     /// Default: `60`. From 1 to 100,000.
     pub fn max_new_tokens(self, value: usize) -> Self {
         Self { settings: self.settings.with("max_new_tokens", integer(value)) }
     }
 
-    /// 0 is greedy; 1 samples from the model's distribution.
+    /// Sampling temperature; 0 is greedy, 1 samples from the distribution of the model.
     ///
     /// Default: `0`. From 0 to 100.
     pub fn temperature(self, value: f64) -> Self {
@@ -50,14 +50,14 @@ impl Generate {
         Self { settings: self.settings.with("top_k", integer(value)) }
     }
 
-    /// Sample from the most likely tokens whose probabilities sum to p.
+    /// Nucleus sampling: sample from the most likely tokens whose probabilities sum to p.
     ///
     /// Default: `1`. From 0 to 1.
     pub fn top_p(self, value: f64) -> Self {
         Self { settings: self.settings.with("top_p", number(value)) }
     }
 
-    /// Sampling seed; default: the session's.
+    /// Seed of the sampling; without it the seed of the session.
     ///
     /// At least 0.
     pub fn seed(self, value: u64) -> Self {

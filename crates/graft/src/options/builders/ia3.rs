@@ -12,9 +12,9 @@ use crate::options::{Method, list, text};
 /// y = l ∘ (W x + b)
 /// ```
 ///
-/// Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output; in
-/// `feedforward_modules` the factors scale the input, y = W (l ∘ x) + b. All start at 1, so
-/// attaching changes nothing. Without `target_modules`: keys, values and the last linear layer of
+/// Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output. Layers
+/// in `feedforward_modules` scale their input instead: y = W (l ∘ x) + b. All factors start at 1,
+/// so attaching does not change the output. Default targets: keys, values and the last layers of
 /// the feed-forward blocks, as in the paper.
 ///
 /// # Shapes
@@ -44,30 +44,30 @@ impl Ia3 {
         Self::default()
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Targets whose inputs are rescaled; default: the last linear layers of the feed-forward
-    /// blocks among them.
+    /// Targets whose input is scaled instead of their output; without it the last layers of the
+    /// feed-forward blocks.
     pub fn feedforward_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("feedforward_modules", list(value)) }
     }
 
-    /// Module names, or a regular expression, to exclude from the targets.
+    /// Modules to leave out of the targets: names or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

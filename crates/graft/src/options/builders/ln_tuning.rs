@@ -6,15 +6,15 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, text};
 
-/// Train only the weights of the normalization layers. The method of `%ln_tuning attach`.
+/// Train the weights of the norms and nothing else. The method of `%ln_tuning attach`.
 ///
 /// ```text
 /// y = x̂ ∘ w + b
 /// ```
 ///
-/// Each targeted norm gets a trained copy of its weight w, and of its bias b where it has one: y =
-/// x̂ ∘ w + b with x̂ the normalized input. The copies are initialized with the base weights, so
-/// attaching changes nothing.
+/// Each targeted norm gets a trained copy of its weight w, and of its bias b if it has one: y = x̂
+/// ∘ w + b with x̂ the normalised input. The copies start as the base's own, so attaching does not
+/// change the output.
 ///
 /// # Shapes
 /// `x̂: (.., C)`; `w, b: (C)`
@@ -43,24 +43,24 @@ impl LnTuning {
         Self::default()
     }
 
-    /// Names of norms (suffixes, or a regular expression); default: those of the blocks and the
-    /// final one.
+    /// Norms to train: names (suffixes) or a regular expression; without it the norms of the blocks
+    /// and the final norm.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Norms, or a regular expression, to exclude from the targets.
+    /// Norms to leave out of the targets: names or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

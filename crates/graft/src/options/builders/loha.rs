@@ -6,15 +6,15 @@ use graft_spec::Settings;
 
 use crate::options::{Method, integer, list, number, text};
 
-/// The element-wise (Hadamard) product of two low-rank updates. The method of `%loha attach`.
+/// The elementwise product of two low-rank updates. The method of `%loha attach`.
 ///
 /// ```text
 /// y = W x + s (B₁A₁ ∘ B₂A₂) x
 /// ```
 ///
-/// Each targeted linear layer computes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r: the
-/// element-wise product of two matrices of rank r reaches rank r² with twice the parameters of a
-/// LoRA. The second product starts at zero, so attaching changes nothing.
+/// Each targeted linear layer computes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r. The
+/// elementwise product of two matrices of rank r has rank up to r², with twice the parameters of a
+/// LoRA. The second product starts at zero, so attaching does not change the output.
 ///
 /// # Shapes
 /// `B₁, B₂: (d_out, r)`, `A₁, A₂: (r, d_in)`, `W: (d_out, d_in)` frozen
@@ -58,55 +58,55 @@ impl LoHa {
         Self { settings: self.settings.with("alpha", number(value)) }
     }
 
-    /// Dropout probability of the update's outputs.
+    /// Dropout probability on the output of the update during training.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn rank_dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("rank_dropout", number(value)) }
     }
 
-    /// Probability of dropping the whole update of a layer in a step.
+    /// Probability of skipping the whole update of a layer in each training step.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn module_dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("module_dropout", number(value)) }
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Module names, or a regular expression, to exclude from the targets.
+    /// Modules to leave out of the targets: names or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Block numbers, such as 0,2,4; default: all blocks.
+    /// Numbers of the blocks to adapt, such as 0,2,4 or 4-7; without it all blocks.
     pub fn layers_to_transform<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("layers_to_transform", list(value)) }
     }
 
-    /// Ranks for some modules, such as `q_proj:16,v_proj:4`; a key is a regular expression that
-    /// matches the end of the path.
+    /// Other ranks for some modules, such as `q_proj:16,v_proj:4`; each key is a regular expression
+    /// for the end of the path.
     pub fn rank_pattern<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("rank_pattern", list(value)) }
     }
 
-    /// Alpha for some modules, such as `q_proj:32`; a key is a regular expression that matches the
-    /// end of the path.
+    /// Another alpha for some modules, such as `q_proj:32`; each key is a regular expression for
+    /// the end of the path.
     pub fn alpha_pattern<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("alpha_pattern", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

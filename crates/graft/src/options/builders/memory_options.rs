@@ -35,14 +35,16 @@ impl MemoryOptions {
         Self { settings: self.settings.with("batch", integer(value)) }
     }
 
-    /// Tokens per example; default: the model's context, or 1,024 for a published model.
+    /// Length of an example in tokens; without it the context length of the model, and 1,024 for a
+    /// published model.
     ///
     /// From 2 to 1,000,000.
     pub fn max_length(self, value: usize) -> Self {
         Self { settings: self.settings.with("max_length", integer(value)) }
     }
 
-    /// As in `%train`: recompute each block in the backward pass.
+    /// As with `%train` `gradient_checkpointing=true`: activations are recomputed in the backward
+    /// pass.
     ///
     /// Default: `false`.
     pub fn gradient_checkpointing(self, value: bool) -> Self {
@@ -56,7 +58,7 @@ impl MemoryOptions {
         Self { settings: self.settings.with("r", integer(value)) }
     }
 
-    /// Data type of a published model's frozen weights.
+    /// Number type of the frozen weights of a published model.
     ///
     /// Default: `bf16`. One of `f32`, `bf16`, `f16`, `nf4`, `int8`.
     pub fn dtype(self, value: &str) -> Self {

@@ -28,7 +28,7 @@ impl ModelOptions {
         Self::default()
     }
 
-    /// Data type of the frozen weights; adapters are `f32`.
+    /// Number type of the frozen weights; adapters are `f32`.
     ///
     /// Default: `f32`. One of `f32`, `bf16`, `f16`.
     pub fn dtype(self, value: &str) -> Self {
@@ -36,14 +36,15 @@ impl ModelOptions {
     }
 
     /// Quantize the linear layers except the head to 4-bit NormalFloat, as QLoRA does; they stay
-    /// quantized while an adapter trains.
+    /// quantized while an adapter is trained.
     ///
     /// Default: `false`.
     pub fn load_in_4bit(self, value: bool) -> Self {
         Self { settings: self.settings.with("load_in_4bit", flag(value)) }
     }
 
-    /// With `load_in_4bit`: quantize the block scales too, 4.13 bits per weight instead of 4.5.
+    /// With `load_in_4bit`: quantize the scales of the blocks as well, 4.13 bits per weight instead
+    /// of 4.5.
     ///
     /// Default: `true`.
     pub fn bnb_4bit_use_double_quant(self, value: bool) -> Self {
@@ -57,9 +58,9 @@ impl ModelOptions {
         Self { settings: self.settings.with("load_in_8bit", flag(value)) }
     }
 
-    /// Load an encoder (BERT) with a classification head for that many classes; if the files have
-    /// no head, it is initialized, trained with every adapter, and its classes are named after the
-    /// labels of the data.
+    /// Load an encoder (BERT) with a head for this many classes; a head that is not in the files is
+    /// initialized, trained with every adapter, and its classes are named after the labels of the
+    /// data.
     ///
     /// From 1 to 65,536.
     pub fn num_labels(self, value: usize) -> Self {

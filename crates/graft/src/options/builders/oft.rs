@@ -13,9 +13,9 @@ use crate::options::{Method, flag, integer, list, text};
 /// ```
 ///
 /// Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each block is
-/// Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, which preserves norms of and angles
-/// between the rows of W. `use_cayley_neumann` replaces the inverse by the first terms of its
-/// Neumann series. Q starts at zero, so attaching changes nothing.
+/// the Cayley transform (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, so lengths and angles
+/// between the rows of W are preserved. `use_cayley_neumann` replaces the inverse by the first
+/// terms of its series. Q starts at zero, so attaching does not change the output.
 ///
 /// # Shapes
 /// `n` blocks of side `b` with `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the numbers of `Q`
@@ -46,29 +46,29 @@ impl Oft {
         Self::default()
     }
 
-    /// Block size; must divide the input dimension; 0 if r is given.
+    /// Size of a block; it must divide the width of the input; 0 if r is set.
     ///
     /// Default: `32`. From 0 to 65,536.
     pub fn oft_block_size(self, value: usize) -> Self {
         Self { settings: self.settings.with("oft_block_size", integer(value)) }
     }
 
-    /// Number of blocks; 0 if `oft_block_size` is given.
+    /// Number of blocks, instead of their size; 0 if `oft_block_size` is set.
     ///
     /// Default: `0`. From 0 to 65,536.
     pub fn r(self, value: usize) -> Self {
         Self { settings: self.settings.with("r", integer(value)) }
     }
 
-    /// Share one Q among all blocks of a layer.
+    /// Use one Q for all blocks of a layer.
     ///
     /// Default: `false`.
     pub fn block_share(self, value: bool) -> Self {
         Self { settings: self.settings.with("block_share", flag(value)) }
     }
 
-    /// Use the first terms of the Neumann series instead of the inverse: faster, orthogonal only
-    /// while Q is small.
+    /// Use the first terms of the series instead of the inverse: faster, but orthogonal only while
+    /// Q is small.
     ///
     /// Default: `true`.
     pub fn use_cayley_neumann(self, value: bool) -> Self {
@@ -82,29 +82,29 @@ impl Oft {
         Self { settings: self.settings.with("num_cayley_neumann_terms", integer(value)) }
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Module names, or a regular expression, to exclude from the targets.
+    /// Modules to leave out of the targets: names or a regular expression.
     pub fn exclude_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("exclude_modules", list(value)) }
     }
 
-    /// Block numbers, such as 0,2,4; default: all blocks.
+    /// Numbers of the blocks to adapt, such as 0,2,4 or 4-7; without it all blocks.
     pub fn layers_to_transform<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("layers_to_transform", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

@@ -12,11 +12,11 @@ use crate::options::{Method, integer, number, text};
 /// x' = [f(E); embed(ids)]
 /// ```
 ///
-/// A trained network f maps `num_virtual_tokens` trained vectors E to a soft prompt that is
-/// prepended to the embedded input: x' = \[f(E); embed(ids)\]. f is an MLP of three linear layers
-/// with ReLU, or a bidirectional LSTM followed by two linear layers. The network couples the
-/// vectors, which makes them easier to train. As in HF PEFT, only f(E) is saved: a loaded adapter
-/// trains these vectors directly.
+/// `num_virtual_tokens` trained vectors E pass through a trained network f, and its output is put
+/// in front of the embedded input: x' = \[f(E); embed(ids)\]. f is an MLP with three linear layers
+/// and ReLU between them, or a bidirectional LSTM followed by two linear layers. The network
+/// couples the vectors, which makes them easier to train. As in HF PEFT the file contains f(E)
+/// alone: after loading, the vectors themselves are trained.
 ///
 /// # Shapes
 /// `E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both directions, then 2H
@@ -46,42 +46,42 @@ impl PTuning {
         Self::default()
     }
 
-    /// Number of virtual tokens; they use up that much of the context.
+    /// Number of virtual tokens; they count towards the context length.
     ///
     /// Default: `20`. From 1 to 65,536.
     pub fn num_virtual_tokens(self, value: usize) -> Self {
         Self { settings: self.settings.with("num_virtual_tokens", integer(value)) }
     }
 
-    /// Prompt encoder: `MLP` or `LSTM`.
+    /// Type of the network.
     ///
     /// Default: `MLP`. One of `MLP`, `LSTM`.
     pub fn encoder_reparameterization_type(self, value: &str) -> Self {
         Self { settings: self.settings.with("encoder_reparameterization_type", text(value)) }
     }
 
-    /// Hidden size of the prompt encoder; default: that of the model.
+    /// Width of the hidden layers of the network; without it the hidden size of the model.
     ///
     /// From 1 to 65,536.
     pub fn encoder_hidden_size(self, value: usize) -> Self {
         Self { settings: self.settings.with("encoder_hidden_size", integer(value)) }
     }
 
-    /// Layers of the LSTM; the MLP always has three linear layers.
+    /// Number of layers of the LSTM; the MLP always has three.
     ///
     /// Default: `2`. From 1 to 16.
     pub fn encoder_num_layers(self, value: usize) -> Self {
         Self { settings: self.settings.with("encoder_num_layers", integer(value)) }
     }
 
-    /// Dropout probability between the layers of the LSTM.
+    /// Dropout probability between two layers of the LSTM during training.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn encoder_dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("encoder_dropout", number(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

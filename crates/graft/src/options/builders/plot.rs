@@ -28,7 +28,7 @@ impl Plot {
         Self::default()
     }
 
-    /// Quantity plotted against the steps.
+    /// Metric to plot against the steps.
     ///
     /// Default: `loss`. One of `loss`, `validation`, `accuracy`, `lr`, `grad_norm`,
     /// `tokens_per_second`.
@@ -36,8 +36,8 @@ impl Plot {
         Self { settings: self.settings.with("y", text(value)) }
     }
 
-    /// Smoothing factor of the exponential moving average of loss, gradient norm and speed; 0 plots
-    /// the raw values.
+    /// Smoothing factor of the running mean of loss, gradient norm and speed; 0 plots the raw
+    /// values.
     ///
     /// Default: `0.8`. From 0 to 0.999.
     pub fn smooth(self, value: f64) -> Self {

@@ -6,17 +6,17 @@ use graft_spec::Settings;
 
 use crate::options::{Method, flag, integer, text};
 
-/// Prefix tuning: train keys and values that are prepended to the input's in every block. The
-/// method of `%prefix_tune attach`.
+/// Prefix tuning: train keys and values in front of the input's, in every block. The method of
+/// `%prefix_tune attach`.
 ///
 /// ```text
 /// softmax(q [Pk; k]ᵀ) [Pv; v]
 /// ```
 ///
-/// `num_virtual_tokens` trained keys and values are prepended to those of every attention:
-/// softmax(q \[Pk; k\]ᵀ) \[Pv; v\]. Nothing else is trained. With `prefix_projection` a two-layer
-/// network with tanh computes them from `num_virtual_tokens` vectors during training; as in HF
-/// PEFT, only its output is saved.
+/// In every block, `num_virtual_tokens` trained keys and values are put in front of those of the
+/// input: softmax(q \[Pk; k\]ᵀ) \[Pv; v\]. Nothing else is trained. With `prefix_projection` a
+/// two-layer network with tanh computes them from `num_virtual_tokens` vectors during training; as
+/// in HF PEFT the file contains the output of that network.
 ///
 /// # Shapes
 /// `E: (P, L * 2 * K*D)`: the keys and then the values of K heads of width D, for each of L blocks;
@@ -46,36 +46,36 @@ impl PrefixTuning {
         Self::default()
     }
 
-    /// Number of virtual tokens; they use up that much of the context.
+    /// Number of virtual tokens; they count towards the context length.
     ///
     /// Default: `20`. From 1 to 65,536.
     pub fn num_virtual_tokens(self, value: usize) -> Self {
         Self { settings: self.settings.with("num_virtual_tokens", integer(value)) }
     }
 
-    /// Compute keys and values with a network during training (reparameterization).
+    /// Compute the keys and values by a network during training.
     ///
     /// Default: `false`.
     pub fn prefix_projection(self, value: bool) -> Self {
         Self { settings: self.settings.with("prefix_projection", flag(value)) }
     }
 
-    /// Hidden size of that network; default: that of a block's keys.
+    /// Width of the hidden layer of that network; without it the width of the keys of a block.
     ///
     /// From 1 to 65,536.
     pub fn encoder_hidden_size(self, value: usize) -> Self {
         Self { settings: self.settings.with("encoder_hidden_size", integer(value)) }
     }
 
-    /// `random`: N(0, 1), as HF PEFT's default; `zero`: keys and values of 0, which at first only
-    /// draw attention away from the input.
+    /// Initial values. `random`: N(0, 1), the default of HF PEFT; `zero`: keys and values of 0,
+    /// which initially only take attention away from the input.
     ///
     /// Default: `random`. One of `random`, `zero`.
     pub fn init_weights(self, value: &str) -> Self {
         Self { settings: self.settings.with("init_weights", text(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

@@ -6,16 +6,16 @@ use graft_spec::Settings;
 
 use crate::options::{Method, integer, text};
 
-/// Prompt tuning: train the embeddings of virtual tokens that are prepended to the input. The
-/// method of `%prompt_tune attach`.
+/// A soft prompt: train the embeddings of virtual tokens in front of the input. The method of
+/// `%prompt_tune attach`.
 ///
 /// ```text
 /// x' = [E; embed(ids)]
 /// ```
 ///
-/// `num_virtual_tokens` vectors of the model's hidden size are prepended to the embedded input;
-/// nothing else is trained. `prompt_tuning_init`: RANDOM (N(0,1)), `SAMPLE_VOCAB` (rows of the
-/// embedding), TEXT (the embeddings of `prompt_tuning_init_text`, repeated or truncated).
+/// `num_virtual_tokens` vectors of the model's hidden size are put in front of the embedded input.
+/// Nothing else is trained. `prompt_tuning_init`: RANDOM (N(0,1)), `SAMPLE_VOCAB` (rows of the
+/// embedding), TEXT (the embedded `prompt_tuning_init_text`, repeated or cut).
 ///
 /// # Shapes
 /// `E: (P, C)` with P virtual tokens; the model then reads P + T positions and returns logits for
@@ -45,26 +45,26 @@ impl PromptTuning {
         Self::default()
     }
 
-    /// Number of virtual tokens; they use up that much of the context.
+    /// Number of virtual tokens; they count towards the context length.
     ///
     /// Default: `20`. From 1 to 65,536.
     pub fn num_virtual_tokens(self, value: usize) -> Self {
         Self { settings: self.settings.with("num_virtual_tokens", integer(value)) }
     }
 
-    /// Initial values of the vectors; `TEXT` is implied by `prompt_tuning_init_text`.
+    /// Initial values of the vectors; `prompt_tuning_init_text` implies `TEXT`.
     ///
     /// Default: `SAMPLE_VOCAB`. One of `RANDOM`, `SAMPLE_VOCAB`, `TEXT`.
     pub fn prompt_tuning_init(self, value: &str) -> Self {
         Self { settings: self.settings.with("prompt_tuning_init", text(value)) }
     }
 
-    /// The text whose embeddings are the initial values.
+    /// Text whose embeddings are the initial values of the vectors.
     pub fn prompt_tuning_init_text(self, value: &str) -> Self {
         Self { settings: self.settings.with("prompt_tuning_init_text", text(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

@@ -28,13 +28,13 @@ impl RunWeights {
         Self::default()
     }
 
-    /// Best, last, start or a step number; default: the weights with the lowest validation loss, or
-    /// the last ones if nothing was validated.
+    /// Weights to attach: best, last, start or the number of a step; without it the weights with
+    /// the lowest validation loss, or the last ones if nothing was validated.
     pub fn step(self, value: &str) -> Self {
         Self { settings: self.settings.with("step", text(value)) }
     }
 
-    /// Name of the adapter; default: that of the run's adapter.
+    /// Name of the adapter; without it the name of the adapter of the run.
     pub fn adapter_name(self, value: &str) -> Self {
         Self { settings: self.settings.with("adapter_name", text(value)) }
     }

@@ -6,16 +6,17 @@ use graft_spec::Settings;
 
 use crate::options::{Method, integer, list, text};
 
-/// Train a few randomly chosen weights of each matrix. The method of `%shira attach`.
+/// A sparse update: train a few weights of each matrix, chosen at random. The method of
+/// `%shira attach`.
 ///
 /// ```text
 /// y = (W + S) x
 /// ```
 ///
-/// Each targeted linear layer computes y = (W + S)·x where S has r·(d_in + `d_out`) trained values
-/// at random positions and zeros elsewhere: as many parameters as a LoRA of rank r, but of high
-/// rank. The positions are derived from `random_seed` and the shape of the layer, as in HF PEFT,
-/// and are not saved. S starts at zero, so attaching changes nothing.
+/// Each targeted linear layer computes y = (W + S)·x where S has r × (`d_in` + `d_out`) entries at
+/// random positions and zeros elsewhere: as many parameters as a LoRA of rank r, but of high rank.
+/// `random_seed` and the size of the layer determine the positions, as in HF PEFT. S starts at
+/// zero, so attaching does not change the output.
 ///
 /// # Shapes
 /// `S: (d_out, d_in)` with `r (d_in + d_out)` trained entries
@@ -44,33 +45,33 @@ impl Shira {
         Self::default()
     }
 
-    /// Weights trained per layer: r·(d_in + `d_out`), at most all of them.
+    /// Number of trained entries per layer, r × (`d_in` + `d_out`), at most all of them.
     ///
     /// Default: `32`. From 1 to 65,536.
     pub fn r(self, value: usize) -> Self {
         Self { settings: self.settings.with("r", integer(value)) }
     }
 
-    /// Seed of the positions, as in HF PEFT; default: PyTorch's default seed.
+    /// Seed of the positions, the same as in HF PEFT; without it the default seed of PyTorch.
     ///
     /// At least 0.
     pub fn random_seed(self, value: u64) -> Self {
         Self { settings: self.settings.with("random_seed", integer(value)) }
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

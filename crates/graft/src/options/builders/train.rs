@@ -36,15 +36,15 @@ impl Train {
         Self { settings: self.settings.with("steps", integer(value)) }
     }
 
-    /// Peak learning rate; default: that of the method, smaller for wider models.
+    /// Peak learning rate; without it the default of the method, which is smaller for wider models.
     ///
     /// From 0 to 1,000.
     pub fn lr(self, value: f64) -> Self {
         Self { settings: self.settings.with("lr", number(value)) }
     }
 
-    /// Examples per micro-batch; auto uses as many as fit into memory, up to 64. Padding is not
-    /// computed.
+    /// Examples per micro-batch; `batch=auto` takes as many as fit into memory, up to 64; padding
+    /// costs no computation.
     ///
     /// Default: `8`. From 1 to 65,536.
     pub fn batch(self, value: usize) -> Self {
@@ -63,22 +63,22 @@ impl Train {
         Self { settings: self.settings.with("gradient_accumulation_steps", integer(value)) }
     }
 
-    /// Maximum length of an example in tokens; default: the model's context; longer examples are
-    /// truncated and counted.
+    /// Maximum length of an example in tokens; without it the context length of the model; longer
+    /// examples are cut and counted.
     ///
     /// From 2 to 1,000,000.
     pub fn max_length(self, value: usize) -> Self {
         Self { settings: self.settings.with("max_length", integer(value)) }
     }
 
-    /// Learning-rate schedule after the warm-up.
+    /// Learning rate schedule after the warm-up.
     ///
     /// Default: `cosine`. One of `constant`, `linear`, `cosine`.
     pub fn schedule(self, value: &str) -> Self {
         Self { settings: self.settings.with("schedule", text(value)) }
     }
 
-    /// Warm-up steps, in which the learning rate rises from 0.
+    /// Warm-up steps, during which the learning rate rises from 0.
     ///
     /// Default: `10`. At least 0.
     pub fn warmup(self, value: usize) -> Self {
@@ -92,15 +92,15 @@ impl Train {
         Self { settings: self.settings.with("weight_decay", number(value)) }
     }
 
-    /// Clip the global gradient norm to this value; 0 disables clipping.
+    /// Gradients are clipped to this global norm; 0 switches clipping off.
     ///
     /// Default: `1`. At least 0.
     pub fn max_grad_norm(self, value: f64) -> Self {
         Self { settings: self.settings.with("max_grad_norm", number(value)) }
     }
 
-    /// Recompute each block in the backward pass instead of saving its activations: less memory,
-    /// about 1.5 times the time.
+    /// Recompute the activations of each block in the backward pass instead of saving them: less
+    /// memory, about 50 % more time.
     ///
     /// Default: `false`.
     pub fn gradient_checkpointing(self, value: bool) -> Self {
@@ -112,7 +112,7 @@ impl Train {
         Self { settings: self.settings.with("data", text(value)) }
     }
 
-    /// Steps between validations; default: a tenth of the run; 0 disables validation.
+    /// Steps between validations; without it a tenth of the run; 0 switches validation off.
     ///
     /// At least 0.
     pub fn eval_every(self, value: usize) -> Self {
@@ -126,14 +126,14 @@ impl Train {
         Self { settings: self.settings.with("eval_examples", integer(value)) }
     }
 
-    /// Seconds between checkpoints; 0 keeps only the last.
+    /// Seconds between checkpoints; 0 saves only the last one.
     ///
     /// Default: `60`. From 0 to 100,000.
     pub fn save_every(self, value: usize) -> Self {
         Self { settings: self.settings.with("save_every", integer(value)) }
     }
 
-    /// Seed of data order and dropout; default: the session's (see `%seed`).
+    /// Seed of the data order and dropout; without it the seed of the session (see `%seed`).
     ///
     /// At least 0.
     pub fn seed(self, value: u64) -> Self {

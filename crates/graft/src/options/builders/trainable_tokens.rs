@@ -6,15 +6,15 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, text};
 
-/// Train only the embeddings of some tokens. The method of `%trainable_tokens attach`.
+/// Train the embeddings of some tokens and nothing else. The method of `%trainable_tokens attach`.
 ///
 /// ```text
 /// E'[i] = D[n] for the n-th of the chosen tokens i, else E[i]
 /// ```
 ///
 /// The rows E\[i\] of the embedding with i in `token_indices` are replaced by trained copies; all
-/// other rows are unchanged. A head that shares the embedding's weight uses the same trained rows.
-/// The copies are initialized with the base weights, so attaching changes nothing. Useful for new
+/// other rows stay frozen. A head that shares the embedding's weight uses the same trained rows.
+/// The copies start as the base's own, so attaching does not change the output. Useful for new
 /// words and special tokens.
 ///
 /// # Shapes
@@ -44,18 +44,18 @@ impl TrainableTokens {
         Self::default()
     }
 
-    /// Token ids, such as 3,17,40-44; lab().model()?.tokenizer()?.encode("text") returns those of a
-    /// text.
+    /// Token ids, such as 3,17,40-44; lab().model()?.tokenizer()?.encode("text") returns the ids of
+    /// a text.
     pub fn token_indices<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("token_indices", list(value)) }
     }
 
-    /// Name of the embedding; default: that of the model, such as `embed_tokens`.
+    /// Name of the embedding; without it the input embedding of the model, such as `embed_tokens`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {

@@ -6,7 +6,7 @@ use graft_spec::Settings;
 
 use crate::options::{Method, flag, integer, list, number, text};
 
-/// Train two vectors per layer around random matrices shared by all layers. The method of
+/// Two vectors per layer around random matrices that all layers share. The method of
 /// `%vera attach`.
 ///
 /// ```text
@@ -14,9 +14,9 @@ use crate::options::{Method, flag, integer, list, number, text};
 /// ```
 ///
 /// Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × `d_in`) and B (`d_out`
-/// × r) are random, frozen and shared by all layers, sliced to the shape of each; only λ_d (r) and
-/// λ_b (`d_out`) are trained, so a large r is cheap. λ_b starts at zero, so attaching changes
-/// nothing.
+/// × r) are random, frozen and shared by all layers, each of which uses a slice of its own size.
+/// Only λ_d (r) and λ_b (`d_out`) are trained, so a large r is cheap. λ_b starts at zero, so
+/// attaching does not change the output.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `A: (r, D_in)` and `B: (D_out, r)` with the widest input and output of the
@@ -54,28 +54,28 @@ impl Vera {
         Self { settings: self.settings.with("r", integer(value)) }
     }
 
-    /// Initial value of λ_d.
+    /// Initial value of every element of λ_d.
     ///
     /// Default: `0.1`. At least -1,000,000,000.
     pub fn d_initial(self, value: f64) -> Self {
         Self { settings: self.settings.with("d_initial", number(value)) }
     }
 
-    /// Dropout probability of the inputs of A.
+    /// Dropout probability on the input of A during training.
     ///
     /// Default: `0`. From 0 to 0.999.
     pub fn vera_dropout(self, value: f64) -> Self {
         Self { settings: self.settings.with("vera_dropout", number(value)) }
     }
 
-    /// Seed of A and B; gives the same values as HF PEFT.
+    /// Seed of A and B; the same seed gives the same matrices as HF PEFT.
     ///
     /// Default: `0`. At least 0.
     pub fn projection_prng_key(self, value: usize) -> Self {
         Self { settings: self.settings.with("projection_prng_key", integer(value)) }
     }
 
-    /// Also save A and B; without them the file is smaller and they are generated again from
+    /// Save A and B in the file; without them the file is smaller, and loading draws them from
     /// `projection_prng_key`.
     ///
     /// Default: `true`.
@@ -83,24 +83,24 @@ impl Vera {
         Self { settings: self.settings.with("save_projection", flag(value)) }
     }
 
-    /// Module names (suffixes, a regular expression, or all-linear); default: that of the model
-    /// family, such as `q_proj,v_proj`.
+    /// Modules to adapt: names (suffixes), a regular expression, or all-linear; without it the
+    /// default of the model family, such as `q_proj,v_proj`.
     pub fn target_modules<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("target_modules", list(value)) }
     }
 
-    /// Block numbers, such as 0,2,4; default: all blocks.
+    /// Numbers of the blocks to adapt, such as 0,2,4 or 4-7; without it all blocks.
     pub fn layers_to_transform<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("layers_to_transform", list(value)) }
     }
 
-    /// Modules to train in full and save with the adapter, such as `lm_head`; trained as copies, so
-    /// the base model is unchanged.
+    /// Modules that are trained fully and saved with the adapter, such as `lm_head`; copies are
+    /// trained, so the base does not change.
     pub fn modules_to_save<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
-    /// Name of the adapter; an adapter of the same name is replaced.
+    /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.
     pub fn adapter_name(self, value: &str) -> Self {
