@@ -292,7 +292,7 @@ fn packed_texts_do_not_affect_each_other(model: &dyn Model, case: &Case) -> Held
     let together = model.logits(&row(&texts.concat()), None, &packed);
     let result = if is_prompt(model) {
         holds(
-            together.is_err_and(|error| error.to_string().contains("no virtual tokens")),
+            together.is_err_and(|error| error.to_string().contains("without virtual tokens")),
             "packed texts behind one prompt",
         )
     } else {
