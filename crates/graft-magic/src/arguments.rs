@@ -5,9 +5,10 @@ use std::iter::Peekable;
 use graft_spec::{Failure, KeyKind, KeySpec, Settings, Span};
 
 use crate::{
-    cell::Context,
     habits::keys::{self, Meaning},
-    modules, suggest,
+    modules,
+    part::Context,
+    suggest,
     verb::{Form, Presence, Slot, SlotKind, VerbSpec},
     words::Word,
 };

@@ -4,7 +4,7 @@ use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::{KeyKind, KeySpec};
 
 use crate::{
-    cell::HostCommand,
+    part::HostCommand,
     verb::{Form, Slot, VerbSpec},
     verbs,
 };

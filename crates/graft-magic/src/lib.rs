@@ -9,13 +9,14 @@
 //! adapters, data and runs come from the [`graft_protocol::Snapshot`] that the child sends.
 //!
 //! ```text
-//! cell.rs        text -> parts          words.rs      one line -> words with spans
+//! cell.rs        text -> part.rs        words.rs      one line -> words with spans
 //! verbs.rs       the registry           arguments.rs  words -> checked Invocation
 //! line.rs        one magic -> PartKind  rust_source.rs  Command -> Rust code
 //! habits.rs      hints for magics of other kernels and for Python
 //! ```
 
 pub mod cell;
+pub mod part;
 pub mod verb;
 pub mod verbs;
 
@@ -34,12 +35,13 @@ mod script;
 mod suggest;
 mod words;
 
-pub use cell::{HostCommand, Part, PartKind, parse_cell};
+pub use cell::parse_cell;
 pub use complete::{Completion, Item, ItemKind, complete};
 pub use completeness::{Completeness, is_complete};
 pub use habits::not_rust::{NotRust, magic_after_rust, not_rust};
 pub use help::{FormDoc, VerbDoc, host_reply};
 pub use inspect::{Inspection, inspect};
+pub use part::{HostCommand, Part, PartKind};
 pub use reference::{reference, reference_markdown};
 pub use rust_source::rust_source;
 pub use script::script_cells;

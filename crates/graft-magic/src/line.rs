@@ -4,8 +4,8 @@ use graft_spec::{Failure, Span};
 
 use crate::{
     arguments,
-    cell::{Context, HostCommand, PartKind},
     habits::magics::{self, Habit},
+    part::{Context, HostCommand, PartKind},
     rust_source, suggest,
     verb::{Form, Invocation, Presence, VerbSpec},
     verbs,

@@ -3,7 +3,7 @@
 use graft_protocol::Snapshot;
 use graft_spec::{Failure, Value};
 
-use crate::{cell::Context, suggest};
+use crate::{part::Context, suggest};
 
 /// Checks that each name of a `target_modules` value occurs in the model, as a module or as a part
 /// of a path (`layers.0`). Regular expressions, and whether the method supports the module, are

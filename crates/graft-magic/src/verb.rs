@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use graft_spec::{Failure, KeySpec, Settings, Span};
 
 use crate::{
-    cell::{Context, PartKind},
+    part::{Context, PartKind},
     words::Word,
 };
 

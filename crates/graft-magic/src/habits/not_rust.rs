@@ -8,7 +8,8 @@ use graft_spec::{Failure, Span};
 
 use super::{magics, python};
 use crate::{
-    cell::{HostCommand, PartKind, RustLines},
+    cell::RustLines,
+    part::{HostCommand, PartKind},
     verbs,
 };
 

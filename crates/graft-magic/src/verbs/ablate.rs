@@ -4,7 +4,7 @@ use graft_protocol::Command;
 use graft_spec::{Failure, Span, ablation::Ablation};
 
 use crate::{
-    cell::{Context, PartKind},
+    part::{Context, PartKind},
     rust_source::rust_source,
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
     words::{self, Word},

@@ -5,7 +5,7 @@ use graft_spec::training;
 
 use super::generate::{PROMPT, body_prompt};
 use crate::{
-    cell::PartKind,
+    part::PartKind,
     verb::{Form, VerbSpec},
 };
 

@@ -4,7 +4,7 @@ use graft_protocol::Command;
 use graft_spec::{Failure, KeyKind, KeySpec, training};
 
 use crate::{
-    cell::{Context, PartKind},
+    part::{Context, PartKind},
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 

@@ -1,7 +1,7 @@
 //! `%lsmagic` and `%quickref`.
 
 use crate::{
-    cell::{HostCommand, PartKind},
+    part::{HostCommand, PartKind},
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 

@@ -3,7 +3,7 @@
 use graft_spec::Failure;
 
 use crate::{
-    cell::{Context, HostCommand, PartKind},
+    part::{Context, HostCommand, PartKind},
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 

@@ -3,7 +3,7 @@
 use graft_protocol::Command;
 
 use crate::{
-    cell::PartKind,
+    part::PartKind,
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 

@@ -5,7 +5,7 @@ use graft_protocol::{AdapterAction, Command};
 use graft_spec::{Failure, KeySpec, combination, methods::MethodSpec, training};
 
 use crate::{
-    cell::{Context, PartKind},
+    part::{Context, PartKind},
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 

@@ -4,7 +4,7 @@ use graft_protocol::Command;
 use graft_spec::training;
 
 use crate::{
-    cell::PartKind,
+    part::PartKind,
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 

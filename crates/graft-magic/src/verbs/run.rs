@@ -1,7 +1,7 @@
 //! `%run`.
 
 use crate::{
-    cell::{HostCommand, PartKind},
+    part::{HostCommand, PartKind},
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 

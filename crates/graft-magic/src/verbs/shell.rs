@@ -3,7 +3,7 @@
 use graft_spec::Failure;
 
 use crate::{
-    cell::{Context, PartKind},
+    part::{Context, PartKind},
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 

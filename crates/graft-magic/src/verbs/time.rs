@@ -3,7 +3,8 @@
 use graft_spec::Failure;
 
 use crate::{
-    cell::{Context, HostCommand, Part, PartKind, begins_magic, line_kind, parse_text},
+    cell::{begins_magic, line_kind, parse_text},
+    part::{Context, HostCommand, Part, PartKind},
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 

@@ -3,7 +3,7 @@
 use graft_spec::{KeyKind, KeySpec};
 
 use crate::{
-    cell::{HostCommand, PartKind},
+    part::{HostCommand, PartKind},
     verb::{Form, VerbSpec},
 };
 
