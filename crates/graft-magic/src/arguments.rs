@@ -284,7 +284,7 @@ fn unknown_key(verb: &VerbSpec, form: &Form, name: &str, span: Span) -> Failure 
     } else {
         format!("keys: {}", all.join(", "))
     };
-    let hint = match suggest::nearest(name, names).first() {
+    let hint = match graft_spec::suggest::nearest(name, names).first() {
         Some(near) => format!("did you mean `{near}`? {list}"),
         None if takes_text(form) => {
             format!("put quotes around a text that contains `=` or `--`; {list}")

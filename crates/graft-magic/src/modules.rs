@@ -3,7 +3,7 @@
 use graft_protocol::Snapshot;
 use graft_spec::{Failure, Value};
 
-use crate::{part::Context, suggest};
+use crate::part::Context;
 
 /// Checks that each name of a `target_modules` value occurs in the model, as a module or as a part
 /// of a path (`layers.0`). Regular expressions, and whether the method supports the module, are
@@ -25,7 +25,7 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
         {
             let leaves = leaves(cx.snapshot);
             let list = format!("`{}` has {}", model.name, leaves.join(", "));
-            let hint = match suggest::nearest(name, leaves.iter().copied()).first() {
+            let hint = match graft_spec::suggest::nearest(name, leaves.iter().copied()).first() {
                 Some(near) => format!("did you mean `{near}`? {list}"),
                 None => format!("{list}, or all-linear"),
             };

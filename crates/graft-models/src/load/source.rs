@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_spec::{Settings, training::MODEL};
+use graft_spec::{Settings, suggest, training::MODEL};
 
 use super::hub;
 use crate::{
@@ -87,14 +87,8 @@ fn known_models() -> Vec<String> {
     std::iter::once("tiny".to_owned()).chain(folders).collect()
 }
 
-/// The most similar known name, if it is similar enough.
+/// The most similar known name, if one is similar enough.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
-    let likeness = |candidate: &String| {
-        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
-    };
-    known
-        .iter()
-        .filter(|candidate| likeness(candidate) >= 0.5)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .cloned()
+    let names = suggest::nearest(word, known.iter().map(String::as_str));
+    names.first().map(|&name| name.to_owned())
 }
