@@ -185,7 +185,7 @@ impl Ablation {
             } else {
                 trial.settings.set(found.name, value)
             }
-            trial.label = relabelled(&trial.label, found.name, text);
+            trial.label = relabeled(&trial.label, found.name, text);
         }
         let alpha = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
         let [before, after] =
@@ -260,7 +260,7 @@ impl<'a> Axis<'a> {
 }
 
 /// Replaces the value of a key in a label.
-fn relabelled(label: &str, key: &str, value: &str) -> String {
+fn relabeled(label: &str, key: &str, value: &str) -> String {
     let others =
         label.split(' ').filter(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
     format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_is_a_trial_labelled_with_what_varies() {
+    fn every_combination_is_a_trial_labeled_with_what_varies() {
         let found =
             parse("lora r=4,8 x target_modules=q_proj+v_proj,all-linear steps=20 seeds=3").unwrap();
         let labels: Vec<_> = found.trials.iter().map(|trial| trial.label.as_str()).collect();

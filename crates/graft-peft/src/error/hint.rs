@@ -161,7 +161,7 @@ fn adapter_hint(error: &PeftError) -> Option<String> {
         E::CombinesMerged { adapter, verb } => format!("run `%{verb} unmerge {adapter}` first"),
         E::Unsupported { .. } => {
             let mut names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
-            // LoRA and DoRA have the same type and are neighbours in the list.
+            // LoRA and DoRA have the same type and are neighbors in the list.
             names.dedup();
             format!("supported methods: {}", names.join(", "))
         }

@@ -34,7 +34,7 @@ pub struct AttachReport {
 /// An adapter to build.
 pub(crate) struct BuildRequest<'a> {
     pub(crate) model: &'a LoadedModel,
-    /// Data for initialisations that read examples.
+    /// Data for initializations that read examples.
     pub(crate) data: Option<&'a LoadedData>,
     pub(crate) spec: &'a MethodSpec,
     pub(crate) settings: &'a Settings,
@@ -91,7 +91,7 @@ pub(crate) fn attach_for(
     Ok(report)
 }
 
-/// The origin of a fresh adapter. Some initialisations are computed from data.
+/// The origin of a fresh adapter. Some initializations are computed from data.
 pub(crate) fn fresh(
     spec: &MethodSpec,
     settings: &Settings,

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_recognised_by_their_first_bytes() {
+    fn formats_are_recognized_by_their_first_bytes() {
         assert_eq!(name(b"PAR1\x15\x04\x15"), "a Parquet file");
         assert_eq!(
             name(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml xl/workbook.xml"),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_recognised_with_and_without_its_mark() {
+    fn utf_16_is_recognized_with_and_without_its_mark() {
         for order in [ByteOrder::Little, ByteOrder::Big] {
             assert_eq!(
                 content(&utf16("text,label\nGrüße,gut\n", order)),
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_step_names_the_file() {
-        let Content::Foreign(parquet) = content(b"PAR1\x15\x04") else { panic!("not recognised") };
+        let Content::Foreign(parquet) = content(b"PAR1\x15\x04") else { panic!("not recognized") };
         let step = step(&parquet, Path::new("my data.parquet"));
         assert!(step.contains("pandas.read_parquet('my data.parquet').to_json('my data.parquet.jsonl', orient='records', lines=True)"), "{step}");
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::Dataset;
-use crate::testing::{TinyLlama, config, job, labelled_data};
+use crate::testing::{TinyLlama, config, job, labeled_data};
 use crate::{TrainConfig, TrainError};
 use graft_nn::{Model, Tensor, Trainable};
 use graft_protocol::StepRecord;
@@ -19,12 +19,7 @@ impl Bench {
     fn new() -> Self {
         let model = TinyLlama::new(16, 32);
         let trainables = model.attach(0.1);
-        Self {
-            model,
-            trainables,
-            data: labelled_data(),
-            base: tempfile::tempdir().expect("folder"),
-        }
+        Self { model, trainables, data: labeled_data(), base: tempfile::tempdir().expect("folder") }
     }
 
     fn job(&self, config: TrainConfig) -> TrainingJob<'_> {

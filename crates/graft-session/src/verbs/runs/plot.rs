@@ -9,7 +9,7 @@ use crate::CommandContext;
 
 /// Runs that are plotted when none is named.
 const NEWEST: usize = 4;
-/// Most runs in one plot: the number of distinguishable colours.
+/// Most runs in one plot: the number of distinguishable colors.
 const MAX_RUNS: usize = 8;
 /// Most points of one curve.
 const MAX_POINTS: usize = 4_000;

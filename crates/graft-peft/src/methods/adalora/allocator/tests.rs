@@ -105,7 +105,8 @@ fn a_resumed_run_equals_an_uninterrupted_run() {
 fn too_few_steps_for_the_schedule_are_refused() {
     let error = allocator().start(5).expect_err("refused");
     assert!(
-        error.to_string().contains("tinit=2 and tfinal=3") && error.to_string().contains("5 training steps"),
+        error.to_string().contains("tinit=2 and tfinal=3")
+            && error.to_string().contains("5 training steps"),
         "{error}"
     );
 }

@@ -52,12 +52,12 @@ impl Components {
             return Ok(());
         }
         let mean = batch.mean(0)?; // (d)
-        let centred = batch.broadcast_sub(&mean)?; // (n, d)
+        let centered = batch.broadcast_sub(&mean)?; // (n, d)
         let mean: Vec<f64> = mean.to_vec1()?;
-        let spread: f64 = centred.sqr()?.sum_all()?.to_scalar()?;
+        let spread: f64 = centered.sqr()?.sum_all()?.to_scalar()?;
         let total = self.seen + n;
         let stacked = match &self.vectors {
-            None => centred,
+            None => centered,
             Some(before) => {
                 let weight = self.seen as f64 * n as f64 / total as f64;
                 let shift: Vec<f64> = self
@@ -72,7 +72,7 @@ impl Components {
                 Tensor::cat(
                     &[
                         before.broadcast_mul(&strengths)?,
-                        centred,
+                        centered,
                         Tensor::from_vec(shift, (1, d), &Device::Cpu)?,
                     ],
                     0,
