@@ -54,7 +54,7 @@ pub enum SessionError {
     },
     /// All adapters are switched off.
     #[error("no adapter is in use")]
-    Silent {
+    NoneActive {
         /// An adapter that could be used.
         name: String,
         /// Verb of its method.
@@ -222,7 +222,7 @@ pub enum SessionError {
     },
     /// Another adapter is active together with the one to train.
     #[error("adapter `{other}` is active too, so `{name}` would be trained on top of it")]
-    ActsToo {
+    OtherActive {
         /// The adapter to train.
         name: String,
         /// The other adapter.

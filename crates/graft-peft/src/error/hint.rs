@@ -25,7 +25,7 @@ impl Hint for PeftError {
             Self::NoBias { .. } => "peft::no_bias",
             Self::RankTooLarge { .. } | Self::SparseRankTooLarge { .. } => "peft::rank_too_large",
             Self::LayerTooLarge { .. } => "peft::layer_too_large",
-            Self::InvalidIndices { .. } => "peft::bad_places",
+            Self::InvalidIndices { .. } => "peft::bad_indices",
             Self::TargetRankTooLarge { .. } => "peft::target_rank",
             Self::OftBlocks => "peft::oft_blocks",
             Self::OftBlockSize { .. } => "peft::oft_block_size",

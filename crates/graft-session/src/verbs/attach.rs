@@ -193,14 +193,14 @@ fn merged_others(state: &SessionState, name: &str) -> Option<String> {
 /// The active adapter, for verbs that need one: `%train`, `%eval`, `%compare`.
 ///
 /// # Errors
-/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::Silent`] when all adapters
+/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::NoneActive`] when all adapters
 /// are switched off.
 pub(crate) fn require_adapter(state: &SessionState) -> Result<Arc<AttachedAdapter>, SessionError> {
     state.acting().ok_or_else(|| match state.adapters.last() {
         None => SessionError::NoAdapter { method: "lora" },
         Some(last) => {
             let inactive = state.adapter_in_use().unwrap_or_else(|| last.clone());
-            SessionError::Silent {
+            SessionError::NoneActive {
                 name: inactive.adapter.name().to_owned(),
                 method: inactive.adapter.spec().verb,
             }

@@ -247,8 +247,8 @@ fn changes_are_refused_while_trials_advance() {
     refused(test.train("steps=1"));
     // In the way of a Rust cell.
     let attached = test.session.state().adapter("default").unwrap();
-    let scaled = test.session.perform("changing an adapter", move |desk| {
-        graft_session::verbs::adapter::set_scale(desk, &attached, 0.0)
+    let scaled = test.session.perform("changing an adapter", move |cx| {
+        graft_session::verbs::adapter::set_scale(cx, &attached, 0.0)
     });
     assert_eq!(scaled.unwrap_err().code, "session::background");
     assert_eq!(answers(&test), before);

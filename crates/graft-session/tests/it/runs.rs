@@ -476,7 +476,7 @@ fn training_on_top_of_another_adapter_is_refused() {
     let both = test.session.snapshot().adapters.iter().filter(|adapter| adapter.active).count();
     if both == 2 {
         let failure = test.train("steps=2 eval_every=0").unwrap_err();
-        assert_eq!(failure.code, "session::acts_too");
+        assert_eq!(failure.code, "session::other_active");
         let hint = failure.hint.unwrap();
         typed(&test, hint.split('`').nth(1).unwrap()).unwrap();
     }
