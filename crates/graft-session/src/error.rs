@@ -233,14 +233,14 @@ pub enum SessionError {
     /// A large comparison without `confirm=true`.
     #[error(
         "these are {} training runs ({}, {}), about {} on this machine",
-        thousands(*trainings),
+        thousands(*training_runs),
         counted(*configurations, "configuration"),
         counted(*seeds as usize, "seed"),
         duration(*seconds)
     )]
     LargeGrid {
         /// Number of training runs.
-        trainings: u64,
+        training_runs: u64,
         /// Number of configurations.
         configurations: usize,
         /// Number of seeds.

@@ -229,14 +229,14 @@ impl Ablation {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Returns number of training runs.
-    pub fn trainings(&self) -> u64 {
+    /// Returns the number of training runs.
+    pub fn training_runs(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
     /// Returns whether the grid has more than [`MANY`] training runs and is not confirmed.
     pub fn wants_confirmation(&self) -> bool {
-        self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
+        self.training_runs() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
 }
 
@@ -531,7 +531,7 @@ mod tests {
     fn a_large_grid_needs_confirmation() {
         let grid = |line| parse(line).unwrap();
         let large = grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2");
-        assert!(large.trainings() == 80 && large.wants_confirmation());
+        assert!(large.training_runs() == 80 && large.wants_confirmation());
         assert!(
             !grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2 confirm=true").wants_confirmation()
         );

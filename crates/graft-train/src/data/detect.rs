@@ -99,9 +99,14 @@ const SIGNATURES: &[Signature] = &[
         "compressed with LZ4",
         "unpack it: lz4 -d 'FILE', then load the file that it writes",
     ),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x 'FILE', then load a file of it"),
-    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load a file of it"),
-    (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load a file of it"),
+    (
+        0,
+        b"7z\xbc\xaf\x27\x1c",
+        "a 7z archive",
+        "unpack it: 7z x 'FILE', then load one of its files",
+    ),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load one of its files"),
+    (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load one of its files"),
     (0, b"SQLite format 3\0", "an SQLite database", SQLITE),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls, .doc)", EXCEL),
     (
@@ -199,7 +204,7 @@ fn zip(head: &[u8]) -> Content {
         () if has(".npy") => {
             ("a NumPy archive", "%data load expects text: write the texts to a JSON Lines file")
         }
-        () => ("a zip archive", "unpack it: unzip 'FILE', then load a file of it"),
+        () => ("a zip archive", "unpack it: unzip 'FILE', then load one of its files"),
     };
     Content::Foreign(Foreign { name, step, is_text: false })
 }

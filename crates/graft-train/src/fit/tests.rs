@@ -243,7 +243,7 @@ fn a_job_that_cannot_begin_leaves_no_run() {
 }
 
 #[test]
-fn a_finished_run_goes_on_only_with_more_steps() {
+fn a_finished_run_is_resumed_only_with_more_steps() {
     let bench = Bench::new();
     let first = bench.job(config(2));
     let folder = first.folder.clone();

@@ -46,7 +46,7 @@ fn groups_have_their_own_decay_and_rate() {
 }
 
 #[test]
-fn a_restored_optimizer_goes_on_bit_for_bit() {
+fn a_restored_optimizer_continues_bit_for_bit() {
     let steps = [[0.5f32, -0.25], [0.1, 0.4], [-0.3, 0.2]];
     let whole = parameter("p", &[1.0, -2.0]);
     let mut optimizer = Optimizer::new(AdamW::default(), vec![whole.clone()]);

@@ -41,7 +41,7 @@ impl RunFolder {
                 Err(error) => return Err(TrainError::io("create", &path)(error)),
             }
         }
-        unreachable!("invariant: a folder holds fewer than four thousand million runs")
+        unreachable!("invariant: a folder contains fewer than four billion runs")
     }
 
     /// Opens an existing run: by its name, by its path if `name` contains a `/`, or the newest if

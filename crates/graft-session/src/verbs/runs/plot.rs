@@ -71,7 +71,7 @@ fn no_curve(folders: &[RunFolder], what: &str) -> Failure {
     } else {
         format!("none of these runs has a curve of {what}")
     };
-    Failure::new("session::no_curve", problem).hint("%train makes a run; %runs lists them")
+    Failure::new("session::no_curve", problem).hint("%train creates a run; %runs lists the runs")
 }
 
 /// Thins out a curve. The first and the last point are kept.
