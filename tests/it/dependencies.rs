@@ -152,12 +152,12 @@ fn only(allowed: &[&str], names: &[&str]) {
 }
 
 #[test]
-fn only_the_jupyter_server_and_its_mock_frontend_know_jupyter() {
+fn only_the_jupyter_server_and_its_mock_frontend_depend_on_jupyter() {
     only(&["graft-jupyter", "graft-testkit"], JUPYTER);
 }
 
 #[test]
-fn only_the_engine_knows_evcxr() {
+fn only_the_engine_depends_on_evcxr() {
     only(&["graft-engine"], &["evcxr"]);
 }
 

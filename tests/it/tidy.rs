@@ -20,7 +20,7 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-fn the_top_level_holds_what_the_map_names() {
+fn the_top_level_contains_only_the_files_in_the_list() {
     let required =
         ["Cargo.toml", "Cargo.lock", "kernel", "crates", "notebooks", "tests", "README.md"];
     // Files that every project has, and the user guide.
@@ -107,12 +107,12 @@ fn modules_are_files_with_a_folder_and_none_is_a_drawer() {
 }
 
 #[test]
-fn every_crate_says_what_it_is_and_obeys_the_lints() {
+fn every_crate_has_a_description_and_inherits_the_lints() {
     for package in workspace() {
         let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
         assert!(
             manifest.contains("[lints]\nworkspace = true"),
-            "{} does not take the workspace's lints",
+            "{} does not inherit the lints of the workspace",
             package.name
         );
         assert!(
@@ -132,7 +132,7 @@ fn every_crate_says_what_it_is_and_obeys_the_lints() {
         );
         assert!(
             text.lines().filter(|line| line.starts_with("//!")).count() >= 2,
-            "{} says too little of what it is",
+            "{} needs a crate documentation of at least two lines",
             package.name
         );
     }

@@ -65,7 +65,7 @@ fn batched_scores_are_those_of_one_row_at_a_time() {
 }
 
 #[test]
-fn a_soft_prompt_shifts_what_is_read() {
+fn a_soft_prompt_shifts_the_positions_that_are_scored() {
     let model = TinyLlama::new(16, 32);
     model.prompt(3);
     check(&model);
@@ -120,7 +120,7 @@ fn labels_that_begin_like_another_need_their_end() {
 }
 
 #[test]
-fn whether_an_end_is_needed_is_what_comparing_all_pairs_says() {
+fn an_end_token_is_needed_exactly_if_one_label_is_a_prefix_of_another() {
     let mut rng = graft_nn::Rng::new(7).stream("labels", "tokens");
     let mut seen = [0, 0];
     for _ in 0..500 {

@@ -70,7 +70,7 @@ fn training_lowers_the_loss_and_validates_on_the_way() {
 }
 
 #[test]
-fn a_pause_comes_before_every_step_and_every_pass_of_a_validation_and_is_no_time_of_the_run() {
+fn a_pause_is_possible_before_every_step_and_validation_pass_and_does_not_count_as_training_time() {
     let expected = losses(Bench::new().job(config(9)), u64::MAX, fit).0;
     let pauses = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = pauses.clone();

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_is_no_direction() {
+    fn the_mean_is_not_a_component() {
         // The variance is largest along the first axis; the mean is on the diagonal.
         let first: Vec<f32> = of(&[vectors(2000)])
             .first(1)
