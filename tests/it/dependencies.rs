@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graft_tests::{Package, workspace};
 
-/// Direct dependencies among our own crates; any other arrow fails. Development crates (the recipe, the test helpers) are at the end.
+/// Allowed direct dependencies between our own crates; any other fails. Development crates are at the
+/// end.
 const ARROWS: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),

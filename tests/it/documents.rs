@@ -1,4 +1,4 @@
-//! What the documents promise: the map names every crate, the README the commands that exist.
+//! Checks that the map names every crate and the README the commands.
 
 use graft_tests::root;
 

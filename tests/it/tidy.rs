@@ -8,7 +8,7 @@ use graft_tests::{root, source_files, workspace};
 /// Lines of a file, tests left out.
 const LONGEST_FILE: usize = 500;
 
-/// Files that the repository holds, as git lists them; everything there is when this is not a git checkout.
+/// The files that git tracks; empty outside a git checkout.
 fn files() -> Vec<String> {
     let output = Command::new("git").args(["ls-files"]).current_dir(root()).output();
     let Ok(output) =
@@ -72,11 +72,7 @@ fn no_file_is_longer_than_500_lines() {
         for file in source_files(&package.folder).iter().filter(|file| !file.ends_with("tests.rs"))
         {
             let lines = length(file);
-            assert!(
-                lines <= LONGEST_FILE,
-                "{} has {lines} lines: what are the two things it defines?",
-                file.display()
-            );
+            assert!(lines <= LONGEST_FILE, "{} has {lines} lines: split it", file.display());
         }
     }
 }
@@ -96,12 +92,17 @@ fn half_of_the_files_have_at_most_150_lines() {
 }
 
 #[test]
-fn modules_are_files_with_a_folder_and_none_is_a_drawer() {
-    let drawers = ["mod", "util", "utils", "common", "helper", "helpers", "base", "types", "misc"];
+fn no_module_has_a_catch_all_name() {
+    let catch_alls =
+        ["mod", "util", "utils", "common", "helper", "helpers", "base", "types", "misc"];
     for package in workspace() {
         for file in source_files(&package.folder) {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            assert!(!drawers.contains(&stem.as_str()), "{}: name the thing", file.display());
+            assert!(
+                !catch_alls.contains(&stem.as_str()),
+                "{}: name the file after what it defines",
+                file.display()
+            );
         }
     }
 }
