@@ -100,7 +100,7 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
         return Some(leaf(site.path).to_owned());
     }
     let leaves = leaves(model);
-    suggest::nearest(word, leaves.iter().map(String::as_str), 0.4).map(str::to_owned)
+    suggest::nearest(word, leaves.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// The linear layers that a selection matches, in the model's order.

@@ -123,7 +123,6 @@ fn no_match(
             modules.push(name.to_owned());
         }
     }
-    let nearest =
-        suggest::nearest(&target, modules.iter().map(String::as_str), 0.4).map(str::to_owned);
+    let nearest = suggest::nearest(&target, modules.iter().map(String::as_str)).map(str::to_owned);
     PeftError::NoMatch { model: cx.base_name.to_owned(), target, nearest, modules }
 }

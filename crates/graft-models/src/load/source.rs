@@ -87,14 +87,8 @@ fn known_models() -> Vec<String> {
     std::iter::once("tiny".to_owned()).chain(folders).collect()
 }
 
-/// The most similar known name, if it is similar enough.
+/// The most similar known name, if one is similar.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
-    let likeness = |candidate: &String| {
-        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
-    };
-    known
-        .iter()
-        .filter(|candidate| likeness(candidate) >= 0.5)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .cloned()
+    let near = graft_spec::suggest::nearest(word, known.iter().map(String::as_str));
+    near.first().map(|name| (*name).to_owned())
 }

@@ -89,7 +89,7 @@ fn target_hint(error: &PeftError) -> Option<String> {
     Some(match error {
         E::UnknownMethod { method } => {
             let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
-            let nearest = suggest::nearest(method, verbs.iter().copied(), 0.5);
+            let nearest = suggest::nearest(method, verbs.iter().copied());
             format!("{}methods: {}", suggest::question(nearest), verbs.join(", "))
         }
         E::NoMatch { nearest, modules, .. } => format!(

@@ -193,7 +193,7 @@ fn merged_others(state: &SessionState, name: &str) -> Option<String> {
 /// The active adapter, for verbs that need one: `%train`, `%eval`, `%compare`.
 ///
 /// # Errors
-/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::NoneActive`] when all adapters
+/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::NoneActive`] when all
 /// are switched off.
 pub(crate) fn require_adapter(state: &SessionState) -> Result<Arc<AttachedAdapter>, SessionError> {
     state.acting().ok_or_else(|| match state.adapters.last() {
