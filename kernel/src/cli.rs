@@ -123,7 +123,7 @@ pub(crate) struct KernelArgs {
 pub(crate) struct ProbeArgs {
     /// Use the prebuilt library in this folder without checking how it was built
     #[arg(long, value_name = "DIR")]
-    pub(crate) template: Option<PathBuf>,
+    pub(crate) prebuilt: Option<PathBuf>,
     /// Cells, or `@interrupt SECONDS CELL`, `@kill`, `@complete CODE`, `@inspect CODE`, `@sleep
     /// SECONDS`
     pub(crate) cells: Vec<String>,

@@ -17,7 +17,7 @@ use graft_frontend::OutputBudget;
 pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
     let (sender, mut events) = mpsc::unbounded_channel();
-    let prebuilt = match &args.template {
+    let prebuilt = match &args.prebuilt {
         Some(folder) => folder.clone(),
         None => prebuilt_library(&sender)?.layout.root().to_owned(),
     };

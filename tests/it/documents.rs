@@ -1,4 +1,4 @@
-//! What the documents promise: the map names every crate, the README the commands that exist.
+//! Checks that the map names every crate and the README the commands.
 
 use graft_tests::root;
 
@@ -15,7 +15,7 @@ fn the_map_names_every_crate() {
 }
 
 #[test]
-fn documents_say_what_users_can_type() {
+fn the_readme_names_the_commands() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for command in
         ["cargo xtask lab", "cargo xtask test", "graft uninstall", "graft doctor", "graft run"]

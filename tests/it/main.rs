@@ -1,4 +1,5 @@
-//! The workspace's own tests: the shape of the tree, its dependency rules and its documents. What real clients see is tested by `tests/python`.
+//! Tests of the workspace itself: the shape of the tree, its dependency rules and its documents. Real
+//! clients are tested in `tests/python`.
 
 mod dependencies;
 mod documents;

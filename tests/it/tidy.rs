@@ -8,7 +8,7 @@ use graft_tests::{root, source_files, workspace};
 /// Lines of a file, tests left out.
 const LONGEST_FILE: usize = 500;
 
-/// Files that the repository holds, as git lists them; everything there is when this is not a git checkout.
+/// The files that git tracks; empty outside a git checkout.
 fn files() -> Vec<String> {
     let output = Command::new("git").args(["ls-files"]).current_dir(root()).output();
     let Ok(output) =
@@ -20,7 +20,7 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-fn the_top_level_holds_what_the_map_names() {
+fn the_top_level_contains_only_the_files_in_the_list() {
     let required =
         ["Cargo.toml", "Cargo.lock", "kernel", "crates", "notebooks", "tests", "README.md"];
     // Files that every project has, and the user guide.
@@ -72,11 +72,7 @@ fn no_file_is_longer_than_500_lines() {
         for file in source_files(&package.folder).iter().filter(|file| !file.ends_with("tests.rs"))
         {
             let lines = length(file);
-            assert!(
-                lines <= LONGEST_FILE,
-                "{} has {lines} lines: what are the two things it defines?",
-                file.display()
-            );
+            assert!(lines <= LONGEST_FILE, "{} has {lines} lines: split it", file.display());
         }
     }
 }
@@ -93,23 +89,28 @@ fn half_of_the_files_have_at_most_150_lines() {
 }
 
 #[test]
-fn modules_are_files_with_a_folder_and_none_is_a_drawer() {
-    let drawers = ["mod", "util", "utils", "common", "helper", "helpers", "base", "types", "misc"];
+fn no_module_has_a_catch_all_name() {
+    let catch_alls =
+        ["mod", "util", "utils", "common", "helper", "helpers", "base", "types", "misc"];
     for package in workspace() {
         for file in source_files(&package.folder) {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            assert!(!drawers.contains(&stem.as_str()), "{}: name the thing", file.display());
+            assert!(
+                !catch_alls.contains(&stem.as_str()),
+                "{}: name the file after what it defines",
+                file.display()
+            );
         }
     }
 }
 
 #[test]
-fn every_crate_says_what_it_is_and_obeys_the_lints() {
+fn every_crate_has_a_description_and_inherits_the_lints() {
     for package in workspace() {
         let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
         assert!(
             manifest.contains("[lints]\nworkspace = true"),
-            "{} does not take the workspace's lints",
+            "{} does not inherit the lints of the workspace",
             package.name
         );
         assert!(
@@ -129,7 +130,7 @@ fn every_crate_says_what_it_is_and_obeys_the_lints() {
         );
         assert!(
             text.lines().filter(|line| line.starts_with("//!")).count() >= 2,
-            "{} says too little of what it is",
+            "{} needs a crate documentation of at least two lines",
             package.name
         );
     }

@@ -57,7 +57,7 @@ impl BatchSource for FixedBatch<'_> {
 
 /// Texts of about 120 letters with one of five labels that start differently, so that an evaluation
 /// scores each label in its own row.
-pub(crate) fn labelled() -> Result<Dataset> {
+pub(crate) fn labeled() -> Result<Dataset> {
     let labels = ["north", "south", "east", "west", "centre"];
     let text = |n: usize| {
         format!(

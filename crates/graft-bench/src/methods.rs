@@ -106,7 +106,7 @@ pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = adapter(&model, verb, shape)?;
-    let data = graft_backend::labelled()?;
+    let data = graft_backend::labeled()?;
     let scene = Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) };
     let (_, memory) =
         graft_backend::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use graft_protocol::frame;
-use graft_protocol::mark::Marks;
+use graft_protocol::sentinel::Sentinels;
 
 use crate::control::{FromChild, ToChild};
 use crate::unix;
@@ -90,7 +90,7 @@ fn start(arguments: &[String]) -> Result<(Facade, Arc<Input>, Host, Receiver<Cel
     std::thread::spawn(move || watched.watch(&|| asked.send(&FromChild::WantsInput)));
     let (sender, cells) = channel();
     let lines = Arc::clone(&input);
-    std::thread::spawn(move || listen(control, facade, &Marks::new(&secret), &lines, &sender));
+    std::thread::spawn(move || listen(control, facade, &Sentinels::new(&secret), &lines, &sender));
     Ok((facade, input, host, cells))
 }
 
@@ -123,16 +123,16 @@ fn open(library: &str, link: OwnedFd, fingerprint: &str, secret: &str) -> Result
 fn listen(
     mut control: BufReader<UnixStream>,
     facade: Facade,
-    marks: &Marks,
+    sentinels: &Sentinels,
     input: &Input,
     cells: &Sender<Cell>,
 ) {
     // Drains run on a thread of their own: a cell may hold the lock of a stream while it reads
     // the input that arrives here.
     let (drains, numbers) = channel::<u64>();
-    let marks = marks.clone();
+    let sentinels = sentinels.clone();
     std::thread::spawn(move || {
-        numbers.iter().for_each(|number| drain(facade, &marks.bytes(number)))
+        numbers.iter().for_each(|number| drain(facade, &sentinels.bytes(number)))
     });
     while let Ok(Some((message, _))) = frame::read(&mut control) {
         match message {

@@ -1,7 +1,7 @@
 //! Sentinels in the child's streams: when a sentinel arrives, everything printed before it has
 //! arrived too.
 
-use graft_protocol::mark::{Marks, TAIL};
+use graft_protocol::sentinel::{Sentinels, TAIL};
 
 /// Maximum number of digits of a sentinel's number.
 const MAX_DIGITS: usize = 20;
@@ -17,22 +17,22 @@ pub(crate) enum Part {
 
 /// Removes the sentinels of one child from a stream that arrives in chunks.
 pub(crate) struct SentinelFinder {
-    marks: Marks,
+    sentinels: Sentinels,
     held: Vec<u8>,
 }
 
 impl SentinelFinder {
     /// A finder at the beginning of a stream.
-    pub(crate) fn new(marks: Marks) -> Self {
-        Self { marks, held: Vec::new() }
+    pub(crate) fn new(sentinels: Sentinels) -> Self {
+        Self { sentinels, held: Vec::new() }
     }
 
     /// Splits the next chunk. Bytes that may begin a sentinel are held back until the next call.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Part> {
         self.held.extend_from_slice(bytes);
         let mut parts = Vec::new();
-        let head = self.marks.head().len();
-        while let Some(start) = find(&self.held, self.marks.head()) {
+        let head = self.sentinels.head().len();
+        while let Some(start) = find(&self.held, self.sentinels.head()) {
             let digits = self.held.get(start + head..).unwrap_or_default();
             match digits.iter().position(|byte| !byte.is_ascii_digit()) {
                 None if digits.len() <= MAX_DIGITS => return self.take(start, parts),
@@ -47,7 +47,7 @@ impl SentinelFinder {
                 _ => push_bytes(&mut parts, self.held.drain(..start + head).collect()),
             }
         }
-        let keep = suffix_overlap(&self.held, self.marks.head());
+        let keep = suffix_overlap(&self.held, self.sentinels.head());
         let end = self.held.len() - keep;
         self.take(end, parts)
     }
@@ -92,17 +92,17 @@ pub(crate) fn suffix_overlap(text: &[u8], word: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn marks() -> Marks {
-        Marks::new("secret")
+    fn sentinels() -> Sentinels {
+        Sentinels::new("secret")
     }
 
     #[test]
     fn a_sentinel_is_found_wherever_the_stream_is_split() {
         let mut whole = b"before".to_vec();
-        whole.extend(marks().bytes(1234));
+        whole.extend(sentinels().bytes(1234));
         whole.extend(b"after");
         for cut in 0..=whole.len() {
-            let mut finder = SentinelFinder::new(marks());
+            let mut finder = SentinelFinder::new(sentinels());
             let mut parts = finder.push(&whole[..cut]);
             parts.extend(finder.push(&whole[cut..]));
             let text: Vec<u8> = parts
@@ -119,11 +119,11 @@ mod tests {
 
     #[test]
     fn text_that_only_resembles_a_sentinel_passes() {
-        let mut finder = SentinelFinder::new(marks());
+        let mut finder = SentinelFinder::new(sentinels());
         let texts = [
-            [marks().head(), b"x\n"].concat(),
-            Marks::new("guess").bytes(7),
-            Marks::new("").bytes(7),
+            [sentinels().head(), b"x\n"].concat(),
+            Sentinels::new("guess").bytes(7),
+            Sentinels::new("").bytes(7),
         ];
         for similar in texts {
             let parts = finder.push(&similar);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn ordinary_text_is_not_held_back() {
-        let mut finder = SentinelFinder::new(marks());
+        let mut finder = SentinelFinder::new(sentinels());
         assert_eq!(finder.push(b"half a line"), [Part::Bytes(b"half a line".to_vec())]);
         assert!(!finder.is_holding());
     }

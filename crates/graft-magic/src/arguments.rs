@@ -167,12 +167,12 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
 fn joined_list(
     key: &KeySpec,
     mut value: String,
-    mut goes_on: bool,
+    mut continues: bool,
     words: &mut Peekable<std::vec::IntoIter<Word>>,
 ) -> String {
     let is_list = matches!(key.kind, KeyKind::Modules | KeyKind::List);
-    goes_on &= !value.starts_with('[');
-    while is_list && goes_on {
+    continues &= !value.starts_with('[');
+    while is_list && continues {
         let Some(next) =
             words.next_if(|next| next.bare().is_some_and(|text| !text.starts_with('-')))
         else {
@@ -180,7 +180,7 @@ fn joined_list(
         };
         value.push(',');
         value.push_str(unseparated(&next.text, &next));
-        goes_on = next.comma;
+        continues = next.comma;
     }
     let is_text = matches!(key.kind, KeyKind::Text | KeyKind::Path);
     // Parentheses may belong to a regular expression.

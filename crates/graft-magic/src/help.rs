@@ -93,7 +93,7 @@ impl VerbDoc {
         }
         if !self.more_keys.is_empty() {
             blocks.push(Block::Table(key_table(
-                &format!("keys of %train, with which %{} also trains", self.name),
+                &format!("keys of %train; with them, %{} attaches and trains", self.name),
                 &self.more_keys,
             )));
         }

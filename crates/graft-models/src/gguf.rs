@@ -237,7 +237,7 @@ impl Gguf {
         self.content.tensor(&mut open(&self.path)?, &stored, &Device::Cpu).map_err(problem)
     }
 
-    /// The permutation of the rows of a weight: llama.cpp pairs neighbouring elements of a head for
+    /// The permutation of the rows of a weight: llama.cpp pairs neighboring elements of a head for
     /// RoPE, Hugging Face pairs its halves.
     fn permutation(&self, name: &str, rows: usize) -> Option<RowPermutation> {
         let heads = match () {

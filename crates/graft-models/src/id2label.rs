@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_and_broken_tables_are_no_names() {
+    fn placeholders_and_broken_tables_are_not_names() {
         for config in [
             json!({}),
             json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}),

@@ -149,7 +149,7 @@ impl Product<'_> {
     /// `to += product`
     pub(crate) fn add_to(self, to: &mut MatrixMut<'_>) {
         self.check(to);
-        // SAFETY: as in `store`; its elements are initialised, since it comes from a slice.
+        // SAFETY: as in `store`; its elements are initialized, since it comes from a slice.
         unsafe { self.run(to.start, to.row_stride, true) }
     }
 

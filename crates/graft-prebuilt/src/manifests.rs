@@ -98,7 +98,7 @@ pub(super) fn workspace_root() -> Result<String, PrebuiltError> {
     let mut root = parse("Cargo.toml")?;
     let members: Vec<Value> = members().map(|member| Value::String(member.to_owned())).collect();
     let mut profile = parse_text("profile", PROFILE)?;
-    optimise_members(&mut profile)?;
+    optimize_members(&mut profile)?;
     root.remove("profile");
     root.extend(profile);
     let workspace = root
@@ -270,7 +270,7 @@ fn is_shown(key: &str) -> bool {
 }
 
 /// Adds the settings of `*`, which applies to dependencies only, for each member.
-fn optimise_members(profile: &mut Table) -> Result<(), PrebuiltError> {
+fn optimize_members(profile: &mut Table) -> Result<(), PrebuiltError> {
     let packages = profile
         .get_mut("profile")
         .and_then(|profile| profile.get_mut("dev"))

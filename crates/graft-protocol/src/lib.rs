@@ -10,9 +10,9 @@ pub mod command;
 pub mod event;
 pub mod frame;
 pub mod heat;
-pub mod mark;
 pub mod message;
 pub mod reply;
+pub mod sentinel;
 pub mod snapshot;
 pub mod table;
 

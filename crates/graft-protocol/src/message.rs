@@ -81,10 +81,10 @@ pub enum FromChild {
         /// The result.
         result: Result<Reply, Failure>,
     },
-    /// The link has reached the position of the mark with this number in standard output. The host
-    /// continues only once it has both, so that neither stream overtakes the other.
+    /// The link has reached the position of the sentinel with this number in standard output. The
+    /// host continues only once it has both, so that neither stream overtakes the other.
     Barrier {
-        /// Number of the mark: [`crate::mark::FIRST_OF_CHILD`] or greater, increasing.
+        /// Number of the sentinel: [`crate::sentinel::FIRST_OF_CHILD`] or greater, increasing.
         number: u64,
     },
     /// The running cell has returned. The message uses the link, so that nothing a cell prints can

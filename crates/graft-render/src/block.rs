@@ -93,11 +93,11 @@ fn paragraph(text: &str) -> Markup {
 }
 
 fn note(level: Level, text: &str) -> Markup {
-    let (colour, sign) = match level {
+    let (color, sign) = match level {
         Level::Info => ("#2b8fd0", ""),
         Level::Warning => ("#e0691a", "warning: "),
     };
-    html! { div style={ "white-space:pre-wrap;margin:4px 0;padding:2px 10px;border-left:3px solid " (colour) } { strong { (sign) } (text) } }
+    html! { div style={ "white-space:pre-wrap;margin:4px 0;padding:2px 10px;border-left:3px solid " (color) } { strong { (sign) } (text) } }
 }
 
 #[cfg(test)]

@@ -83,14 +83,14 @@ fn paint<B: DrawingBackend>(
 where
     B::ErrorType: 'static,
 {
-    area.fill(&colour_of(palette::PAPER))?;
+    area.fill(&color_of(palette::PAPER))?;
     let place = |(x, y): (f64, f64)| ((x * scale).round() as i32, (y * scale).round() as i32);
     for shape in &scene.shapes {
         match shape {
             Shape::Line { points, width, ink } => {
                 let stroke = (width * scale).round() as u32;
                 let style = ShapeStyle {
-                    color: ink_colour(*ink).to_rgba(),
+                    color: ink_color(*ink).to_rgba(),
                     filled: true,
                     stroke_width: stroke,
                 };
@@ -102,7 +102,7 @@ where
             Shape::Dot { at, radius, ink } => area.draw(&Circle::new(
                 place(*at),
                 (radius * scale).round() as i32,
-                ink_colour(*ink).filled(),
+                ink_color(*ink).filled(),
             ))?,
             Shape::Text { at, text, size, bold, anchor, ink } => {
                 let horizontal = match anchor {
@@ -112,7 +112,7 @@ where
                 };
                 let weight = if *bold { FontStyle::Bold } else { FontStyle::Normal };
                 let font = FontDesc::new(FontFamily::SansSerif, size * scale * letters, weight);
-                let style = font.color(&ink_colour(*ink)).pos(Pos::new(horizontal, VPos::Bottom));
+                let style = font.color(&ink_color(*ink)).pos(Pos::new(horizontal, VPos::Bottom));
                 let base = place((at.0, at.1 + size * 0.24));
                 area.draw(&Text::new(text.as_str(), base, style))?;
             }
@@ -122,8 +122,8 @@ where
     Ok(())
 }
 
-fn ink_colour(ink: Ink) -> RGBColor {
-    colour_of(match ink {
+fn ink_color(ink: Ink) -> RGBColor {
+    color_of(match ink {
         Ink::Text => palette::TEXT,
         Ink::Muted => palette::MUTED,
         Ink::Grid => palette::GRID,
@@ -132,7 +132,7 @@ fn ink_colour(ink: Ink) -> RGBColor {
     })
 }
 
-pub(crate) fn colour_of((red, green, blue): palette::Rgb) -> RGBColor {
+pub(crate) fn color_of((red, green, blue): palette::Rgb) -> RGBColor {
     RGBColor(red, green, blue)
 }
 

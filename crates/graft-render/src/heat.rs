@@ -14,7 +14,7 @@ use plotters::{
 };
 
 use crate::{
-    figure::{OVERSAMPLING, PIXELS, colour_of, encode, shrunk},
+    figure::{OVERSAMPLING, PIXELS, color_of, encode, shrunk},
     number, palette,
 };
 
@@ -67,10 +67,10 @@ fn paint(
     for (index, map) in maps.iter().enumerate() {
         let left = index as u32 * PANEL.0 + CELLS.0;
         let bottom = CELLS.1 + CELLS.3;
-        let write = |at: (u32, u32), text: &str, size: f64, (weight, colour), anchor: HPos| {
+        let write = |at: (u32, u32), text: &str, size: f64, (weight, color), anchor: HPos| {
             let style =
                 FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight)
-                    .color(&colour_of(colour));
+                    .color(&color_of(color));
             area.draw(&Text::new(
                 text.to_owned(),
                 ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32),
@@ -128,13 +128,13 @@ fn cells(
     for row in 0..rows {
         for column in 0..columns {
             let value = map.values.get((row * columns + column) as usize).copied().unwrap_or(0.0);
-            let colour = shade(if limit > 0.0 { value / limit } else { 0.0 });
+            let color = shade(if limit > 0.0 { value / limit } else { 0.0 });
             let from = (edge(left, CELLS.2, column, columns), edge(top, CELLS.3, row, rows));
             let to = (edge(left, CELLS.2, column + 1, columns), edge(top, CELLS.3, row + 1, rows));
-            backend.draw_rect(from, to, &colour, true)?;
+            backend.draw_rect(from, to, &color, true)?;
         }
     }
-    let grid = colour_of(palette::GRID);
+    let grid = color_of(palette::GRID);
     let (from, to) = (
         (edge(left, 0, 0, 1) - 1, edge(top, 0, 0, 1) - 1),
         (edge(left, CELLS.2, 1, 1), edge(top, CELLS.3, 1, 1)),

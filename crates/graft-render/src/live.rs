@@ -39,29 +39,29 @@ fn svg(scene: &Scene) -> Markup {
 fn paint(shape: &Shape) -> Markup {
     match shape {
         Shape::Line { points, width, ink } => {
-            let (colour, opacity) = colour(*ink);
+            let (color, opacity) = color(*ink);
             let places: Vec<String> =
                 points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-            html! { polyline points=(places.join(" ")) fill="none" stroke=(colour) stroke-opacity=(opacity) stroke-width=(width) stroke-linejoin="round" stroke-linecap="round" {} }
+            html! { polyline points=(places.join(" ")) fill="none" stroke=(color) stroke-opacity=(opacity) stroke-width=(width) stroke-linejoin="round" stroke-linecap="round" {} }
         }
         Shape::Dot { at, radius, ink } => {
-            let (colour, opacity) = colour(*ink);
-            html! { circle cx=(format!("{:.1}", at.0)) cy=(format!("{:.1}", at.1)) r=(radius) fill=(colour) fill-opacity=(opacity) {} }
+            let (color, opacity) = color(*ink);
+            html! { circle cx=(format!("{:.1}", at.0)) cy=(format!("{:.1}", at.1)) r=(radius) fill=(color) fill-opacity=(opacity) {} }
         }
         Shape::Text { at, text, size, bold, anchor, ink } => {
-            let (colour, opacity) = colour(*ink);
+            let (color, opacity) = color(*ink);
             let anchor = match anchor {
                 Anchor::Start => "start",
                 Anchor::Middle => "middle",
                 Anchor::End => "end",
             };
             let weight = if *bold { "600" } else { "400" };
-            html! { text x=(format!("{:.1}", at.0)) y=(format!("{:.1}", at.1)) font-size=(size) font-weight=(weight) text-anchor=(anchor) fill=(colour) fill-opacity=(opacity) { (text) } }
+            html! { text x=(format!("{:.1}", at.0)) y=(format!("{:.1}", at.1)) font-size=(size) font-weight=(weight) text-anchor=(anchor) fill=(color) fill-opacity=(opacity) { (text) } }
         }
     }
 }
 
-fn colour(ink: Ink) -> (&'static str, &'static str) {
+fn color(ink: Ink) -> (&'static str, &'static str) {
     match ink {
         Ink::Text => ("currentColor", "1"),
         Ink::Muted => ("currentColor", "0.72"),

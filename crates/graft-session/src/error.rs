@@ -54,7 +54,7 @@ pub enum SessionError {
     },
     /// All adapters are switched off.
     #[error("no adapter is in use")]
-    Silent {
+    NoneActive {
         /// An adapter that could be used.
         name: String,
         /// Verb of its method.
@@ -222,7 +222,7 @@ pub enum SessionError {
     },
     /// Another adapter is active together with the one to train.
     #[error("adapter `{other}` is active too, so `{name}` would be trained on top of it")]
-    ActsToo {
+    OtherActive {
         /// The adapter to train.
         name: String,
         /// The other adapter.
@@ -233,14 +233,14 @@ pub enum SessionError {
     /// A large comparison without `confirm=true`.
     #[error(
         "these are {} training runs ({}, {}), about {} on this machine",
-        thousands(*trainings),
+        thousands(*training_runs),
         counted(*configurations, "configuration"),
         counted(*seeds as usize, "seed"),
         duration(*seconds)
     )]
     LargeGrid {
         /// Number of training runs.
-        trainings: u64,
+        training_runs: u64,
         /// Number of configurations.
         configurations: usize,
         /// Number of seeds.

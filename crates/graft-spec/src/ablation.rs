@@ -185,7 +185,7 @@ impl Ablation {
             } else {
                 trial.settings.set(found.name, value)
             }
-            trial.label = relabelled(&trial.label, found.name, text);
+            trial.label = relabeled(&trial.label, found.name, text);
         }
         let alpha = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
         let [before, after] =
@@ -229,14 +229,14 @@ impl Ablation {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Returns number of training runs.
-    pub fn trainings(&self) -> u64 {
+    /// Returns the number of training runs.
+    pub fn training_runs(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
     /// Returns whether the grid has more than [`MANY`] training runs and is not confirmed.
     pub fn wants_confirmation(&self) -> bool {
-        self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
+        self.training_runs() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
 }
 
@@ -260,7 +260,7 @@ impl<'a> Axis<'a> {
 }
 
 /// Replaces the value of a key in a label.
-fn relabelled(label: &str, key: &str, value: &str) -> String {
+fn relabeled(label: &str, key: &str, value: &str) -> String {
     let others =
         label.split(' ').filter(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
     format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_is_a_trial_labelled_with_what_varies() {
+    fn every_combination_is_a_trial_labeled_with_what_varies() {
         let found =
             parse("lora r=4,8 x target_modules=q_proj+v_proj,all-linear steps=20 seeds=3").unwrap();
         let labels: Vec<_> = found.trials.iter().map(|trial| trial.label.as_str()).collect();
@@ -531,7 +531,7 @@ mod tests {
     fn a_large_grid_needs_confirmation() {
         let grid = |line| parse(line).unwrap();
         let large = grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2");
-        assert!(large.trainings() == 80 && large.wants_confirmation());
+        assert!(large.training_runs() == 80 && large.wants_confirmation());
         assert!(
             !grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2 confirm=true").wants_confirmation()
         );

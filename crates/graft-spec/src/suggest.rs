@@ -20,7 +20,7 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
 
 /// Similarity from 0 to 1. An abbreviation scores 0.95, so that `target` finds `target_modules`.
 ///
-/// Jaro-Winkler favours a common prefix, which suits abbreviations and typing errors; the edit
+/// Jaro-Winkler favors a common prefix, which suits abbreviations and typing errors; the edit
 /// distance keeps long names with the same letters in another order apart.
 fn similarity(word: &str, name: &str) -> f64 {
     if word != name && word.chars().count() >= 2 && name.starts_with(word) {

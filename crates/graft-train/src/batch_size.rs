@@ -88,7 +88,7 @@ fn largest_tried(most: usize, mut attempt: impl FnMut(usize) -> Result<()>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyLlama, Words, config, labelled_data};
+    use crate::testing::{TinyLlama, Words, config, labeled_data};
 
     /// A GPU with memory for `room` rows.
     fn gpu(room: usize, asked: &mut Vec<usize>) -> impl FnMut(usize) -> Result<()> {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_step_that_is_tried_changes_nothing() {
         let model = TinyLlama::new(16, 32);
-        let data = labelled_data();
+        let data = labeled_data();
         let trainables = model.attach(0.1);
         let config = config(1);
         let values = || -> Vec<Vec<f32>> {

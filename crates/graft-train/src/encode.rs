@@ -179,11 +179,11 @@ impl<'a> Encoder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyLlama, Words, labelled_data};
+    use crate::testing::{TinyLlama, Words, labeled_data};
 
     fn encoded(limit: usize, prompt: &str, completion: &str) -> (Vec<u32>, usize, bool) {
         let model = TinyLlama::new(16, 32);
-        let data = labelled_data();
+        let data = labeled_data();
         let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
         let example =
             Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };

@@ -165,7 +165,7 @@ pub enum TrainError {
     /// A file operation failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// `read`, `write` or `make`.
+        /// `read`, `write`, `create`, `remove` or `lock`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,

@@ -141,11 +141,11 @@ impl<'a> Evaluator<'a> {
         }
         let loss = sum.loss / (sum.tokens.max(1)) as f64;
         let count = examples.len() as f64;
-        let is_labelled = matches!(self.data.kind, Kind::Labels(_));
+        let is_labeled = matches!(self.data.kind, Kind::Labels(_));
         Ok(Evaluation {
             loss,
             perplexity: loss.exp(),
-            accuracy: is_labelled.then(|| sum.right as f64 / count),
+            accuracy: is_labeled.then(|| sum.right as f64 / count),
             majority: self.data.majority(examples),
             examples: examples.len() as u64,
             tokens: sum.tokens,
@@ -267,7 +267,7 @@ impl<'a> Evaluator<'a> {
         Ok(rows)
     }
 
-    /// The prompt of a labelled example followed by each of the labels.
+    /// The prompt of a labeled example followed by each of the labels.
     fn labels(&self, example: &Example) -> Result<Vec<Sequence>> {
         let labels = if example.label.is_some() { self.data.labels() } else { &[] };
         let sequences = labels
@@ -286,7 +286,7 @@ impl<'a> Evaluator<'a> {
 /// another label. In all other cases the end token would cost a pass and change nothing.
 ///
 /// In sorted order a prefix of other labels comes directly before one of them, so comparing
-/// neighbours is enough, even with thousands of labels.
+/// neighbors is enough, even with thousands of labels.
 fn is_end_needed(labels: &[Sequence]) -> bool {
     let Some((one, others)) = labels.split_first() else { return false };
     let common =

@@ -210,12 +210,12 @@ impl BatchSource for Examples<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyLlama, Words, config, labelled_data};
+    use crate::testing::{TinyLlama, Words, config, labeled_data};
 
     #[test]
     fn data_without_training_examples_is_refused() {
         let model = TinyLlama::new(16, 32);
-        let empty = Dataset { train: Vec::new(), ..labelled_data() };
+        let empty = Dataset { train: Vec::new(), ..labeled_data() };
         let error = Examples::new(&model, &Words, &empty, &config(1)).err().expect("no examples");
         assert_eq!(error.to_string(), "data set `firsts` has no train examples");
     }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn examples_that_are_too_long_are_cut_and_counted() {
         let model = TinyLlama::new(16, 32);
-        let data = labelled_data();
+        let data = labeled_data();
         let config = TrainConfig { max_length: Some(5), ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn an_epoch_reads_every_example_once_and_the_next_in_another_order() {
         let model = TinyLlama::new(16, 32);
-        let data = labelled_data();
+        let data = labeled_data();
         let config = TrainConfig { batch: 3, ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let per_epoch = data.train.len().div_ceil(3) as u64;

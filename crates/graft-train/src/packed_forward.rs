@@ -69,7 +69,7 @@ mod tests {
     use crate::testing::TinyLlama;
 
     #[test]
-    fn a_batch_without_its_padding_gives_what_each_row_gives_alone() {
+    fn a_batch_without_padding_matches_each_row_alone() {
         let model = TinyLlama::new(16, 32);
         let row =
             |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };

@@ -303,7 +303,7 @@ impl TokenEncoder for Words {
 }
 
 /// Texts of different lengths whose label is their first token, in three splits.
-pub(crate) fn labelled_data() -> Dataset {
+pub(crate) fn labeled_data() -> Dataset {
     let mut text = "text,label,split\n".to_owned();
     for index in 0..24 {
         let label = 3 + index % 3;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use graft_protocol::mark::Marks;
+use graft_protocol::sentinel::Sentinels;
 use graft_session::Session;
 
 use crate::{Lab, link};
@@ -87,7 +87,7 @@ fn boot(link_fd: i32, identity: &str, secret: &str) -> i32 {
     if !Lab::install(session) {
         return ALREADY_OPEN;
     }
-    link::enable_barriers(outgoing, Marks::new(secret));
+    link::enable_barriers(outgoing, Sentinels::new(secret));
     let flushing = std::thread::Builder::new().name("graft-flush".to_owned()).spawn(flush);
     if flushing.is_ok() { OK } else { FAILED }
 }

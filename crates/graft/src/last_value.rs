@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_of_the_type_comes_first() {
+    fn a_method_of_the_type_takes_precedence() {
         #[derive(Debug)]
         struct Own;
         impl Own {

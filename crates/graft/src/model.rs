@@ -64,7 +64,7 @@ impl Model {
     /// Saves the model as a Hugging Face folder in 32-bit floats, including merged adapters.
     ///
     /// # Errors
-    /// `session::acts_beside` if an active adapter is not merged; if the folder cannot be written.
+    /// `session::not_merged` if an active adapter is not merged; if the folder cannot be written.
     pub fn save(&self, directory: &str) -> Result<()> {
         self.save_as(directory, "f32")
     }

@@ -1,4 +1,4 @@
-//! The display of a tensor: shape, number type, device, range, and its values as a coloured table.
+//! The display of a tensor: shape, number type, device, range, and its values as a colored table.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -10,7 +10,7 @@ use crate::{Show, Shown};
 const SHOWN: usize = 10;
 /// Maximum number of values that are read to compute the range; larger tensors would take too long.
 const MAX_VALUES_READ: usize = 16 << 20;
-/// Colours of positive and negative values: blue and orange of the palette, legible on light and dark
+/// Colors of positive and negative values: blue and orange of the palette, legible on light and dark
 /// backgrounds.
 const POSITIVE: &str = "43,143,208";
 const NEGATIVE: &str = "224,105,26";
@@ -156,9 +156,9 @@ fn cell(value: Option<f64>, largest: f64, whole: bool) -> String {
     };
     let strength =
         if largest > 0.0 && value.is_finite() { 0.6 * value.abs() / largest } else { 0.0 };
-    let colour = if value < 0.0 { NEGATIVE } else { POSITIVE };
+    let color = if value < 0.0 { NEGATIVE } else { POSITIVE };
     format!(
-        "<td style=\"padding:1px 6px;text-align:right;background:rgba({colour},{strength:.2})\">{}</td>",
+        "<td style=\"padding:1px 6px;text-align:right;background:rgba({color},{strength:.2})\">{}</td>",
         number(value, whole)
     )
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_has_a_summary_and_coloured_values() {
+    fn a_matrix_has_a_summary_and_colored_values() {
         let tensor = Tensor::new(&[[1f32, -2.0], [0.5, f32::NAN]], &Device::Cpu).unwrap();
         let (plain, html) = forms(&tensor);
         assert!(

@@ -5,7 +5,7 @@ use crate::problem::{Problem, Result};
 use crate::shell;
 
 /// Uninstalls the kernels, removes the environments, and has the kernel remove its sessions and
-/// templates.
+/// prebuilt libraries.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("clean", arguments, &[])?;
     let places = Places::here();

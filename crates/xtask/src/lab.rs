@@ -91,14 +91,14 @@ pub(crate) fn build(places: &Places) -> Result<()> {
     )
 }
 
-/// Installs the kernel into the lab. The binary prebuilds its template there and shows the
-/// progress.
+/// Installs the kernel into the lab. The binary builds the prebuilt library there
+/// and shows the progress.
 fn install(places: &Places) -> Result<()> {
     shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
 }
 
-/// Installs the kernel for the tests; its template is in the prefix, so that each test may have
-/// an empty cache of its own. Returns the dependencies that the template's build compiled.
+/// Installs the kernel for the tests; the prebuilt library is in the prefix, so that each test
+/// may have an empty cache of its own. Returns the dependencies that its build compiled.
 pub(crate) fn install_for_tests(places: &Places) -> Result<Vec<String>> {
     let mut install = shell::command(places.graft(), &["install", "--prefix"]);
     let mut compiled = Vec::new();

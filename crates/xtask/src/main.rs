@@ -88,7 +88,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "clean",
         usage: "clean",
-        summary: "remove the environments, kernels and templates that lab and test created",
+        summary: "remove the environments, kernels and prebuilt libraries that lab and test created",
         run: clean::run,
     },
 ];

@@ -1,4 +1,5 @@
-//! The program as Jupyter starts it, on a machine without a Rust toolchain and without a template: what must work even there.
+//! The program as Jupyter starts it, on a machine without a Rust toolchain and without a prebuilt
+//! library: sockets, messages and magics must work even there.
 
 #![allow(clippy::unwrap_used)]
 

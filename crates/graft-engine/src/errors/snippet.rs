@@ -128,19 +128,19 @@ impl Page<'_> {
             }
         };
         let row: Vec<char> = (0..end).map(sign).collect();
-        let mut labelled: Vec<&OnLine<'_>> =
+        let mut labeled: Vec<&OnLine<'_>> =
             marks.iter().filter(|mark| !mark.mark.label.is_empty()).collect();
-        let inline = labelled.pop_if(|mark| mark.end == end);
+        let inline = labeled.pop_if(|mark| mark.end == end);
         let label = inline
             .map(|mark| paint(mark.mark.primary, &mark.mark.label.replace('\n', " ")))
             .unwrap_or_default();
         out.push(self.below(format!("{} {label}", painted(&row)).trim_end()));
-        if !labelled.is_empty() {
-            out.push(self.below(&pipes(&labelled)));
+        if !labeled.is_empty() {
+            out.push(self.below(&pipes(&labeled)));
         }
-        while let Some(mark) = labelled.pop() {
+        while let Some(mark) = labeled.pop() {
             let before = pipes(
-                &labelled
+                &labeled
                     .iter()
                     .filter(|other| other.start < mark.start)
                     .copied()

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use graft_prebuilt::process;
-use graft_protocol::mark::Marks;
+use graft_protocol::sentinel::Sentinels;
 use graft_protocol::{Snapshot, frame};
 use graft_spec::Failure;
 
@@ -78,7 +78,7 @@ impl Supervisor {
         let writer = started.link.try_clone()?;
         let (link, messages) = channel();
         let secret = uuid::Uuid::new_v4().simple().to_string();
-        let marks = Marks::new(&secret);
+        let sentinels = Sentinels::new(&secret);
         // A child that has died already is reaped below.
         let _ = frame::write(&mut &started.control, &control::ToChild::Begin { secret }, &[]);
         let controlling = started.control.try_clone()?;
@@ -101,7 +101,7 @@ impl Supervisor {
         self.serve_control(controlling);
         self.serve_streams(
             (started.process.stdout.take(), started.process.stderr.take()),
-            &marks,
+            &sentinels,
             &done,
         );
         drop(done);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use graft_protocol::mark::{FIRST_OF_CHILD, Marks};
+use graft_protocol::sentinel::{FIRST_OF_CHILD, Sentinels};
 
 use super::Supervisor;
 use super::stream_barrier::Channel;
@@ -28,12 +28,12 @@ impl Supervisor {
     pub(super) fn serve_streams(
         self: &Arc<Self>,
         (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>),
-        marks: &Marks,
+        sentinels: &Sentinels,
         done: &Sender<()>,
     ) {
         if let Some(stdout) = stdout {
             let supervisor = Arc::clone(self);
-            let finder = SentinelFinder::new(marks.clone());
+            let finder = SentinelFinder::new(sentinels.clone());
             let done = done.clone();
             std::thread::spawn(move || {
                 supervisor.pump_stdout(File::from(OwnedFd::from(stdout)), finder);
@@ -42,7 +42,7 @@ impl Supervisor {
         }
         if let Some(stderr) = stderr {
             let supervisor = Arc::clone(self);
-            let finder = SentinelFinder::new(marks.clone());
+            let finder = SentinelFinder::new(sentinels.clone());
             let done = done.clone();
             std::thread::spawn(move || {
                 supervisor.pump_stderr(File::from(OwnedFd::from(stderr)), finder);

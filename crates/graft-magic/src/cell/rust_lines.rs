@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_alone_are_no_code() {
+    fn comments_alone_are_not_code() {
         let mut lines = RustLines::default();
         lines.feed("// note\n");
         lines.feed("/* more */ \n");

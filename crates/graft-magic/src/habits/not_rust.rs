@@ -1,4 +1,4 @@
-//! Recognises text that is not Rust: a magic without its `%`, a shell line, Python.
+//! Recognizes text that is not Rust: a magic without its `%`, a shell line, Python.
 //!
 //! Text that can never be Rust is certain. For text that is Rust once the user has defined a name
 //! (`help`, `model.train()`), the result contains that name, so that the kernel can let the

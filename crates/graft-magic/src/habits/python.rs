@@ -1,4 +1,4 @@
-//! Recognises pasted Python code and suggests the equivalent magic or Rust line.
+//! Recognizes pasted Python code and suggests the equivalent magic or Rust line.
 
 use graft_protocol::Snapshot;
 

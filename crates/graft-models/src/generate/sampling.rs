@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logit_that_is_no_number_is_noticed() {
+    fn a_nan_logit_is_detected() {
         let mut stream = Rng::new(0).stream("test", "sampling");
         assert_eq!(choose(&[0.0, f32::NAN], &GenerateOptions::default(), &mut stream), None);
         assert!(

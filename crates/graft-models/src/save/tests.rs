@@ -150,7 +150,7 @@ fn every_file_of_tokenizer_chat_and_generation_is_carried_over_byte_by_byte() {
 }
 
 #[test]
-fn a_source_that_is_gone_is_made_up_for_and_a_folder_may_be_saved_over_itself() {
+fn a_model_is_saved_without_its_source_folder_and_over_itself() {
     let from = folder(&llama());
     let loaded = open(from.path(), &Settings::default());
     save_loaded(from.path(), &SavedModel { loaded: &loaded, dtype: DType::F32 }).unwrap();

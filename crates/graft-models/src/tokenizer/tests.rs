@@ -46,7 +46,7 @@ fn folder(config: &str) -> (tempfile::TempDir, Tokenizer) {
 }
 
 #[test]
-fn any_text_comes_back_from_its_tokens() {
+fn any_text_is_restored_from_its_tokens() {
     let (_folder, tokenizer) = folder("{}");
     for text in ["fn main() {}", " leading space", "é→🦀\n\ttab", ""] {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);

@@ -131,7 +131,7 @@ fn leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay() {
 }
 
 #[test]
-fn a_failed_fill_leaves_the_old_files_and_nothing_else() {
+fn a_failed_write_leaves_only_the_old_files() {
     let around = tempfile::tempdir().expect("a folder");
     let folder = around.path().join("adapter");
     assert!(save(&folder, "old", None));

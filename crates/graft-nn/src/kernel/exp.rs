@@ -1,4 +1,4 @@
-//! The exponential function in a form that vectorises.
+//! The exponential function in a form that vectorizes.
 
 /// `e^x` within 2 units in the last place on [-87, 88]; 0 below, `e^88` above, and NaN for NaN.
 ///

@@ -18,7 +18,7 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Sum of `a (x - mean)`.
 #[inline(always)]
-pub(super) fn centred_dot(a: &[f32], x: &[f32], mean: f32) -> f32 {
+pub(super) fn centered_dot(a: &[f32], x: &[f32], mean: f32) -> f32 {
     let mut lanes = [0f32; LANES];
     let ((a, a_rest), (x, x_rest)) = (a.as_chunks::<LANES>(), x.as_chunks::<LANES>());
     for (a, x) in a.iter().zip(x) {

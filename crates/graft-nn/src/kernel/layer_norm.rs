@@ -1,6 +1,6 @@
 //! One row of a layer norm.
 
-use super::lanes::{centred_dot, dot, spread, sum};
+use super::lanes::{centered_dot, dot, spread, sum};
 
 /// Mean and `1 / sqrt(variance + eps)` of a row, in two passes, because a single pass suffers from
 /// cancellation if the mean is large.
@@ -32,7 +32,7 @@ simd! {
         }
         let count = x.len() as f32;
         let level = dot(g, w) / count;
-        let along = centred_dot(dx, x, mean) * root * root / count;
+        let along = centered_dot(dx, x, mean) * root * root / count;
         for (dx, x) in dx.iter_mut().zip(x) {
             *dx = root * (*dx - level - (x - mean) * along);
         }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_label_loss_and_gradient_are_zero_and_an_empty_batch_is_no_error() {
+    fn without_any_label_loss_and_gradient_are_zero_and_an_empty_batch_is_valid() {
         let (x, w) =
             (Var::from_tensor(&normal("x", &[2, 5])).expect("a variable"), normal("w", &[37, 5]));
         let loss = linear_cross_entropy(x.as_tensor(), &w, &[IGNORED; 2], 1.0).expect("works");

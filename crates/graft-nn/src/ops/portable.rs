@@ -39,9 +39,9 @@ pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
 
 /// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`.
 pub(super) fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Result<Tensor> {
-    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?; // (.., C)
-    let root = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?; // (.., 1)
-    let y = centred.broadcast_div(&root)?.broadcast_mul(&w.to_dtype(x.dtype())?)?;
+    let centered = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?; // (.., C)
+    let root = (centered.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?; // (.., 1)
+    let y = centered.broadcast_div(&root)?.broadcast_mul(&w.to_dtype(x.dtype())?)?;
     b.map_or(Ok(y.clone()), |b| bias_add(&y, b))
 }
 

@@ -25,7 +25,7 @@ impl Hint for PeftError {
             Self::NoBias { .. } => "peft::no_bias",
             Self::RankTooLarge { .. } | Self::SparseRankTooLarge { .. } => "peft::rank_too_large",
             Self::LayerTooLarge { .. } => "peft::layer_too_large",
-            Self::InvalidIndices { .. } => "peft::bad_places",
+            Self::InvalidIndices { .. } => "peft::bad_indices",
             Self::TargetRankTooLarge { .. } => "peft::target_rank",
             Self::OftBlocks => "peft::oft_blocks",
             Self::OftBlockSize { .. } => "peft::oft_block_size",
@@ -161,7 +161,7 @@ fn adapter_hint(error: &PeftError) -> Option<String> {
         E::CombinesMerged { adapter, verb } => format!("run `%{verb} unmerge {adapter}` first"),
         E::Unsupported { .. } => {
             let mut names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
-            // LoRA and DoRA have the same type and are neighbours in the list.
+            // LoRA and DoRA have the same type and are neighbors in the list.
             names.dedup();
             format!("supported methods: {}", names.join(", "))
         }

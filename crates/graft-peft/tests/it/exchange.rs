@@ -22,7 +22,7 @@ const OWN: &[&str] = &["bitfit", "bottleneck", "full"];
 
 #[test]
 #[ignore = "needs PyTorch and HF PEFT: `cargo xtask test --peft` installs them"]
-fn hf_peft_opens_what_graft_saves_and_gives_the_same_logits() {
+fn hf_peft_loads_saved_adapters_with_the_same_logits() {
     let out = tempfile::tempdir().unwrap();
     for (name, base) in bases() {
         write_adapters(&base, &out.path().join(&name), |case| !OWN.contains(&case.verb));

@@ -491,7 +491,7 @@ fn shira_files_of_hf_peft_contain_the_indices() {
     other.detach(&model).unwrap();
     all.insert(key.to_owned(), Tensor::full(16i32, (2, 64), &Device::Cpu).unwrap());
     write(folder.path(), &all);
-    assert_eq!(refused(&model, folder.path()).code(), "peft::bad_places");
+    assert_eq!(refused(&model, folder.path()).code(), "peft::bad_indices");
 }
 
 #[test]

@@ -12,11 +12,11 @@ impl Hint for SessionError {
             Self::NoData => "session::no_data",
             Self::Background { .. } | Self::NoBackground => "session::background",
             Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
-            Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => {
+            Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::NoneActive { .. } => {
                 "session::no_adapter"
             }
             Self::Merged { .. } | Self::MergedBelow { .. } => "session::merged",
-            Self::NotMerged { .. } => "session::acts_beside",
+            Self::NotMerged { .. } => "session::not_merged",
             Self::OtherData { .. } => "session::other_data",
             Self::NoComparison => "session::no_comparison",
             Self::NoSuchLayer { .. } => "session::no_such_layer",
@@ -33,7 +33,7 @@ impl Hint for SessionError {
             Self::OtherModel { .. } | Self::OtherModelLoaded { .. } => "session::other_model",
             Self::ChangedData { .. } => "session::changed_data",
             Self::FolderOfRun { .. } => "session::folder_of_run",
-            Self::ActsToo { .. } => "session::acts_too",
+            Self::OtherActive { .. } => "session::other_active",
             Self::LargeGrid { .. } => "ablate::many",
             Self::Interrupted { .. } => "session::interrupted",
             Self::NoThreads { .. } => "session::no_threads",
@@ -107,7 +107,7 @@ impl SessionError {
             Self::NoAdapterOfMethod { method, known } => {
                 format!("attach one: `%{method} attach`; attached now: {}", known.join(", "))
             }
-            Self::Silent { name, method } => format!("enable one: `%{method} use {name}`"),
+            Self::NoneActive { name, method } => format!("enable one: `%{method} use {name}`"),
             Self::Merged { name, method } | Self::MergedBelow { name, method } => {
                 format!("unmerge it first: `%{method} unmerge {name}`")
             }
@@ -126,7 +126,7 @@ impl SessionError {
                 format!("load its model first: `{line}`, then `%runs use {run}`")
             }
             Self::FolderOfRun { run, .. } => format!("`%runs use {run}` attaches its weights"),
-            Self::ActsToo { name, method, .. } => {
+            Self::OtherActive { name, method, .. } => {
                 format!("`%{method} use {name}` disables the others")
             }
             _ => return None,

@@ -20,7 +20,7 @@ pub struct AttachedAdapter {
     trained_steps: AtomicU64,
     /// The origin of the adapter and of its weights.
     provenance: Provenance,
-    /// The keys that the user gave, if the initialisation read data or unpacked weights: the
+    /// The keys that the user gave, if the initialization read data or unpacked weights: the
     /// adapter's own settings contain the result instead.
     requested: OnceLock<Settings>,
     /// Label names of the data that the adapter was trained on.
@@ -54,7 +54,7 @@ impl AttachedAdapter {
         self.provenance.set(start, &self.adapter);
     }
 
-    /// Remembers the keys that the user gave, for initialisations that replace them.
+    /// Remembers the keys that the user gave, for initializations that replace them.
     pub(crate) fn remember_requested(&self, settings: &Settings) {
         let start =
             settings.text(self.adapter.spec().keys, "init_lora_weights").unwrap_or_default();

@@ -72,7 +72,7 @@ impl LoadedModel {
         }
     }
 
-    /// Restores the model's own label names. A freshly initialised head has none and keeps the
+    /// Restores the model's own label names. A freshly initialized head has none and keeps the
     /// current ones.
     pub(crate) fn restore_own_names(&self) {
         let renamed = self.renamed();

@@ -188,7 +188,7 @@ fn compare(
         Measure::Task => report::render(&results),
         Measure::Forgetting => forgetting_report::render(&results),
     };
-    let total = runner.trainings();
+    let total = runner.training_runs();
     let report = Report { table, charts, notes: notes(&results, reused, total, finished.damaged) };
     if !cx.is_stopping() {
         return Ok(report);

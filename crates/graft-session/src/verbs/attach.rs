@@ -34,7 +34,7 @@ pub struct AttachReport {
 /// An adapter to build.
 pub(crate) struct BuildRequest<'a> {
     pub(crate) model: &'a LoadedModel,
-    /// Data for initialisations that read examples.
+    /// Data for initializations that read examples.
     pub(crate) data: Option<&'a LoadedData>,
     pub(crate) spec: &'a MethodSpec,
     pub(crate) settings: &'a Settings,
@@ -91,7 +91,7 @@ pub(crate) fn attach_for(
     Ok(report)
 }
 
-/// The origin of a fresh adapter. Some initialisations are computed from data.
+/// The origin of a fresh adapter. Some initializations are computed from data.
 pub(crate) fn fresh(
     spec: &MethodSpec,
     settings: &Settings,
@@ -193,14 +193,14 @@ fn merged_others(state: &SessionState, name: &str) -> Option<String> {
 /// The active adapter, for verbs that need one: `%train`, `%eval`, `%compare`.
 ///
 /// # Errors
-/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::Silent`] when all adapters
+/// [`SessionError::NoAdapter`] when nothing is attached, [`SessionError::NoneActive`] when all
 /// are switched off.
 pub(crate) fn require_adapter(state: &SessionState) -> Result<Arc<AttachedAdapter>, SessionError> {
     state.acting().ok_or_else(|| match state.adapters.last() {
         None => SessionError::NoAdapter { method: "lora" },
         Some(last) => {
             let inactive = state.adapter_in_use().unwrap_or_else(|| last.clone());
-            SessionError::Silent {
+            SessionError::NoneActive {
                 name: inactive.adapter.name().to_owned(),
                 method: inactive.adapter.spec().verb,
             }

@@ -106,8 +106,8 @@ impl Scores {
             .iter()
             .chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation))
             .collect();
-        let labelled = all.iter().any(|evaluation| evaluation.accuracy.is_some());
-        let headers: &[&str] = if labelled {
+        let labeled = all.iter().any(|evaluation| evaluation.accuracy.is_some());
+        let headers: &[&str] = if labeled {
             &["model", "#loss", "#perplexity", "#examples", "#accuracy"]
         } else {
             &["model", "#loss", "#perplexity", "#examples"]

@@ -1,4 +1,4 @@
-//! Inputs of data-driven adapter initialisations: training examples, and the original files of a
+//! Inputs of data-driven adapter initializations: training examples, and the original files of a
 //! quantized model.
 
 use graft_models::OriginalWeights;

@@ -110,7 +110,7 @@ fn check_only_active(
     };
     state.adapters.iter().find(is_active).map_or(Ok(()), |other| {
         let name = |attached: &AttachedAdapter| attached.adapter.name().to_owned();
-        Err(SessionError::ActsToo {
+        Err(SessionError::OtherActive {
             name: name(attached),
             other: name(other),
             method: attached.adapter.spec().verb,

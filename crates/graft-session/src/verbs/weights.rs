@@ -21,7 +21,7 @@ const MAX_CELLS: usize = 64;
 /// Most layers in the table.
 const MAX_LAYERS: usize = 12;
 /// Nearest tokens shown for each virtual token.
-const NEIGHBOURS: usize = 3;
+const NEIGHBORS: usize = 3;
 /// Examples whose attention is measured.
 const EXAMPLES: usize = 8;
 
@@ -152,7 +152,7 @@ fn spectrum(found: &LayerAnalysis) -> Chart {
 /// The tokens nearest to each virtual token of the active soft prompts; `None` without soft
 /// prompts.
 fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Table>, Failure> {
-    let found = nearest_tokens(model, NEIGHBOURS)?;
+    let found = nearest_tokens(model, NEIGHBORS)?;
     let mut table = Table::new(
         "virtual tokens of the soft prompt",
         &["#virtual token", "#norm", "nearest tokens of the vocabulary (cosine similarity)"],

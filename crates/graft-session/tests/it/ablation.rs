@@ -84,9 +84,9 @@ fn a_seed_reproduces_the_results_and_finished_trials_are_reused() {
     assert_eq!(steps(&test), trained);
     assert_eq!(table(&again).rows, table(&first).rows);
     assert!(format!("{:?}", again.blocks).contains("2 of 2 training runs were finished"));
-    let other = crate::tiny::colours().replace("sky", "sea");
+    let other = crate::tiny::colors().replace("sky", "sea");
     test.run(Command::DataInline {
-        name: "colours".to_owned(),
+        name: "colors".to_owned(),
         text: other,
         settings: Default::default(),
     })
@@ -97,8 +97,8 @@ fn a_seed_reproduces_the_results_and_finished_trials_are_reused() {
         "another text under the same name is other data"
     );
     test.run(Command::DataInline {
-        name: "colours".to_owned(),
-        text: crate::tiny::colours(),
+        name: "colors".to_owned(),
+        text: crate::tiny::colors(),
         settings: Default::default(),
     })
     .unwrap();

@@ -202,7 +202,7 @@ fn a_saved_merged_model_gives_the_same_output() {
     };
     let failure = save("merged").unwrap_err();
     assert!(
-        failure.code == "session::acts_beside"
+        failure.code == "session::not_merged"
             && failure.hint.unwrap().contains("%lora merge default"),
         "{}",
         failure.message

@@ -111,10 +111,10 @@ fn runs_of_a_replaced_set_are_named_and_resume_on_their_own_data() {
     let test = TestSession::attached();
     test.train("steps=2 batch=2 eval_every=0").unwrap();
     let run = test.session.snapshot().runs[0].clone();
-    inline(&test, "colours", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
+    inline(&test, "colors", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
     let (_, text) = notes(&test).pop().unwrap();
     assert!(
-        text.starts_with("replaced data `colours` (")
+        text.starts_with("replaced data `colors` (")
             && text.ends_with(&format!(
                 "runs trained on the earlier data: `{run}` (their weights and curves are unchanged)"
             )),
@@ -139,7 +139,7 @@ fn a_file_that_is_refused_leaves_the_session_as_it_was() {
     refused(b"{\"text\": \"a\0\"}\n", "data::binary");
     assert_eq!(load(&test, Path::new("/dev/zero"), "").unwrap_err().code, "file::not_regular");
     assert_eq!(load(&test, test.folder.path(), "").unwrap_err().code, "file::not_regular");
-    assert_eq!(test.session.snapshot().data, ["colours"]);
+    assert_eq!(test.session.snapshot().data, ["colors"]);
 }
 
 #[test]
@@ -170,12 +170,12 @@ fn a_name_with_a_line_break_is_refused() {
     let test = TestSession::new();
     let failure = test
         .run(Command::DataInline {
-            name: "colours\n%seed 1".to_owned(),
-            text: crate::tiny::colours(),
+            name: "colors\n%seed 1".to_owned(),
+            text: crate::tiny::colors(),
             settings: Settings::default(),
         })
         .unwrap_err();
     assert_eq!(failure.code, "session::data_name", "{failure}");
-    assert!(failure.message.contains(r"colours\n%seed 1"), "{failure}");
+    assert!(failure.message.contains(r"colors\n%seed 1"), "{failure}");
     assert!(test.session.state().data.is_empty());
 }

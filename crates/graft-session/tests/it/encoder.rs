@@ -6,7 +6,7 @@ use graft_protocol::{AdapterAction, Block, Cell, Command, Event, Level, RunsActi
 use graft_spec::{Settings, training};
 
 use crate::test_session::{TestSession, keys_of};
-use crate::tiny::{byte_level, colours};
+use crate::tiny::{byte_level, colors};
 
 /// A bare encoder of a few kilobytes with the tokenizer of the test model.
 fn encoder(test: &TestSession) -> String {
@@ -33,8 +33,8 @@ fn with_data() -> (TestSession, String) {
     let test = TestSession::new();
     let folder = encoder(&test);
     test.run(Command::DataInline {
-        name: "colours".to_owned(),
-        text: colours(),
+        name: "colors".to_owned(),
+        text: colors(),
         settings: Settings::default(),
     })
     .unwrap();
@@ -259,7 +259,7 @@ fn a_model_that_is_right_on_every_text_scores_100_percent_whatever_its_classes_a
 fn unknown_labels_are_scored_with_a_warning_that_shows_both_lists() {
     let test = TestSession::new();
     load(&test, &classifier(&test, ["red", "amber", "white"]), "");
-    data(&test, "colours", colours(), "");
+    data(&test, "colors", colors(), "");
     scored(&test, "split=train");
     let warnings = warnings(&test);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -276,7 +276,7 @@ fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
     let test = TestSession::new();
     load(&test, &classifier(&test, ["red", "green", "blue"]), "");
     let loss = |keys: &str| {
-        data(&test, "colours", colours(), keys);
+        data(&test, "colors", colors(), keys);
         scored(&test, "split=train").0
     };
     let alone = loss("");
@@ -284,7 +284,7 @@ fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
     assert_ne!(alone, loss("template={text}\\nLabel:"));
     // The expected values are from separate forward passes over `<s> text </s>`.
     let state = test.session.state();
-    let set = &state.data(Some("colours")).unwrap().dataset;
+    let set = &state.data(Some("colors")).unwrap().dataset;
     let losses = set.train.iter().map(|example| {
         let logits = logits(&test, set.text_of(example));
         let class = if example.completion == " green" { 1 } else { 2 };
@@ -318,12 +318,7 @@ fn the_names_of_a_fresh_heads_classes_come_from_the_data_and_go_with_the_adapter
     test.adapter(AdapterAction::Load { directory: saved.clone(), name: None }).unwrap();
     assert_eq!(names(&test), expected);
     // The same labels under names in another order match nothing, which causes a warning.
-    data(
-        &test,
-        "renamed",
-        colours().replace("\"blue\"", "\"z\"").replace("\"green\"", "\"a\""),
-        "",
-    );
+    data(&test, "renamed", colors().replace("\"blue\"", "\"z\"").replace("\"green\"", "\"a\""), "");
     scored_adapter(&test);
     assert!(
         warnings(&test).last().unwrap().contains("`blue`, `green`; labels of the data: `a`, `z`")
@@ -350,7 +345,7 @@ fn the_names_of_a_fresh_heads_classes_come_from_the_data_and_go_with_the_adapter
 fn the_base_is_scored_under_its_own_class_names_whatever_an_adapter_calls_them() {
     let test = TestSession::new();
     load(&test, &classifier(&test, ["red", "green", "blue"]), "");
-    data(&test, "colours", colours(), "");
+    data(&test, "colors", colors(), "");
     let alone = scored(&test, "split=train");
     test.attach("r=2 lora_alpha=4").unwrap();
     let saved = test.folder.path().join("saved");

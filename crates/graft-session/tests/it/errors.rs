@@ -22,8 +22,8 @@ fn each_missing_object_is_reported_with_the_command_that_creates_it() {
         ("session::no_data".to_owned(), "load some first: `%data load which-book`".to_owned())
     );
     test.run(Command::DataInline {
-        name: "colours".to_owned(),
-        text: crate::tiny::colours(),
+        name: "colors".to_owned(),
+        text: crate::tiny::colors(),
         settings: Settings::default(),
     })
     .unwrap();
@@ -44,7 +44,7 @@ fn an_unknown_name_gets_the_nearest_one() {
         ("session::unknown_adapter", Some("did you mean `default`? adapters: default"))
     );
     let failure = test.run(Command::DataUse { name: "colors".to_owned() }).unwrap_err();
-    assert!(failure.hint.unwrap().starts_with("did you mean `colours`?"));
+    assert!(failure.hint.unwrap().starts_with("did you mean `colors`?"));
     let failure = test
         .run(Command::DataLoad { source: "which-bok".to_owned(), settings: Settings::default() })
         .unwrap_err();

@@ -41,7 +41,7 @@ fn numbers(table: &Table, column: &str) -> Vec<f64> {
 const QUICK: [(&str, &str); 5] =
     [("steps", "12"), ("lr", "0.05"), ("batch", "4"), ("examples", "8"), ("domain", "before")];
 
-/// A session with `colours` to train on, and another text as the domain of the base.
+/// A session with `colors` to train on, and another text as the domain of the base.
 fn test() -> TestSession {
     let test = TestSession::ready();
     let before = (0..40)
@@ -54,7 +54,7 @@ fn test() -> TestSession {
         settings: Default::default(),
     })
     .unwrap();
-    test.run(Command::DataUse { name: "colours".to_owned() }).unwrap();
+    test.run(Command::DataUse { name: "colors".to_owned() }).unwrap();
     test
 }
 

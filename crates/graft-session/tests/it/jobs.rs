@@ -71,7 +71,7 @@ fn the_status_names_everything() {
     let reply = test.run(Command::Status).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
     let text = format!("{:?}", table.rows);
-    for word in ["model", "default (lora, in use)", "colours", "seed", "cpu"] {
+    for word in ["model", "default (lora, in use)", "colors", "seed", "cpu"] {
         assert!(text.contains(word), "{word} is missing in {text}");
     }
 }

@@ -5,7 +5,7 @@ use graft_protocol::{AdapterAction, Command};
 use graft_spec::{Settings, Value, training};
 
 use crate::test_session::{TestSession, keys_of};
-use crate::tiny::colours;
+use crate::tiny::colors;
 
 fn loaded(keys: &str) -> TestSession {
     let test = TestSession::new();
@@ -15,8 +15,8 @@ fn loaded(keys: &str) -> TestSession {
     })
     .unwrap();
     test.run(Command::DataInline {
-        name: "colours".to_owned(),
-        text: colours(),
+        name: "colors".to_owned(),
+        text: colors(),
         settings: Settings::default(),
     })
     .unwrap();

@@ -35,7 +35,7 @@ fn readers() -> Vec<Command> {
         Command::DataShow { name: None, rows: 3 },
         Command::Forgetting {
             methods: Vec::new(),
-            keys: vec![("domain".to_owned(), "colours".to_owned())],
+            keys: vec![("domain".to_owned(), "colors".to_owned())],
         },
         lora(AdapterAction::List),
         lora(AdapterAction::Scale { name: None, factor: None }),
@@ -166,7 +166,7 @@ fn a_merged_adapter_is_in_the_base_for_readers_and_not_for_trials() {
 }
 
 #[test]
-fn readers_work_during_a_data_driven_initialisation() {
+fn readers_work_during_a_data_driven_initialization() {
     reads_what_it_read_before(
         &TestSession::attached(),
         &["lora"],
@@ -188,14 +188,14 @@ fn a_reader_that_panics_or_is_interrupted_leaves_both_intact() {
     let before = answers(&test);
     test.run(grid(&METHODS, &[("bg", "true"), ("steps", "200")])).unwrap();
     // During the evaluation of the base, while the reader has disabled the user's adapter.
-    test.sink.react(|event| assert!(!matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colours"), "the reader falls"));
+    test.sink.react(|event| assert!(!matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colors"), "the reader falls"));
     let fallen = test.run(eval()).unwrap_err();
     assert_eq!(fallen.code, "session::panic", "{fallen}");
     test.sink.react(|_| {});
     assert_eq!(answers(&test), before);
     let session = test.session.clone();
     test.sink.react(move |event| {
-        if matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colours") {
+        if matches!(event, Event::Progress { label, .. } if label == "evaluating the base on colors") {
             session.interrupt();
         }
     });
@@ -247,8 +247,8 @@ fn changes_are_refused_while_trials_advance() {
     refused(test.train("steps=1"));
     // In the way of a Rust cell.
     let attached = test.session.state().adapter("default").unwrap();
-    let scaled = test.session.perform("changing an adapter", move |desk| {
-        graft_session::verbs::adapter::set_scale(desk, &attached, 0.0)
+    let scaled = test.session.perform("changing an adapter", move |cx| {
+        graft_session::verbs::adapter::set_scale(cx, &attached, 0.0)
     });
     assert_eq!(scaled.unwrap_err().code, "session::background");
     assert_eq!(answers(&test), before);

@@ -342,8 +342,8 @@ fn resuming_an_earlier_run_reports_how_to_restore_the_later_weights() {
 fn a_run_is_not_resumed_on_changed_data() {
     let test = TestSession::new();
     test.load_model();
-    let file = test.folder.path().join("colours.jsonl");
-    std::fs::write(&file, crate::tiny::colours()).unwrap();
+    let file = test.folder.path().join("colors.jsonl");
+    std::fs::write(&file, crate::tiny::colors()).unwrap();
     typed(
         &test,
         &format!(
@@ -352,13 +352,13 @@ fn a_run_is_not_resumed_on_changed_data() {
         ),
     )
     .unwrap();
-    std::fs::write(&file, crate::tiny::colours().replace("sky", "sea")).unwrap();
+    std::fs::write(&file, crate::tiny::colors().replace("sky", "sea")).unwrap();
     let test = test.restarted();
     let failure = typed(&test, "%resume lora-001 steps=4").unwrap_err();
     let recorded = folder(&test, "lora-001").header().unwrap().data_fingerprint;
     assert_eq!(failure.code, "session::changed_data");
     assert!(
-        failure.message.contains(&recorded) && failure.message.contains("colours.jsonl"),
+        failure.message.contains(&recorded) && failure.message.contains("colors.jsonl"),
         "{failure}"
     );
     let snapshot = test.session.snapshot();
@@ -383,7 +383,7 @@ fn a_run_is_not_resumed_on_changed_data() {
         folder(&test, "lora-002").header().unwrap().start,
         Some(Start::Run { run: "lora-001".to_owned(), step: 2 })
     );
-    std::fs::write(&file, crate::tiny::colours()).unwrap();
+    std::fs::write(&file, crate::tiny::colors()).unwrap();
     typed(&test, "%resume lora-001 steps=4").unwrap();
 }
 
@@ -476,7 +476,7 @@ fn training_on_top_of_another_adapter_is_refused() {
     let both = test.session.snapshot().adapters.iter().filter(|adapter| adapter.active).count();
     if both == 2 {
         let failure = test.train("steps=2 eval_every=0").unwrap_err();
-        assert_eq!(failure.code, "session::acts_too");
+        assert_eq!(failure.code, "session::other_active");
         let hint = failure.hint.unwrap();
         typed(&test, hint.split('`').nth(1).unwrap()).unwrap();
     }

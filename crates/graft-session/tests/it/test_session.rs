@@ -7,7 +7,7 @@ use graft_protocol::{AdapterAction, Block, Command, Event, Reply, Snapshot};
 use graft_session::{Session, Sink};
 use graft_spec::{Failure, Settings, Value, training};
 
-use crate::tiny::{colours, write_model};
+use crate::tiny::{colors, write_model};
 
 /// The folder of runs is a property of the process, so tests run one at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -81,8 +81,8 @@ impl TestSession {
         let test = Self::new();
         test.load_model();
         test.run(Command::DataInline {
-            name: "colours".to_owned(),
-            text: colours(),
+            name: "colors".to_owned(),
+            text: colors(),
             settings: Settings::default(),
         })
         .unwrap();

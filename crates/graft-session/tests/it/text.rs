@@ -15,7 +15,7 @@ use crate::{
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/text");
 
 #[test]
-fn every_completion_is_tokenized_and_labelled_as_by_trl_with_every_kind_of_tokenizer() {
+fn every_completion_is_tokenized_and_labeled_as_by_trl_with_every_kind_of_tokenizer() {
     let tallies = check(Path::new(GOLDENS)).unwrap();
     let unmet: Vec<_> = tallies
         .iter()

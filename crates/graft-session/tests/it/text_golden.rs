@@ -84,13 +84,13 @@ fn uncovered(
     }
     let offsets = tokenizer.encode_with_offsets(&format!("{prompt}{completion}")).ok()?;
     let before = tokenizer.prefix().len();
-    let is_labelled = |byte: usize| {
+    let is_labeled = |byte: usize| {
         offsets
             .iter()
             .enumerate()
             .any(|(at, (_, covered))| covered.contains(&byte) && labels[before + at] != IGNORED)
     };
-    let missing = completion.char_indices().find(|(at, _)| !is_labelled(prompt.len() + at));
+    let missing = completion.char_indices().find(|(at, _)| !is_labeled(prompt.len() + at));
     missing.map(|(at, letter)| format!("no label covers {letter:?} at byte {at} of the completion"))
 }
 

@@ -6,10 +6,10 @@ use graft_models::{FolderParts, Llama, LlamaConfig, Tokenizer, save_folder};
 use graft_nn::{DType, Device};
 
 /// Forty sentences with one of two labels.
-pub(crate) fn colours() -> String {
+pub(crate) fn colors() -> String {
     let lines = (0..40).map(|n| {
-        let (thing, colour) = if n % 2 == 0 { ("sky", "blue") } else { ("grass", "green") };
-        format!("{{\"text\": \"the {thing} number {n} is\", \"label\": \"{colour}\"}}")
+        let (thing, color) = if n % 2 == 0 { ("sky", "blue") } else { ("grass", "green") };
+        format!("{{\"text\": \"the {thing} number {n} is\", \"label\": \"{color}\"}}")
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -73,7 +73,7 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
     let snapshot = restarted.session.snapshot();
     assert_eq!(
         (snapshot.data.as_slice(), snapshot.adapters.len()),
-        (["colours".to_owned()].as_slice(), 1)
+        (["colors".to_owned()].as_slice(), 1)
     );
 }
 
@@ -195,7 +195,7 @@ fn resuming_on_other_data_is_refused() {
         (failure.code.as_str(), failure.message.as_str()),
         (
             "session::other_data",
-            "run `lora-001` was trained on `colours`, and a resumed run keeps its data"
+            "run `lora-001` was trained on `colors`, and a resumed run keeps its data"
         )
     );
 }

@@ -12,7 +12,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     equation: "h + s U f(D z)",
     help: "A small network is added where a sublayer's output h joins the residual stream x: h + s·U \
         f(D z). D (C/reduction_factor × C), U (C × C/reduction_factor) and their biases are \
-        trained. config=pfeiffer: after the feed-forward sublayer with z = h + x (normalised in \
+        trained. config=pfeiffer: after the feed-forward sublayer with z = h + x (normalized in \
         BERT); houlsby: after attention and after feed-forward with z = h; parallel: in parallel \
         with feed-forward, z = x. U starts at zero, so attaching does not change the output. The \
         files are those of AdapterHub.",

@@ -52,7 +52,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["rslora"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "rank-stabilised LoRA: s = lora_alpha / sqrt(r)",
+        help: "rank-stabilized LoRA: s = lora_alpha / sqrt(r)",
     },
     KeySpec {
         name: "bias",

@@ -11,7 +11,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     summary: "train the weights of the norms and nothing else",
     equation: "y = x̂ ∘ w + b",
     help: "Each targeted norm gets a trained copy of its weight w, and of its bias b if it has one: \
-        y = x̂ ∘ w + b with x̂ the normalised input. The copies start as the base's own, so \
+        y = x̂ ∘ w + b with x̂ the normalized input. The copies start as the base's own, so \
         attaching does not change the output.",
     shapes: "`x̂: (.., C)`; `w, b: (C)`",
     source: "Zhao et al. 2023, arXiv:2312.11420",

@@ -53,7 +53,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Bool,
         default: "false",
-        help: "factorise W₁ at rank r as well if that is smaller",
+        help: "factorize W₁ at rank r as well if that is smaller",
     },
     KeySpec {
         name: "decompose_factor",

@@ -100,7 +100,7 @@ impl<'a> Collector<'a> {
                 prompt: self.string(line, Role::Prompt, take(Role::Prompt))?,
                 completion: self.string(line, Role::Completion, take(Role::Completion))?,
             },
-            [_, _] => Content::Labelled {
+            [_, _] => Content::Labeled {
                 text: self.string(line, Role::Text, take(Role::Text))?,
                 label: self.label(line, take(Role::Label))?,
             },
@@ -264,7 +264,7 @@ impl<'a> Collector<'a> {
         };
         let whole = |number: f64| number.fract() == 0.0 && number.abs() <= EXACT;
         for record in &mut self.records {
-            let Content::Labelled { label, .. } = &mut record.content else { continue };
+            let Content::Labeled { label, .. } = &mut record.content else { continue };
             match numbers.get(label) {
                 Some(number) if whole(*number) => *label = format!("{}", *number as i64).into(),
                 _ => {

@@ -35,7 +35,7 @@ pub struct Dataset {
     pub name: String,
     /// The kind of the examples.
     pub kind: Kind,
-    /// Prompt template with `{text}` for labelled examples; empty for other kinds.
+    /// Prompt template with `{text}` for labeled examples; empty for other kinds.
     pub template: String,
     /// Whether the user gave the template. Otherwise an encoder reads the text without it.
     pub is_template_given: bool,
@@ -143,7 +143,7 @@ impl Dataset {
         hasher.finish()
     }
 
-    /// The text of a labelled example, without the template.
+    /// The text of a labeled example, without the template.
     pub fn text_of<'a>(&self, example: &'a Example) -> &'a str {
         let (before, after) = self.template.split_once("{text}").unwrap_or_default();
         let text = example.prompt.strip_prefix(before).unwrap_or(&example.prompt);

@@ -99,9 +99,14 @@ const SIGNATURES: &[Signature] = &[
         "compressed with LZ4",
         "unpack it: lz4 -d 'FILE', then load the file that it writes",
     ),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x 'FILE', then load a file of it"),
-    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load a file of it"),
-    (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load a file of it"),
+    (
+        0,
+        b"7z\xbc\xaf\x27\x1c",
+        "a 7z archive",
+        "unpack it: 7z x 'FILE', then load one of its files",
+    ),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load one of its files"),
+    (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load one of its files"),
     (0, b"SQLite format 3\0", "an SQLite database", SQLITE),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls, .doc)", EXCEL),
     (
@@ -199,7 +204,7 @@ fn zip(head: &[u8]) -> Content {
         () if has(".npy") => {
             ("a NumPy archive", "%data load expects text: write the texts to a JSON Lines file")
         }
-        () => ("a zip archive", "unpack it: unzip 'FILE', then load a file of it"),
+        () => ("a zip archive", "unpack it: unzip 'FILE', then load one of its files"),
     };
     Content::Foreign(Foreign { name, step, is_text: false })
 }
@@ -266,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_recognised_by_their_first_bytes() {
+    fn formats_are_recognized_by_their_first_bytes() {
         assert_eq!(name(b"PAR1\x15\x04\x15"), "a Parquet file");
         assert_eq!(
             name(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml xl/workbook.xml"),
@@ -306,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_recognised_with_and_without_its_mark() {
+    fn utf_16_is_recognized_with_and_without_its_mark() {
         for order in [ByteOrder::Little, ByteOrder::Big] {
             assert_eq!(
                 content(&utf16("text,label\nGrüße,gut\n", order)),
@@ -324,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_step_names_the_file() {
-        let Content::Foreign(parquet) = content(b"PAR1\x15\x04") else { panic!("not recognised") };
+        let Content::Foreign(parquet) = content(b"PAR1\x15\x04") else { panic!("not recognized") };
         let step = step(&parquet, Path::new("my data.parquet"));
         assert!(step.contains("pandas.read_parquet('my data.parquet').to_json('my data.parquet.jsonl', orient='records', lines=True)"), "{step}");
     }

@@ -25,7 +25,7 @@ pub enum DataError {
         /// Where.
         source_name: String,
     },
-    /// It is not a regular file.
+    /// The path does not name a regular file, or the file is too large.
     #[error(transparent)]
     File(UserFileError),
     /// The format is detected but not supported.
@@ -38,7 +38,7 @@ pub enum DataError {
         /// A command that converts the file.
         hint: String,
     },
-    /// It needs more memory than is available.
+    /// The data set needs more memory than is available.
     #[error("`{source_name}` needs more memory ({} MB) than is available ({} MB)", bytes.div_ceil(1_000_000), left / 1_000_000)]
     TooLarge {
         /// The file.
@@ -48,7 +48,7 @@ pub enum DataError {
         /// Available bytes.
         left: u64,
     },
-    /// Its size changed while it was read.
+    /// The size of the file changed while it was read.
     #[error("`{source_name}` changed while it was read: {before} bytes became {after}")]
     Changed {
         /// The file.
@@ -68,7 +68,7 @@ pub enum DataError {
         /// The limit in bytes.
         most: usize,
     },
-    /// It is not UTF-8.
+    /// A line is not valid UTF-8.
     #[error("`{source_name}` line {line} is not valid UTF-8 (byte {byte} of the file)")]
     NotUtf8 {
         /// Where.
@@ -78,7 +78,7 @@ pub enum DataError {
         /// Offset of the invalid byte.
         byte: u64,
     },
-    /// A label is a number with a fraction.
+    /// A line contains control characters.
     #[error(
         "`{source_name}` line {line} contains control characters: the file is binary or damaged"
     )]
@@ -112,7 +112,7 @@ pub enum DataError {
         /// The number.
         label: String,
     },
-    /// There is only one label.
+    /// A label is a list.
     #[error(
         "`{source_name}` line {line}: the label is a list; each example needs one label (multi-label and token classification are not supported yet)"
     )]
@@ -122,7 +122,7 @@ pub enum DataError {
         /// Line, from 1.
         line: usize,
     },
-    /// It has too many different labels.
+    /// The data set has too many different labels.
     #[error("`{source_name}` line {line} has label number {}; a data set can have at most {most} different labels", most + 1)]
     TooManyLabels {
         /// Where.

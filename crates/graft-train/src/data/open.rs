@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn utf_16_becomes_utf_8_and_what_is_cut_or_broken_is_refused() {
+    fn utf_16_becomes_utf_8_and_truncated_or_invalid_text_is_refused() {
         let text = "Grüße, 日本 😀\n";
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let decoded = |bytes: &[u8]| {

@@ -24,7 +24,7 @@ pub(super) enum Field {
 pub(super) enum Content {
     Text(String),
     Completion { prompt: String, completion: String },
-    Labelled { text: String, label: Arc<str> },
+    Labeled { text: String, label: Arc<str> },
 }
 
 /// A record with the line that it starts on.
@@ -41,7 +41,7 @@ impl Content {
         match self {
             Self::Text(_) => "text",
             Self::Completion { .. } => "prompt and completion",
-            Self::Labelled { .. } => "text and label",
+            Self::Labeled { .. } => "text and label",
         }
     }
 
@@ -51,8 +51,8 @@ impl Content {
         match self {
             Self::Text(text) if empty(text) => Some("text"),
             Self::Completion { completion, .. } if empty(completion) => Some("completion"),
-            Self::Labelled { text, .. } if empty(text) => Some("text"),
-            Self::Labelled { label, .. } if empty(label) => Some("label"),
+            Self::Labeled { text, .. } if empty(text) => Some("text"),
+            Self::Labeled { label, .. } if empty(label) => Some("label"),
             _ => None,
         }
     }
@@ -62,7 +62,7 @@ impl Content {
         match self {
             Self::Text(text) => text.len(),
             Self::Completion { prompt, completion } => prompt.len() + completion.len(),
-            Self::Labelled { text, label } => text.len() + label.len(),
+            Self::Labeled { text, label } => text.len() + label.len(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::collect::Collected;
 use super::dataset::{Dataset, Example, Kind, SplitName};
 use super::record::{Content, Record};
 
-/// Default prompt template of labelled examples.
+/// Default prompt template of labeled examples.
 pub(super) const TEMPLATE: &str = "{text}\nLabel:";
 
 /// Builds a data set; `template` is the default template.
@@ -85,7 +85,7 @@ fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
     let mut labels: Vec<&Arc<str>> = records
         .iter()
         .filter_map(|record| {
-            if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }
+            if let Content::Labeled { label, .. } = &record.content { Some(label) } else { None }
         })
         .collect();
     labels.sort();
@@ -94,11 +94,11 @@ fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
     match (&records[0].content, labels.as_slice()) {
         (Content::Text(_), _) => Ok(Kind::Text),
         (Content::Completion { .. }, _) => Ok(Kind::Completion),
-        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel {
+        (Content::Labeled { .. }, [label]) => Err(DataError::OneLabel {
             source_name: source_name.to_owned(),
             label: label.to_string(),
         }),
-        (Content::Labelled { .. }, labels) => {
+        (Content::Labeled { .. }, labels) => {
             Ok(Kind::Labels(labels.iter().map(|label| label.to_string()).collect()))
         }
     }
@@ -129,7 +129,7 @@ fn example(content: Content, dataset: &Dataset, numbers: &HashMap<String, usize>
     match content {
         Content::Text(text) => Example { prompt: String::new(), completion: text, label: None },
         Content::Completion { prompt, completion } => Example { prompt, completion, label: None },
-        Content::Labelled { text, label } => Example {
+        Content::Labeled { text, label } => Example {
             prompt: dataset.template.replace("{text}", &text),
             label: numbers.get(&*label).copied(),
             completion: Dataset::label_completion(&label),
@@ -173,10 +173,10 @@ mod tests {
     use crate::data::ReadReport;
     use graft_spec::Value;
 
-    fn labelled(line: usize, label: &str) -> Record {
+    fn labeled(line: usize, label: &str) -> Record {
         Record {
             line,
-            content: Content::Labelled { text: format!("text {line}"), label: label.into() },
+            content: Content::Labeled { text: format!("text {line}"), label: label.into() },
             split: None,
         }
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn labels_become_completions_of_a_templated_prompt() {
         let settings = Settings::default().with("template", Value::Text("{text}\\nMood: ".into()));
-        let set = made(vec![labelled(1, "good"), labelled(2, "bad")], &settings).expect("a set");
+        let set = made(vec![labeled(1, "good"), labeled(2, "bad")], &settings).expect("a set");
         assert_eq!(set.kind, Kind::Labels(vec!["bad".into(), "good".into()]));
         assert_eq!(
             set.train[0],
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn labels_that_are_integers_are_in_numeric_order() {
         let labels = |labels: &[&str]| {
-            made(labels.iter().map(|label| labelled(1, label)).collect(), &Settings::default())
+            made(labels.iter().map(|label| labeled(1, label)).collect(), &Settings::default())
                 .expect("a set")
                 .labels()
                 .join(" ")
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
-        let records = || vec![labelled(1, "good"), labelled(2, "bad")];
+        let records = || vec![labeled(1, "good"), labeled(2, "bad")];
         let set = made(records(), &Settings::default()).expect("a set");
         assert_eq!(
             (set.train[0].prompt.as_str(), &*set.text_for_encoder(&set.train[0])),
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn parts_are_drawn_by_their_shares_the_same_each_time() {
         let records: Vec<_> =
-            (0..20).map(|line| labelled(line, if line % 2 == 0 { "a" } else { "b" })).collect();
+            (0..20).map(|line| labeled(line, if line % 2 == 0 { "a" } else { "b" })).collect();
         let set = made(records.clone(), &Settings::default()).expect("a set");
         assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (16, 2, 2));
         assert_eq!(made(records, &Settings::default()).expect("again"), set);
@@ -253,24 +253,24 @@ mod tests {
         let plain = Settings::default();
         assert_eq!(error(vec![], &plain), "`set.csv` has no examples");
         assert_eq!(
-            error(vec![labelled(1, "a"), labelled(2, "a")], &plain),
+            error(vec![labeled(1, "a"), labeled(2, "a")], &plain),
             "`set.csv` has only the label `a`; classification needs at least two labels"
         );
         let text = Record { line: 2, content: Content::Text("x".into()), split: None };
         assert_eq!(
-            error(vec![labelled(1, "a"), text], &plain),
+            error(vec![labeled(1, "a"), text], &plain),
             "`set.csv` line 2: it has text, but the first example has text and label"
         );
         let template = Settings::default().with("template", Value::Text("Label:".into()));
         assert_eq!(
-            error(vec![labelled(1, "a"), labelled(2, "b")], &template),
+            error(vec![labeled(1, "a"), labeled(2, "b")], &template),
             "template `Label:` must contain {text}"
         );
         let shares = Settings::default()
             .with("validation", Value::Float(0.5))
             .with("test", Value::Float(0.5));
         assert_eq!(
-            error(vec![labelled(1, "a"), labelled(2, "b")], &shares),
+            error(vec![labeled(1, "a"), labeled(2, "b")], &shares),
             "validation=0.5 and test=0.5 leave none of the 2 examples for training"
         );
     }

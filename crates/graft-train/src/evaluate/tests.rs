@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{TinyLlama, Words, labelled_data};
+use crate::testing::{TinyLlama, Words, labeled_data};
 use graft_nn::{Context, Tensor};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
 }
 
 fn check(model: &TinyLlama) {
-    let data = labelled_data();
+    let data = labeled_data();
     let found = Evaluator::new(model, &Words, &data, request(SplitName::Test))
         .and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {}))
         .expect("evaluates");
@@ -65,7 +65,7 @@ fn batched_scores_are_those_of_one_row_at_a_time() {
 }
 
 #[test]
-fn a_soft_prompt_shifts_what_is_read() {
+fn a_soft_prompt_shifts_the_positions_that_are_scored() {
     let model = TinyLlama::new(16, 32);
     model.prompt(3);
     check(&model);
@@ -73,7 +73,7 @@ fn a_soft_prompt_shifts_what_is_read() {
 
 #[test]
 fn the_majority_is_the_commonest_label_of_the_training_part() {
-    let data = labelled_data();
+    let data = labeled_data();
     let model = TinyLlama::new(16, 32);
     let found = evaluate(&model, &Words, &data, "test", 100, 4, &Control::new(), &mut |_, _| {})
         .expect("evaluates");
@@ -89,7 +89,7 @@ fn the_majority_is_the_commonest_label_of_the_training_part() {
 #[test]
 fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
     let model = TinyLlama::new(16, 32);
-    let data = labelled_data();
+    let data = labeled_data();
     let control = Control::new();
     let mut seen = 0;
     let result = evaluate(&model, &Words, &data, "train", 100, 4, &control, &mut |done, _| {
@@ -120,7 +120,7 @@ fn labels_that_begin_like_another_need_their_end() {
 }
 
 #[test]
-fn whether_an_end_is_needed_is_what_comparing_all_pairs_says() {
+fn an_end_token_is_needed_exactly_if_one_label_is_a_prefix_of_another() {
     let mut rng = graft_nn::Rng::new(7).stream("labels", "tokens");
     let mut seen = [0, 0];
     for _ in 0..500 {
@@ -204,7 +204,7 @@ fn with_thousands_of_labels_the_largest_pass_is_found_from_the_longest_texts() {
         let data = Dataset {
             kind: Kind::Labels((100..100 + labels).map(|label| label.to_string()).collect()),
             test,
-            ..labelled_data()
+            ..labeled_data()
         };
         let words = Counted::default();
         let largest = Evaluator::new(&model, &words, &data, request(SplitName::Test))

@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::Dataset;
-use crate::testing::{TinyLlama, config, job, labelled_data};
+use crate::testing::{TinyLlama, config, job, labeled_data};
 use crate::{TrainConfig, TrainError};
 use graft_nn::{Model, Tensor, Trainable};
 use graft_protocol::StepRecord;
@@ -19,12 +19,7 @@ impl Bench {
     fn new() -> Self {
         let model = TinyLlama::new(16, 32);
         let trainables = model.attach(0.1);
-        Self {
-            model,
-            trainables,
-            data: labelled_data(),
-            base: tempfile::tempdir().expect("folder"),
-        }
+        Self { model, trainables, data: labeled_data(), base: tempfile::tempdir().expect("folder") }
     }
 
     fn job(&self, config: TrainConfig) -> TrainingJob<'_> {
@@ -75,7 +70,7 @@ fn training_lowers_the_loss_and_validates_on_the_way() {
 }
 
 #[test]
-fn a_pause_comes_before_every_step_and_every_pass_of_a_validation_and_is_no_time_of_the_run() {
+fn a_pause_is_possible_before_every_step_and_validation_pass_and_does_not_count_as_training_time() {
     let expected = losses(Bench::new().job(config(9)), u64::MAX, fit).0;
     let pauses = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = pauses.clone();
@@ -248,7 +243,7 @@ fn a_job_that_cannot_begin_leaves_no_run() {
 }
 
 #[test]
-fn a_finished_run_goes_on_only_with_more_steps() {
+fn a_finished_run_is_resumed_only_with_more_steps() {
     let bench = Bench::new();
     let first = bench.job(config(2));
     let folder = first.folder.clone();

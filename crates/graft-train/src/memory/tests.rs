@@ -110,7 +110,7 @@ fn the_largest_batch_fits_and_one_more_row_would_not() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
+fn a_run_that_does_not_fit_is_refused_with_a_hint_and_one_that_fits_is_not() {
     let shape = shape();
     let sizes = Sizes { rows: 4, ..sizes_of(&shape) };
     let memory = Memory::predict(&sizes);
@@ -156,7 +156,7 @@ fn frozen_blocks_before_the_first_trained_one_save_nothing() {
 }
 
 #[test]
-fn pieces_hold_gradients_of_their_own_beside_the_sums_of_those_before() {
+fn each_thread_holds_the_sums_of_earlier_pieces_and_the_newest_gradient() {
     let shape = shape();
     let sizes = Sizes { rows: 8, tokens: 256, added: 100_000, ..sizes_of(&shape) };
     let temporary = |threads: usize| Memory::predict(&Sizes { threads, ..sizes }).temporary;

@@ -22,7 +22,7 @@ fn close(found: &[f32], expected: &[f32]) {
 /// Values of `torch.optim.AdamW(lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)`, computed
 /// from its formula in 64-bit floats.
 #[test]
-fn two_steps_give_what_pytorch_gives() {
+fn two_steps_match_pytorch() {
     let p = parameter("p", &[1.0, -2.0]);
     let mut optimizer =
         Optimizer::new(AdamW { weight_decay: 0.1, ..AdamW::default() }, vec![p.clone()]);
@@ -46,7 +46,7 @@ fn groups_have_their_own_decay_and_rate() {
 }
 
 #[test]
-fn a_restored_optimizer_goes_on_bit_for_bit() {
+fn a_restored_optimizer_continues_bit_for_bit() {
     let steps = [[0.5f32, -0.25], [0.1, 0.4], [-0.3, 0.2]];
     let whole = parameter("p", &[1.0, -2.0]);
     let mut optimizer = Optimizer::new(AdamW::default(), vec![whole.clone()]);

@@ -248,7 +248,7 @@ fn write(
     // The name may be taken: by files of a dead process with the same id, or by a symbolic link to
     // another folder of the user.
     let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;
+    fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
     tensor_file::write(&folder.join("adapter.safetensors"), &state.state()?)?;
     if let Some(optimizer) = optimizer {
         tensor_file::write(&folder.join("optimizer.safetensors"), &optimizer.state()?)?;

@@ -28,7 +28,7 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::Io`] when a folder cannot be created.
     pub fn create(base: &Path, name: &str) -> Result<Self> {
-        location::make(base).map_err(TrainError::io("make", base))?;
+        location::make(base).map_err(TrainError::io("create", base))?;
         let name: String = name
             .chars()
             .map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
@@ -38,10 +38,10 @@ impl RunFolder {
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(Self { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(TrainError::io("make", &path)(error)),
+                Err(error) => return Err(TrainError::io("create", &path)(error)),
             }
         }
-        unreachable!("invariant: a folder holds fewer than four thousand million runs")
+        unreachable!("invariant: a folder contains fewer than four billion runs")
     }
 
     /// Opens an existing run: by its name, by its path if `name` contains a `/`, or the newest if

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asking_where_runs_go_makes_no_folder() {
+    fn finding_the_location_of_runs_creates_no_folder() {
         let folder = tempfile::tempdir().expect("folder");
         let runs = folder.path().join(".graft/runs");
         assert_eq!(writable(runs.clone()), Some(runs));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_memory_is_private_and_goes_when_its_process_has_ended() {
+    fn a_folder_in_memory_is_private_and_is_removed_after_its_process_ends() {
         let base = in_memory();
         assert!(
             is_temporary(&base)

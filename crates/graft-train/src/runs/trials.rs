@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_newer_version_is_read_where_it_says_the_same_and_counted_where_it_does_not() {
+    fn a_line_of_a_newer_version_is_read_if_compatible_and_counted_as_damaged_otherwise() {
         let folder = tempfile::tempdir().expect("a folder");
         let line = |change: fn(&mut serde_json::Map<String, serde_json::Value>)| {
             let mut value = serde_json::to_value(record("a", 1.0)).expect("plain data");

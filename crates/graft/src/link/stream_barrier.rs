@@ -13,17 +13,18 @@ use std::{
     },
 };
 
-use graft_protocol::{CellEnd, FromChild, mark, mark::Marks};
+use graft_protocol::{CellEnd, FromChild, sentinel, sentinel::Sentinels};
 
 use super::outbox::Outbox;
 
 /// The link of this process and the sentinels for its standard output; unset without a host.
-static LINK: OnceLock<(Arc<Outbox>, Marks)> = OnceLock::new();
+static LINK: OnceLock<(Arc<Outbox>, Sentinels)> = OnceLock::new();
 
-/// Turns barriers on. Standard output must be read by the host that shares the secret of `marks`.
-pub(crate) fn enable(link: Arc<Outbox>, marks: Marks) {
+/// Turns barriers on. Standard output must be read by the host that shares the secret of
+/// `sentinels`.
+pub(crate) fn enable(link: Arc<Outbox>, sentinels: Sentinels) {
     // `boot` refuses a second session, so the value is set at most once.
-    let _ = LINK.set((link, marks));
+    let _ = LINK.set((link, sentinels));
 }
 
 /// Reports how a cell ended.
@@ -36,12 +37,12 @@ pub(crate) fn report(end: CellEnd) {
 /// Sends a barrier: everything that this thread has printed or displayed appears before everything
 /// that it prints or displays later. Does nothing without a host.
 pub(crate) fn barrier() {
-    static NEXT: AtomicU64 = AtomicU64::new(mark::FIRST_OF_CHILD);
-    let Some((link, marks)) = LINK.get() else { return };
+    static NEXT: AtomicU64 = AtomicU64::new(sentinel::FIRST_OF_CHILD);
+    let Some((link, sentinels)) = LINK.get() else { return };
     let mut stdout = std::io::stdout().lock();
     // The lock keeps the barriers of several threads in the same order on both channels.
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    if stdout.write_all(&marks.bytes(number)).and_then(|()| stdout.flush()).is_ok() {
+    if stdout.write_all(&sentinels.bytes(number)).and_then(|()| stdout.flush()).is_ok() {
         link.push(FromChild::Barrier { number });
     }
 }

@@ -61,7 +61,7 @@ fn a_cell_can_load_train_evaluate_save_and_load_again() {
     let host = Host::new();
     let lab = host.lab();
     let model = lab.load_model(&host.folder.path().join("model").display().to_string()).unwrap();
-    lab.data_inline("colours", &super::tiny::colours()).unwrap();
+    lab.data_inline("colors", &super::tiny::colors()).unwrap();
     let adapter = model
         .attach(Lora::new().r(4).lora_alpha(8.0).target_modules(["q_proj", "v_proj"]))
         .unwrap();

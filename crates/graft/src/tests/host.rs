@@ -14,7 +14,7 @@ use graft_protocol::{AdapterAction, Command, Event, FromChild, Reply, Snapshot, 
 use graft_session::Session;
 use graft_spec::{Failure, Settings, Value, methods, training};
 
-use super::tiny::{colours, write_model};
+use super::tiny::{colors, write_model};
 use crate::{Lab, link};
 
 /// The host's end of a link, and the session that serves the child's end.
@@ -75,8 +75,8 @@ impl Host {
         let source = host.folder.path().join("model").display().to_string();
         host.run(Command::ModelLoad { source, settings: Settings::default() }).unwrap();
         host.run(Command::DataInline {
-            name: "colours".to_owned(),
-            text: colours(),
+            name: "colors".to_owned(),
+            text: colors(),
             settings: Settings::default(),
         })
         .unwrap();

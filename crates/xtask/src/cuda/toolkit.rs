@@ -36,7 +36,7 @@ impl Toolkit {
         let (libraries, work) = (home.join("lib64"), home.join("work"));
         for folder in [&libraries, &work] {
             std::fs::create_dir_all(folder)
-                .map_err(|error| Problem::file("make", folder, &error))?;
+                .map_err(|error| Problem::file("create", folder, &error))?;
         }
         for name in ["include", "nvvm"] {
             link(&wheels.join(name), &home.join(name))?;

@@ -5,7 +5,7 @@ use crate::parse_cell;
 
 /// Returns the name whose definition would make the text Rust, and the hint.
 fn found(code: &str) -> (Option<String>, String) {
-    let found = not_rust(code).unwrap_or_else(|| panic!("not recognised: {code}"));
+    let found = not_rust(code).unwrap_or_else(|| panic!("not recognized: {code}"));
     let hint = match found.answer {
         Ok(kind) => format!("{kind:?}"),
         Err(failure) => failure.hint.expect("a hint"),

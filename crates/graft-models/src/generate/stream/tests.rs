@@ -51,7 +51,7 @@ fn pieces(prompt: &str, text: &str, stop: &str) -> (Vec<String>, String, bool) {
 }
 
 #[test]
-fn a_character_of_several_tokens_comes_in_one_piece() {
+fn a_character_of_several_tokens_is_emitted_as_a_whole() {
     let (pieces, text, _) = pieces("a", "é→🦀!", "");
     assert_eq!(text, "é→🦀!");
     assert_eq!(pieces.concat(), text);

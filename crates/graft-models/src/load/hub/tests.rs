@@ -114,7 +114,7 @@ fn get(
 }
 
 #[test]
-fn shards_and_side_files_are_fetched_once_and_nothing_else_is() {
+fn only_shards_and_side_files_are_downloaded_and_only_once() {
     let index =
         br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#.to_vec();
     let endpoint = serve(BTreeMap::from([

@@ -24,7 +24,7 @@ pub(super) fn check_size(cx: &CommandContext, grid: &Ablation) -> Result<(), Fai
     }
     let seconds = seconds(cx, grid)?;
     Err(SessionError::LargeGrid {
-        trainings: grid.trainings(),
+        training_runs: grid.training_runs(),
         configurations: grid.trials.len(),
         seeds: grid.seeds(),
         seconds,
@@ -53,5 +53,5 @@ fn seconds(cx: &CommandContext, grid: &Ablation) -> Result<f64, Failure> {
         grid.trials.iter().filter_map(|trial| trial.train.integer(TRAIN, "steps")).sum();
     // A search for the learning rate takes as long as one more training run.
     let runs = (grid.seeds() + u64::from(grid.search_lr)) as f64;
-    Ok(runs * step * steps as f64 + scoring * grid.trainings() as f64)
+    Ok(runs * step * steps as f64 + scoring * grid.training_runs() as f64)
 }

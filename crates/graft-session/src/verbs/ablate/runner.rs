@@ -38,7 +38,7 @@ pub(super) enum PrunedTrials {
 
 impl GridRunner<'_> {
     /// Number of training runs: configurations times seeds.
-    pub(super) fn trainings(&self) -> u64 {
+    pub(super) fn training_runs(&self) -> u64 {
         self.grid.trials.len() as u64 * self.grid.seeds()
     }
 
@@ -70,7 +70,7 @@ impl GridRunner<'_> {
     /// `trial 2 of 6: lora r=4, seed 0`.
     pub(super) fn label(&self, place: usize, trial: &Trial, seed: u64) -> String {
         let number = (seed - self.state.seed) * self.grid.trials.len() as u64 + place as u64 + 1;
-        format!("trial {number} of {}: {}, seed {seed}", self.trainings(), trial.label)
+        format!("trial {number} of {}: {}, seed {seed}", self.training_runs(), trial.label)
     }
 
     /// The learning rate that `lr=auto` finds with the first seed, for every seed of a

@@ -9,7 +9,7 @@ use crate::CommandContext;
 
 /// Runs that are plotted when none is named.
 const NEWEST: usize = 4;
-/// Most runs in one plot: the number of distinguishable colours.
+/// Most runs in one plot: the number of distinguishable colors.
 const MAX_RUNS: usize = 8;
 /// Most points of one curve.
 const MAX_POINTS: usize = 4_000;
@@ -71,7 +71,7 @@ fn no_curve(folders: &[RunFolder], what: &str) -> Failure {
     } else {
         format!("none of these runs has a curve of {what}")
     };
-    Failure::new("session::no_curve", problem).hint("%train makes a run; %runs lists them")
+    Failure::new("session::no_curve", problem).hint("%train creates a run; %runs lists the runs")
 }
 
 /// Thins out a curve. The first and the last point are kept.

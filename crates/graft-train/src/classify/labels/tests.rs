@@ -55,7 +55,7 @@ fn a_name_is_worth_more_than_a_number() {
 }
 
 #[test]
-fn integers_that_are_no_classes_become_them_in_numeric_order() {
+fn integers_without_a_class_become_classes_in_numeric_order() {
     let fresh = TinyClassifier::new(3, None, true);
     assert_eq!(classes(&fresh, &["10", "2", "1"]), [2, 1, 0]);
 }
@@ -81,7 +81,7 @@ fn labels_without_a_match_are_assigned_in_order_with_a_warning_that_shows_both_l
 }
 
 #[test]
-fn a_fresh_head_takes_its_names_from_the_data_and_wants_as_many_labels() {
+fn a_new_head_takes_its_names_from_the_data_and_requires_as_many_labels() {
     let map =
         label_map(&TinyClassifier::new(2, None, true), &data(&["good", "bad"])).expect("a map");
     assert_eq!(

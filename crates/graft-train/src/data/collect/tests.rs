@@ -18,7 +18,7 @@ fn collected(typed: bool, rows: &[&[(&str, Field)]]) -> Result<Collected, DataEr
 
 fn labels(collected: &Collected) -> Vec<String> {
     let label = |record: &Record| {
-        if let Content::Labelled { label, .. } = &record.content {
+        if let Content::Labeled { label, .. } = &record.content {
             label.to_string()
         } else {
             String::new()

@@ -11,15 +11,15 @@ fn table(delimiter: char, text: &str) -> Result<Vec<Record>, DataError> {
     Ok(collector.finish(String::new())?.records)
 }
 
-fn labelled(text: &str, label: &str) -> Content {
-    Content::Labelled { text: text.into(), label: label.into() }
+fn labeled(text: &str, label: &str) -> Content {
+    Content::Labeled { text: text.into(), label: label.into() }
 }
 
 #[test]
 fn quoted_fields_hold_commas_quotes_and_line_ends() {
     let records =
         table(',', "text,label\r\n\"one, \"\"two\"\"\nthree\",x\r\n\nfour,y").expect("parses");
-    assert_eq!(records[0].content, labelled("one, \"two\"\nthree", "x"));
+    assert_eq!(records[0].content, labeled("one, \"two\"\nthree", "x"));
     assert_eq!((records[0].line, records[1].line), (2, 5));
 }
 
@@ -69,9 +69,9 @@ fn tabs_separate_and_quotes_are_text_unless_they_are_around_a_field() {
     assert_eq!(
         texts,
         [
-            labelled("\"Great\" movie, really", "pos"),
-            labelled("he said \"no\"", "neg"),
-            labelled("\"open", "pos")
+            labeled("\"Great\" movie, really", "pos"),
+            labeled("he said \"no\"", "neg"),
+            labeled("\"open", "pos")
         ]
     );
 }

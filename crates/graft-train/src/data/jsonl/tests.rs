@@ -17,7 +17,7 @@ fn records_keep_their_lines_and_splits_and_labels_may_be_numbers() {
     let records =
         read("{\"text\":\"x\",\"label\":1,\"split\":\"dev\"}\n\n{\"text\":\"y\",\"label\":0}\n")
             .expect("parses");
-    assert_eq!(records[0].content, Content::Labelled { text: "x".into(), label: "1".into() });
+    assert_eq!(records[0].content, Content::Labeled { text: "x".into(), label: "1".into() });
     assert_eq!((records[0].split, records[1].line), (Some(SplitName::Validation), 3));
 }
 

@@ -45,7 +45,7 @@ fn the_ending_or_the_first_line_decides_the_format() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_named_with_their_line() {
+fn invalid_utf_8_is_reported_with_its_line() {
     let error = file("a.jsonl", b"{\"text\": \"a\"}\n{\"text\": \"\xff\"}").expect_err("no UTF-8");
     assert!(
         error.to_string().ends_with("a.jsonl` line 2 is not valid UTF-8 (byte 24 of the file)"),
@@ -54,7 +54,7 @@ fn bytes_that_are_no_text_are_named_with_their_line() {
 }
 
 #[test]
-fn an_empty_file_and_a_missing_one_are_refused_with_what_to_do() {
+fn an_empty_file_and_a_missing_one_are_refused_with_a_hint() {
     let error = file("a.csv", b"text,label\n").expect_err("empty");
     assert_eq!(error.code(), "data::empty");
     let error = load_file(Path::new("nowhere.jsonl"), &Settings::default(), &Control::new())
@@ -64,7 +64,7 @@ fn an_empty_file_and_a_missing_one_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_first_field() {
+fn a_byte_order_mark_is_not_part_of_the_first_field() {
     assert_eq!(
         file("a.csv", b"\xef\xbb\xbftext,label\na,x\nb,y\n").expect("reads").labels(),
         ["x", "y"]

@@ -13,7 +13,7 @@ fn progress(step: u64) -> Progress {
 }
 
 #[test]
-fn the_last_two_checkpoints_are_kept_and_restore_what_was_saved() {
+fn the_last_two_checkpoints_are_kept_and_restore_the_saved_state() {
     let run = tempfile::tempdir().expect("folder");
     let (trainables, optimizer) = setup(&[1.0, 2.0]);
     for step in 1..=3 {
@@ -44,7 +44,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_the_earlier_checkpoint_and_nothing_half_written() {
+fn a_failed_write_leaves_the_earlier_checkpoint_and_no_partial_files() {
     struct Broken;
     impl CheckpointState for Broken {
         fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {

@@ -19,7 +19,7 @@ fn holds_a_lock_until_it_is_killed() {
 }
 
 #[test]
-fn a_run_that_another_process_trains_is_refused_by_name_until_that_process_dies() {
+fn a_run_that_another_process_trains_is_refused_until_that_process_exits() {
     let folder = tempfile::tempdir().expect("folder");
     let mut other = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "runs::lock::tests::holds_a_lock_until_it_is_killed", "--nocapture"])

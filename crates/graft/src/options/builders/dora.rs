@@ -95,7 +95,7 @@ impl Dora {
         Self { settings: self.settings.with("alpha_pattern", list(value)) }
     }
 
-    /// Rank-stabilised LoRA: s = `lora_alpha` / sqrt(r).
+    /// Rank-stabilized LoRA: s = `lora_alpha` / sqrt(r).
     ///
     /// Default: `false`.
     pub fn use_rslora(self, value: bool) -> Self {

@@ -13,7 +13,7 @@ use crate::options::{Method, list, text};
 /// ```
 ///
 /// Each targeted norm gets a trained copy of its weight w, and of its bias b if it has one: y = x̂
-/// ∘ w + b with x̂ the normalised input. The copies start as the base's own, so attaching does not
+/// ∘ w + b with x̂ the normalized input. The copies start as the base's own, so attaching does not
 /// change the output.
 ///
 /// # Shapes

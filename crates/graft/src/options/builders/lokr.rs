@@ -74,7 +74,7 @@ impl LoKr {
         Self { settings: self.settings.with("module_dropout", number(value)) }
     }
 
-    /// Factorise W₁ at rank r as well if that is smaller.
+    /// Factorize W₁ at rank r as well if that is smaller.
     ///
     /// Default: `false`.
     pub fn decompose_both(self, value: bool) -> Self {

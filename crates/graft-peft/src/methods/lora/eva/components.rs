@@ -52,12 +52,12 @@ impl Components {
             return Ok(());
         }
         let mean = batch.mean(0)?; // (d)
-        let centred = batch.broadcast_sub(&mean)?; // (n, d)
+        let centered = batch.broadcast_sub(&mean)?; // (n, d)
         let mean: Vec<f64> = mean.to_vec1()?;
-        let spread: f64 = centred.sqr()?.sum_all()?.to_scalar()?;
+        let spread: f64 = centered.sqr()?.sum_all()?.to_scalar()?;
         let total = self.seen + n;
         let stacked = match &self.vectors {
-            None => centred,
+            None => centered,
             Some(before) => {
                 let weight = self.seen as f64 * n as f64 / total as f64;
                 let shift: Vec<f64> = self
@@ -72,7 +72,7 @@ impl Components {
                 Tensor::cat(
                     &[
                         before.broadcast_mul(&strengths)?,
-                        centred,
+                        centered,
                         Tensor::from_vec(shift, (1, d), &Device::Cpu)?,
                     ],
                     0,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_is_no_direction() {
+    fn the_mean_is_not_a_component() {
         // The variance is largest along the first axis; the mean is on the diagonal.
         let first: Vec<f32> = of(&[vectors(2000)])
             .first(1)

@@ -31,7 +31,7 @@ enum FirstWeights {
     /// A fresh adapter.
     Fresh {
         seed: u64,
-        /// The data that the initialisation reads.
+        /// The data that the initialization reads.
         data: Option<DataRecord>,
     },
     /// The start weights that the run itself has saved.
@@ -123,7 +123,7 @@ fn lineage(
     Ok((FirstWeights::Saved, runs))
 }
 
-/// The seed of a fresh adapter, and the data that its initialisation read. Older ledgers contain
+/// The seed of a fresh adapter, and the data that its initialization read. Older ledgers contain
 /// only the seed of the session, which trials of comparisons did not use.
 fn first_seed(header: &RunHeader) -> (u64, Option<DataRecord>) {
     match &header.start {
