@@ -212,6 +212,7 @@ fn missing_target<'s>(
     }
 }
 
+/// The error for a target that matches no layer.
 fn no_match(cx: &AttachContext<'_>, selection: &Selection, target: &str) -> PeftError {
     let nearest = if matches!(selection.targets, Targets::List(_)) {
         nearest(cx.model, target)

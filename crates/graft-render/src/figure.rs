@@ -113,10 +113,12 @@ where
     Ok(())
 }
 
+/// The style of a line of a scene.
 fn line_style(ink: Ink, stroke_width: u32) -> ShapeStyle {
     ShapeStyle { color: ink_colour(ink).to_rgba(), filled: true, stroke_width }
 }
 
+/// The alignment of a text of a scene.
 fn horizontal(anchor: Anchor) -> HPos {
     match anchor {
         Anchor::Start => HPos::Left,
