@@ -146,12 +146,7 @@ impl Live {
 
     fn event(&mut self, event: Event, frontend: &dyn Frontend) {
         match event {
-            Event::RunStarted(started) => {
-                self.end_progress(frontend);
-                if let Some(mut view) = self.run.replace(RunView::new(started)) {
-                    view.finish(None, frontend);
-                }
-            }
+            Event::RunStarted(started) => self.start_run(RunView::new(started), frontend),
             Event::Step(step) => self.run.iter_mut().for_each(|view| view.step(step)),
             Event::Validation(validation) => {
                 self.run.iter_mut().for_each(|view| view.validation(validation))
@@ -172,13 +167,7 @@ impl Live {
             Event::Note { level, text } => {
                 frontend.display(&Rich::from_block(&Block::Note(level, text)), None)
             }
-            Event::Text(piece) => {
-                let view = self
-                    .text
-                    .get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
-                view.text.push_str(&piece);
-                view.slot.mark_changed();
-            }
+            Event::Text(piece) => self.add_text(&piece),
             Event::Display(bundle) => {
                 let rich = Rich { mime: bundle.data, ..Rich::default() };
                 show_or_update(&rich, bundle.display_id.as_deref(), bundle.update, frontend);
@@ -189,6 +178,22 @@ impl Live {
             Event::Block(block) => frontend.display(&Rich::from_block(&block), None),
             Event::ClearOutput { wait } => frontend.clear_output(wait),
         }
+    }
+
+    /// Shows a new run in place of the previous one.
+    fn start_run(&mut self, run: RunView, frontend: &dyn Frontend) {
+        self.end_progress(frontend);
+        if let Some(mut view) = self.run.replace(run) {
+            view.finish(None, frontend);
+        }
+    }
+
+    /// Adds a piece to the generated text.
+    fn add_text(&mut self, piece: &str) {
+        let view =
+            self.text.get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
+        view.text.push_str(piece);
+        view.slot.mark_changed();
     }
 
     /// Updates the progress bar. A command has a single bar, which each phase reuses.

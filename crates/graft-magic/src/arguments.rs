@@ -41,16 +41,10 @@ pub(crate) fn check(
     let takes_text = takes_text(form);
     let mut without_effect = Vec::new();
     let mut words = words.into_iter().peekable();
-    while let Some(mut word) = words.next() {
+    while let Some(mut word) = next_word(&mut words, form, takes_text) {
         if word.bare() == Some("--rust") {
             out.rust = Some(word.span);
             continue;
-        }
-        if !takes_text {
-            word = without_comma(word, form);
-            if word.text.is_empty() && word.comma {
-                continue;
-            }
         }
         let Some(name) = flag_name(&word, form, takes_text) else {
             out.positional.push(word);
@@ -73,6 +67,24 @@ pub(crate) fn check(
     cx.notes.extend(keys::note(&without_effect));
     check_slots(verb, form, &out.positional, at)?;
     Ok(out)
+}
+
+/// Returns the next word. Where commas separate words, it has no comma, and single commas are skipped.
+fn next_word(
+    words: &mut Peekable<std::vec::IntoIter<Word>>,
+    form: &Form,
+    takes_text: bool,
+) -> Option<Word> {
+    loop {
+        let word = words.next()?;
+        if takes_text || word.bare() == Some("--rust") {
+            return Some(word);
+        }
+        let word = without_comma(word, form);
+        if !word.text.is_empty() || !word.comma {
+            return Some(word);
+        }
+    }
 }
 
 /// The meaning of a word that names a key.

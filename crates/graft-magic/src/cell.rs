@@ -31,17 +31,7 @@ pub(crate) fn parse_text(
     cx: &mut Context<'_>,
 ) -> Result<Vec<Part>, Failure> {
     if let Some(head) = cell_magic(text) {
-        let line = first_line + head.line;
-        let magic = MagicText {
-            text: head.text,
-            line,
-            column: head.column,
-            body: Some((head.body, line + 1)),
-        };
-        let kind = line::parse(&magic, cx)?;
-        let mut parts = notes(cx, line);
-        parts.push(Part { kind, line, text: text.to_owned() });
-        return Ok(parts);
+        return parse_cell_magic(text, &head, first_line, cx);
     }
     let mut cutter = Cutter {
         parts: Vec::new(),
@@ -70,6 +60,22 @@ pub(crate) fn parse_text(
     }
     cutter.flush();
     Ok(cutter.parts)
+}
+
+/// Parses a cell that consists of one `%%` magic.
+fn parse_cell_magic(
+    text: &str,
+    head: &CellMagic<'_>,
+    first_line: usize,
+    cx: &mut Context<'_>,
+) -> Result<Vec<Part>, Failure> {
+    let line = first_line + head.line;
+    let magic =
+        MagicText { text: head.text, line, column: head.column, body: Some((head.body, line + 1)) };
+    let kind = line::parse(&magic, cx)?;
+    let mut parts = notes(cx, line);
+    parts.push(Part { kind, line, text: text.to_owned() });
+    Ok(parts)
 }
 
 /// Returns the notes about the magic that was parsed last.

@@ -45,21 +45,24 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     {
         return Ok(PartKind::Host(HostCommand::Note(format!("%{name}: {note}"))));
     }
-    let verb = find(name, span)?;
+    parse_verb(find(name, span)?, magic, span, cx)
+}
+
+/// Parses the arguments of a known magic and builds its part.
+fn parse_verb(
+    verb: &'static VerbSpec,
+    magic: &MagicText<'_>,
+    span: Span,
+    cx: &mut Context<'_>,
+) -> Result<PartKind, Failure> {
+    let (name, rest) = split_name(magic.text);
     let raw = rest.trim();
     if matches!(raw.split_whitespace().next(), Some("-h" | "--help")) {
         return help(verb.name, span);
     }
     let raw_column = span.end + rest.chars().take_while(|next| next.is_whitespace()).count();
     let all = if verb.is_raw() { Vec::new() } else { words::split(raw, magic.line, raw_column)? };
-    let takes_text = verb.forms.iter().any(|form| {
-        form.slots
-            .iter()
-            .any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
-    });
-    let asks = !takes_text
-        && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
-    if asks || all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help"))) {
+    if asks_for_help(verb, &all) {
         return help(verb.name, span);
     }
     let (form, used) = choose(verb, &all, magic, span)?;
@@ -78,7 +81,25 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
         span,
     };
     let kind = (form.build)(&invocation, cx)?;
-    match (arguments.rust, kind) {
+    show_rust(name, arguments.rust, kind)
+}
+
+/// Returns whether the words contain `-h` or `--help`, or end with `?` in a magic that takes no
+/// free text.
+fn asks_for_help(verb: &VerbSpec, all: &[Word]) -> bool {
+    let takes_text = verb.forms.iter().any(|form| {
+        form.slots
+            .iter()
+            .any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
+    });
+    let asks = !takes_text
+        && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
+    asks || all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help")))
+}
+
+/// Replaces a command by its Rust code if `--rust` was given at the span `rust`.
+fn show_rust(name: &str, rust: Option<Span>, kind: PartKind) -> Result<PartKind, Failure> {
+    match (rust, kind) {
         (None, kind) => Ok(kind),
         (Some(_), PartKind::Session(command)) => {
             Ok(PartKind::ShowRust(rust_source::rust_source(&command)))

@@ -5,87 +5,30 @@ use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
 /// Returns the Rust code of `command`, one statement per line.
 pub fn rust_source(command: &Command) -> String {
+    let background = command.is_background();
     match command {
-        Command::ModelLoad { source, settings } => {
-            load("load_model", &[source], "ModelOptions", settings)
-        }
+        Command::ModelLoad { source, settings } => load_model(source, settings),
         Command::ModelCard => shown("lab().model()?.card()?"),
         Command::ModelTree => shown("lab().model()?.tree()?"),
-        Command::ModelSave { directory, settings } => {
-            match settings.text(training::MODEL_SAVE, "dtype") {
-                Some(dtype) if settings.values.contains_key("dtype") => {
-                    format!("lab().model()?.save_as({directory:?}, {dtype:?})?;")
-                }
-                _ => format!("lab().model()?.save({directory:?})?;"),
-            }
-        }
-        Command::DataLoad { source, settings } => {
-            load("load_data", &[source], "DataOptions", settings)
-        }
-        Command::DataInline { name, text, settings } => {
-            load("data_inline", &[name, text], "DataOptions", settings)
-        }
+        Command::ModelSave { directory, settings } => save_model(directory, settings),
+        Command::DataLoad { source, settings } => load_data(source, settings),
+        Command::DataInline { name, text, settings } => data_inline(name, text, settings),
         Command::DataShow { name, rows } => {
             shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref())))
         }
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
-        Command::Train { attach, settings } if command.is_background() => {
-            let attached = attach
-                .iter()
-                .map(|(method, keys)| format!("{}\n", crate::rust_source::attach(method, keys)));
-            format!(
-                "{}{}",
-                attached.collect::<String>(),
-                shown(&format!("lab().train_in_background({})?", foreground(settings)))
-            )
-        }
-        Command::Train { attach: None, settings } => {
-            format!("lab().train({})?;", foreground(settings))
-        }
-        Command::Train { attach: Some((method, keys)), settings } => {
-            format!("{}\nlab().train({})?;", attach(method, keys), foreground(settings))
-        }
-        Command::Resume { run, settings } if command.is_background() => shown(&format!(
-            "lab().resume_in_background({}, {})?",
-            option(run.as_deref()),
-            foreground(settings)
-        )),
-        Command::Resume { run, settings } if settings.values.is_empty() => {
-            format!("lab().resume({})?;", option(run.as_deref()))
-        }
-        Command::Resume { run, settings } => {
-            format!("lab().resume_with({}, {})?;", option(run.as_deref()), foreground(settings))
-        }
-        Command::Ablate { .. } | Command::Forgetting { .. } if command.is_background() => {
-            match command.clone().in_foreground() {
-                Command::Ablate { methods, keys } => grid("ablate_in_background", &methods, &keys),
-                Command::Forgetting { methods, keys } => {
-                    grid("forgetting_in_background", &methods, &keys)
-                }
-                _ => String::new(),
-            }
-        }
+        Command::Train { attach, settings } => train(attach.as_ref(), settings, background),
+        Command::Resume { run, settings } => resume(run.as_deref(), settings, background),
+        Command::Ablate { .. } | Command::Forgetting { .. } => comparison(command),
         Command::TrialStop { number } => shown(&format!("lab().stop_trial({number})?")),
         Command::TrialClone { number, keys } => format!("lab().clone_trial({number}, &{keys:?})?;"),
-        Command::Ablate { methods, keys } => grid("ablate", methods, keys),
-        Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
-        Command::Generate { prompt, settings } => {
-            shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings)))
-        }
-        Command::Compare { prompt, settings } => {
-            shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings)))
-        }
-        Command::Memory { of, settings } => shown(&format!(
-            "lab().memory({}, {})?",
-            option(of.as_deref()),
-            builder("MemoryOptions", settings)
-        )),
+        Command::Generate { prompt, settings } => prompted("generate", prompt, settings),
+        Command::Compare { prompt, settings } => prompted("compare", prompt, settings),
+        Command::Memory { of, settings } => memory(of.as_deref(), settings),
         Command::Params => shown("lab().model()?.parameters()?"),
-        Command::Weights { module } => {
-            format!("lab().show_weights({})?;", option(module.as_deref()))
-        }
+        Command::Weights { module } => show_weights(module.as_deref()),
         Command::Seed { seed: None } => shown("lab().seed()"),
         Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),
         Command::Device { device: None } => shown("lab().device_name()"),
@@ -96,6 +39,88 @@ pub fn rust_source(command: &Command) -> String {
         Command::Watch { run } => format!("lab().watch({})?;", option(run.as_deref())),
         Command::Runs { action } => runs(action),
     }
+}
+
+/// Formats `%model load`.
+fn load_model(source: &str, settings: &Settings) -> String {
+    load("load_model", &[source], "ModelOptions", settings)
+}
+
+/// Formats `%model save`.
+fn save_model(directory: &str, settings: &Settings) -> String {
+    match settings.text(training::MODEL_SAVE, "dtype") {
+        Some(dtype) if settings.values.contains_key("dtype") => {
+            format!("lab().model()?.save_as({directory:?}, {dtype:?})?;")
+        }
+        _ => format!("lab().model()?.save({directory:?})?;"),
+    }
+}
+
+/// Formats `%data` of a file or of a data set on the Hub.
+fn load_data(source: &str, settings: &Settings) -> String {
+    load("load_data", &[source], "DataOptions", settings)
+}
+
+/// Formats `%%data`, whose rows are in the cell.
+fn data_inline(name: &str, text: &str, settings: &Settings) -> String {
+    load("data_inline", &[name, text], "DataOptions", settings)
+}
+
+/// Formats `%train`, after the method that a magic such as `%lora` attaches first.
+fn train(method: Option<&(String, Settings)>, settings: &Settings, background: bool) -> String {
+    let attached = method.map(|(method, keys)| format!("{}\n", attach(method, keys)));
+    let attached = attached.unwrap_or_default();
+    let keys = foreground(settings);
+    if background {
+        return format!("{attached}{}", shown(&format!("lab().train_in_background({keys})?")));
+    }
+    format!("{attached}lab().train({keys})?;")
+}
+
+/// Formats `%resume`.
+fn resume(run: Option<&str>, settings: &Settings, background: bool) -> String {
+    let run = option(run);
+    if background {
+        let keys = foreground(settings);
+        return shown(&format!("lab().resume_in_background({run}, {keys})?"));
+    }
+    if settings.values.is_empty() {
+        return format!("lab().resume({run})?;");
+    }
+    format!("lab().resume_with({run}, {})?;", foreground(settings))
+}
+
+/// Formats `%ablate` and `%forgetting`.
+fn comparison(command: &Command) -> String {
+    if command.is_background() {
+        return match command.clone().in_foreground() {
+            Command::Ablate { methods, keys } => grid("ablate_in_background", &methods, &keys),
+            Command::Forgetting { methods, keys } => {
+                grid("forgetting_in_background", &methods, &keys)
+            }
+            _ => String::new(),
+        };
+    }
+    match command {
+        Command::Ablate { methods, keys } => grid("ablate", methods, keys),
+        Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
+        _ => String::new(),
+    }
+}
+
+/// Formats a magic that generates text from a prompt.
+fn prompted(function: &str, prompt: &str, settings: &Settings) -> String {
+    shown(&format!("lab().{function}({prompt:?}, {})?", builder("Generate", settings)))
+}
+
+/// Formats `%memory`.
+fn memory(of: Option<&str>, settings: &Settings) -> String {
+    shown(&format!("lab().memory({}, {})?", option(of), builder("MemoryOptions", settings)))
+}
+
+/// Formats `%weights`.
+fn show_weights(module: Option<&str>) -> String {
+    format!("lab().show_weights({})?;", option(module))
 }
 
 /// Returns the builder of `%train` without `bg`, which selects the method of `Lab`.

@@ -301,11 +301,7 @@ impl Adapter {
         if let Some(export) = &self.built.export {
             export.export(&mut config, &mut state)?;
         }
-        for (name, tensor) in &state {
-            if !weights_file::is_finite(tensor)? {
-                return Err(PeftError::NotFinite { name: name.clone() });
-            }
-        }
+        check_finite(&state)?;
         let copies = self
             .built
             .parts
@@ -317,13 +313,7 @@ impl Adapter {
         // weights of an earlier adapter must not remain.
         let fill = |staging: &Path| {
             weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
-            for (name, contents) in others {
-                let path = staging.join(name);
-                let written = contents
-                    .as_ref()
-                    .map_or(Ok(()), |contents| atomic_file::write(&path, contents));
-                written.map_err(|source| PeftError::Io { action: "write", path, source })?;
-            }
+            write_others(staging, others)?;
             config.write(staging, base_name)
         };
         let is_stale = |name: &str| {
@@ -392,4 +382,25 @@ impl Drop for Adapter {
     fn drop(&mut self) {
         let _ = self.restore_base();
     }
+}
+
+/// Checks that no weight is NaN or infinite.
+fn check_finite(state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
+    for (name, tensor) in state {
+        if !weights_file::is_finite(tensor)? {
+            return Err(PeftError::NotFinite { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the other files of a save into `staging`, except those without contents.
+fn write_others(staging: &Path, others: &[(&str, Option<Vec<u8>>)]) -> Result<(), PeftError> {
+    for (name, contents) in others {
+        let path = staging.join(name);
+        let written =
+            contents.as_ref().map_or(Ok(()), |contents| atomic_file::write(&path, contents));
+        written.map_err(|source| PeftError::Io { action: "write", path, source })?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{
     AttachContext, PeftError,
     init_source::InitSource,
     suggest,
-    targets::{Selection, Targets, ends_with},
+    targets::{Matcher, Selection, Targets, ends_with},
 };
 
 /// All linear layers, by path.
@@ -119,6 +119,9 @@ pub(crate) fn chosen<'a>(
     }
 }
 
+/// The linear layers and the embeddings that a selection matches.
+type LinearsAndEmbeddings<'a> = (Vec<&'a Linear>, Vec<&'a Embedding>);
+
 /// The linear layers and the embeddings that a selection matches, in the model's order.
 ///
 /// # Errors
@@ -129,8 +132,30 @@ pub(crate) fn chosen_layers<'a>(
     cx: &AttachContext<'a>,
     selection: &Selection,
     init: InitSource,
-) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
+) -> Result<LinearsAndEmbeddings<'a>, PeftError> {
     let matcher = selection.matcher()?;
+    check_blocks(cx, selection, init)?;
+    let sites = all_sites(cx.model);
+    let (chosen, embeddings) = matched_layers(cx, &sites, &matcher)?;
+    let is_empty = chosen.is_empty() && embeddings.is_empty();
+    if let Some(target) = missing_target(selection, &sites, is_empty, init) {
+        return Err(no_match(cx, selection, target));
+    }
+    if is_empty {
+        return Err(PeftError::AllExcluded {
+            model: cx.base_name.to_owned(),
+            keys: "exclude_modules, layers_to_transform or layers_pattern",
+        });
+    }
+    Ok((chosen, embeddings))
+}
+
+/// Checks that the blocks named in a new adapter's settings exist.
+fn check_blocks(
+    cx: &AttachContext<'_>,
+    selection: &Selection,
+    init: InitSource,
+) -> Result<(), PeftError> {
     let blocks = cx.model.shape().layers;
     if let Some(beyond) =
         selection.layers.iter().find(|layer| init == InitSource::Fresh && **layer >= blocks)
@@ -141,9 +166,17 @@ pub(crate) fn chosen_layers<'a>(
             blocks,
         });
     }
+    Ok(())
+}
+
+/// The linear layers and the embeddings that `matcher` selects.
+fn matched_layers<'a>(
+    cx: &AttachContext<'a>,
+    sites: &[Site<'a>],
+    matcher: &Matcher<'_>,
+) -> Result<LinearsAndEmbeddings<'a>, PeftError> {
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
-    let sites = all_sites(cx.model);
-    for site in &sites {
+    for site in sites {
         match site.layer {
             Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => {
                 chosen.push(linear)
@@ -157,37 +190,41 @@ pub(crate) fn chosen_layers<'a>(
             _ => {}
         }
     }
+    Ok((chosen, embeddings))
+}
+
+/// The first target that matches no layer, where this is an error.
+fn missing_target<'s>(
+    selection: &'s Selection,
+    sites: &[Site<'_>],
+    is_empty: bool,
+    init: InitSource,
+) -> Option<&'s String> {
     let named = |name: &String| {
         sites.iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name))
     };
-    let is_empty = chosen.is_empty() && embeddings.is_empty();
-    let missing = match &selection.targets {
+    match &selection.targets {
         Targets::List(names) if init == InitSource::Fresh || is_empty => {
             names.iter().find(|name| !named(name))
         }
         Targets::Pattern(pattern) if is_empty => Some(pattern),
         _ => None,
+    }
+}
+
+/// The error for a target that matches no layer.
+fn no_match(cx: &AttachContext<'_>, selection: &Selection, target: &str) -> PeftError {
+    let nearest = if matches!(selection.targets, Targets::List(_)) {
+        nearest(cx.model, target)
+    } else {
+        None
     };
-    if let Some(target) = missing {
-        let nearest = if matches!(selection.targets, Targets::List(_)) {
-            nearest(cx.model, target)
-        } else {
-            None
-        };
-        return Err(PeftError::NoMatch {
-            model: cx.base_name.to_owned(),
-            target: target.clone(),
-            nearest,
-            modules: leaves(cx.model),
-        });
+    PeftError::NoMatch {
+        model: cx.base_name.to_owned(),
+        target: target.to_owned(),
+        nearest,
+        modules: leaves(cx.model),
     }
-    if is_empty {
-        return Err(PeftError::AllExcluded {
-            model: cx.base_name.to_owned(),
-            keys: "exclude_modules, layers_to_transform or layers_pattern",
-        });
-    }
-    Ok((chosen, embeddings))
 }
 
 fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {

@@ -1,7 +1,7 @@
 //! Merging: an adapter's update added to the base weights. The original weights are saved so that
 //! they can be restored exactly.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
     DType, Embedding, Layer, Linear, Model, Parameter, Site, Tensor, UntiedWeight, Weight,
@@ -93,20 +93,9 @@ impl Merge {
 
     fn add(&self, model: &dyn Model, parts: &[AdapterPart]) -> Result<(), PeftError> {
         let linears = linears(model);
-        let pairs = || parts.iter().zip(&self.originals);
         // Weights that are replaced come first, so that updates are added to the replaced weights.
-        for (part, originals) in pairs() {
-            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
-                (Attachment::Weight(_, weight_override), _, [original]) => {
-                    original.set(&weight_override.tensor().detach())?
-                }
-                (Attachment::Head(weight_override), Some(_), [original]) => {
-                    original.set(&weight_override.tensor().detach())?
-                }
-                _ => {}
-            }
-        }
-        for (part, originals) in pairs() {
+        self.replace(&linears, parts)?;
+        for (part, originals) in parts.iter().zip(&self.originals) {
             match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
                 (Attachment::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
                     let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?; // (d_out, d_in)
@@ -129,6 +118,26 @@ impl Merge {
                 }
                 (Attachment::Weight(..), _, [_]) | (Attachment::Head(_), Some(_), [_]) => {}
                 _ => return Err(not_mergeable()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the weights that parts replace as a whole.
+    fn replace(
+        &self,
+        linears: &BTreeMap<String, &Linear>,
+        parts: &[AdapterPart],
+    ) -> Result<(), PeftError> {
+        for (part, originals) in parts.iter().zip(&self.originals) {
+            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
+                (Attachment::Weight(_, weight_override), _, [original]) => {
+                    original.set(&weight_override.tensor().detach())?
+                }
+                (Attachment::Head(weight_override), Some(_), [original]) => {
+                    original.set(&weight_override.tensor().detach())?
+                }
+                _ => {}
             }
         }
         Ok(())

@@ -42,6 +42,13 @@ struct BaseWeight<'a> {
     is_transposed: bool,
 }
 
+/// A base weight with the value that replaces it, and its keys in the file.
+struct Replaced<'a> {
+    base: BaseWeight<'a>,
+    stored: Tensor,
+    keys: Vec<String>,
+}
+
 /// Uses the base weights among the keys that no part of the adapter needs: as in HF PEFT, those
 /// that differ from the model's weights replace them while the adapter is active. Returns notes on
 /// the replaced weights and on unused tensors.
@@ -55,11 +62,34 @@ pub(crate) fn use_base_weights(
     file: &WeightsFile,
     keys: &[String],
 ) -> Result<Vec<String>, PeftError> {
+    let mut unused = Vec::new();
+    let replaced = replaced_weights(model, built, file, keys, &mut unused)?;
+    let mut notes = Vec::new();
+    for (path, Replaced { base, stored, keys }) in replaced {
+        notes.push(format!(
+            "the file contains its own `{path}`, which differs from the base model's; it is used \
+             while this adapter is active"
+        ));
+        built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
+        built.parts.push(part(base, &stored, keys, &built.state)?);
+    }
+    notes.extend(unused_warning(&unused));
+    Ok(notes)
+}
+
+/// The base weights that differ from those in the file, by path. Adds the keys that are not used to
+/// `unused`.
+fn replaced_weights<'a>(
+    model: &'a dyn Model,
+    built: &Built,
+    file: &WeightsFile,
+    keys: &[String],
+    unused: &mut Vec<String>,
+) -> Result<BTreeMap<&'a str, Replaced<'a>>, PeftError> {
     let base_weights = base_weights(model);
-    let (mut notes, mut unused) = (Vec::new(), Vec::new());
     // Keys of the same weight are next to each other, and those of a tied head come last: as in HF
     // PEFT, the last one is used.
-    let mut replaced: BTreeMap<&str, (BaseWeight<'_>, Tensor, Vec<String>)> = BTreeMap::new();
+    let mut replaced: BTreeMap<&str, Replaced<'_>> = BTreeMap::new();
     for key in sorted(model, keys) {
         let Some(base) = base_names(key).iter().find_map(|name| base_weights.get(name)).copied()
         else {
@@ -75,22 +105,15 @@ pub(crate) fn use_base_weights(
             unused.push(key.clone());
             continue;
         }
-        let entry = replaced
-            .entry(base.parameter.path())
-            .or_insert_with(|| (base, stored.clone(), Vec::new()));
-        entry.1 = stored;
-        entry.2.push(key.clone());
+        let entry = replaced.entry(base.parameter.path()).or_insert_with(|| Replaced {
+            base,
+            stored: stored.clone(),
+            keys: Vec::new(),
+        });
+        entry.stored = stored;
+        entry.keys.push(key.clone());
     }
-    for (path, (base, stored, keys)) in replaced {
-        notes.push(format!(
-            "the file contains its own `{path}`, which differs from the base model's; it is used \
-             while this adapter is active"
-        ));
-        built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
-        built.parts.push(part(base, &stored, keys, &built.state)?);
-    }
-    notes.extend(unused_warning(&unused));
-    Ok(notes)
+    Ok(replaced)
 }
 
 /// Converts the error for tensors whose shapes differ only in the number of tokens.

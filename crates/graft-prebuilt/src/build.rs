@@ -129,6 +129,29 @@ fn compile(
 ) -> Result<(), PrebuiltError> {
     let libraries = layout.libraries();
     std::fs::create_dir_all(&libraries).map_err(PrebuiltError::file(&libraries))?;
+    let mut process = compile_command(layout, variant)?
+        .spawn()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
+    set_compiling(Some(process.id()));
+    let artifacts = process
+        .stdout
+        .take()
+        .map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
+    let last = process.stderr.take().map_or_else(Vec::new, |stderr| follow(stderr, progress));
+    // After `wait`, the process id may be reused.
+    set_compiling(None);
+    let status = process
+        .wait()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
+    if !status.success() {
+        return Err(PrebuiltError::Build { message: last.join("\n") });
+    }
+    let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
+}
+
+/// The cargo command that compiles the facade.
+fn compile_command(layout: &Layout, variant: Variant) -> Result<Command, PrebuiltError> {
     let mut command = cargo(&layout.sources())?;
     command
         .args([
@@ -149,35 +172,21 @@ fn compile(
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0);
     process::end_with_starter(&mut command);
-    let mut process = command
-        .spawn()
-        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
-    set_compiling(Some(process.id()));
-    let artifacts = process
-        .stdout
-        .take()
-        .map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
+    Ok(command)
+}
+
+/// Reports the progress of cargo and returns the last lines that it writes.
+fn follow(stderr: impl io::Read, progress: &mut dyn FnMut(&str)) -> Vec<String> {
     let mut last = Vec::new();
-    if let Some(stderr) = process.stderr.take() {
-        let mut compiled = 0;
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            report(&line, &mut compiled, progress);
-            last.push(line);
-            if last.len() > ERROR_LINES {
-                last.remove(0);
-            }
+    let mut compiled = 0;
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        report(&line, &mut compiled, progress);
+        last.push(line);
+        if last.len() > ERROR_LINES {
+            last.remove(0);
         }
     }
-    // After `wait`, the process id may be reused.
-    set_compiling(None);
-    let status = process
-        .wait()
-        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
-    if !status.success() {
-        return Err(PrebuiltError::Build { message: last.join("\n") });
-    }
-    let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
+    last
 }
 
 /// A line `name=file` for each crate that cells can use without a `:dep`, from cargo's messages

@@ -134,20 +134,7 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Prebuilt
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let manifest = parse(&file)?;
-    let keys = manifest
-        .get("dependencies")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key);
-    let path = |key: &str| {
-        Table::from_iter([(
-            "path".to_owned(),
-            Value::from(layout.analysis(key).display().to_string()),
-        )])
-    };
-    let dependencies: Table =
-        keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect();
+    let dependencies = shown_dependencies(layout, &manifest);
     let source = layout.sources().join(member).join("src/lib.rs");
     let package =
         [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
@@ -161,24 +148,42 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Prebuilt
     all.insert("workspace".to_owned(), Table::new().into());
     if name == FACADE {
         library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
-        let features = [("default", vec![Value::from(SEES_CRATES)]), (SEES_CRATES, Vec::new())];
-        all.insert(
-            "features".to_owned(),
-            Table::from_iter(
-                features.map(|(name, enables)| (name.to_owned(), Value::from(enables))),
-            )
-            .into(),
-        );
-        let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
-        all.insert(
-            "target".to_owned(),
-            Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into(),
-        );
+        all.insert("features".to_owned(), analysis_features().into());
+        all.insert("target".to_owned(), for_analysis_only(dependencies).into());
     } else {
         all.insert("dependencies".to_owned(), dependencies.into());
     }
     all.insert("lib".to_owned(), library.into());
     Ok(all.to_string())
+}
+
+/// The dependencies whose types variables of cells can have.
+fn shown_dependencies(layout: &Layout, manifest: &Table) -> Table {
+    let keys = manifest
+        .get("dependencies")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key);
+    let path = |key: &str| {
+        Table::from_iter([(
+            "path".to_owned(),
+            Value::from(layout.analysis(key).display().to_string()),
+        )])
+    };
+    keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect()
+}
+
+/// The feature that makes the dependencies visible to rust-analyzer.
+fn analysis_features() -> Table {
+    let features = [("default", vec![Value::from(SEES_CRATES)]), (SEES_CRATES, Vec::new())];
+    Table::from_iter(features.map(|(name, enables)| (name.to_owned(), Value::from(enables))))
+}
+
+/// The section `target` with dependencies that cargo's builds do not have.
+fn for_analysis_only(dependencies: Table) -> Table {
+    let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+    Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))])
 }
 
 /// The workspace manifest of a session's folder. The member `keep` always depends on the facade, so

@@ -232,6 +232,13 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     {
         changed.extend(["--extern".to_owned(), line.to_owned()]);
     }
+    changed.extend(search_paths(layout));
+    changed
+}
+
+/// The arguments with the folders of libraries.
+fn search_paths(layout: &Layout) -> Vec<String> {
+    let mut changed = Vec::new();
     for folder in layout.dependency_folders() {
         changed.push("-L".to_owned());
         changed.push(format!("dependency={}", folder.display()));

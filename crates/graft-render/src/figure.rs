@@ -88,12 +88,7 @@ where
     for shape in &scene.shapes {
         match shape {
             Shape::Line { points, width, ink } => {
-                let stroke = (width * scale).round() as u32;
-                let style = ShapeStyle {
-                    color: ink_color(*ink).to_rgba(),
-                    filled: true,
-                    stroke_width: stroke,
-                };
+                let style = line_style(*ink, (width * scale).round() as u32);
                 area.draw(&PathElement::new(
                     points.iter().map(|point| place(*point)).collect::<Vec<_>>(),
                     style,
@@ -105,14 +100,10 @@ where
                 ink_color(*ink).filled(),
             ))?,
             Shape::Text { at, text, size, bold, anchor, ink } => {
-                let horizontal = match anchor {
-                    Anchor::Start => HPos::Left,
-                    Anchor::Middle => HPos::Center,
-                    Anchor::End => HPos::Right,
-                };
                 let weight = if *bold { FontStyle::Bold } else { FontStyle::Normal };
                 let font = FontDesc::new(FontFamily::SansSerif, size * scale * letters, weight);
-                let style = font.color(&ink_color(*ink)).pos(Pos::new(horizontal, VPos::Bottom));
+                let style =
+                    font.color(&ink_color(*ink)).pos(Pos::new(horizontal(*anchor), VPos::Bottom));
                 let base = place((at.0, at.1 + size * 0.24));
                 area.draw(&Text::new(text.as_str(), base, style))?;
             }
@@ -120,6 +111,20 @@ where
     }
     area.present()?;
     Ok(())
+}
+
+/// The style of a line of a scene.
+fn line_style(ink: Ink, stroke_width: u32) -> ShapeStyle {
+    ShapeStyle { color: ink_color(ink).to_rgba(), filled: true, stroke_width }
+}
+
+/// The alignment of a text of a scene.
+fn horizontal(anchor: Anchor) -> HPos {
+    match anchor {
+        Anchor::Start => HPos::Left,
+        Anchor::Middle => HPos::Center,
+        Anchor::End => HPos::Right,
+    }
 }
 
 fn ink_color(ink: Ink) -> RGBColor {

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use graft_protocol::HeatMap;
 use plotters::{
-    drawing::IntoDrawingArea,
+    coord::Shift,
+    drawing::{DrawingArea, IntoDrawingArea},
     element::{Rectangle, Text},
     prelude::{BitMapBackend, DrawingBackend as _},
     style::{
@@ -53,6 +54,9 @@ pub(crate) fn plain(maps: &[HeatMap]) -> String {
     maps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The figure to draw on.
+type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+
 fn paint(
     pixels: &mut [u8],
     size: (u32, u32),
@@ -66,53 +70,81 @@ fn paint(
     let area = backend.into_drawing_area();
     for (index, map) in maps.iter().enumerate() {
         let left = index as u32 * PANEL.0 + CELLS.0;
-        let bottom = CELLS.1 + CELLS.3;
-        let write = |at: (u32, u32), text: &str, size: f64, (weight, color), anchor: HPos| {
-            let style =
-                FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight)
-                    .color(&color_of(color));
-            area.draw(&Text::new(
-                text.to_owned(),
-                ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32),
-                style.pos(Pos::new(anchor, VPos::Center)),
-            ))
-        };
-        let small = (FontStyle::Normal, palette::MUTED);
-        write((left, 18), &map.title, 13.0, (FontStyle::Bold, palette::TEXT), HPos::Left)?;
-        write(
-            (left, 36),
-            &format!("{} by {}", map.row_label, map.column_label),
-            11.0,
-            small,
-            HPos::Left,
-        )?;
-        // The color scale: from the most negative value, or 0 if there is none, to the most
-        // positive.
-        let (from, steps, has_negative) =
-            ((left, bottom + 16), 60, map.values.iter().any(|value| *value < 0.0));
-        for step in 0..steps {
-            let place = f64::from(step) / f64::from(steps - 1);
-            let share = if has_negative { 2.0 * place - 1.0 } else { place };
-            let x = from.0 + step * CELLS.2 / steps;
-            let corners = [
-                ((x * PIXELS) as i32, (from.1 * PIXELS) as i32),
-                (
-                    ((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32,
-                    ((from.1 + 10) * PIXELS) as i32,
-                ),
-            ];
-            area.draw(&Rectangle::new(corners, shade(share).filled()))?;
-        }
-        let limit = number::significant(map.limit(), 2);
-        if has_negative {
-            write((left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
-        }
-        let zero =
-            if has_negative { (left + CELLS.2 / 2, HPos::Center) } else { (left, HPos::Left) };
-        write((zero.0, bottom + 40), "0", 11.0, small, zero.1)?;
-        write((left + CELLS.2, bottom + 40), &limit, 11.0, small, HPos::Right)?;
+        names(&area, left, map)?;
+        scale(&area, left, map)?;
     }
     area.present()?;
+    Ok(())
+}
+
+/// Writes the title of a map and the names of its axes.
+fn names(area: &Area<'_>, left: u32, map: &HeatMap) -> Result<(), Box<dyn Error + Send + Sync>> {
+    write(area, (left, 18), &map.title, 13.0, (FontStyle::Bold, palette::TEXT), HPos::Left)?;
+    write(
+        area,
+        (left, 36),
+        &format!("{} by {}", map.row_label, map.column_label),
+        11.0,
+        (FontStyle::Normal, palette::MUTED),
+        HPos::Left,
+    )
+}
+
+/// Draws the color scale of a map with its numbers: from the most negative value, or 0 if there is
+/// none, to the most positive.
+fn scale(area: &Area<'_>, left: u32, map: &HeatMap) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let small = (FontStyle::Normal, palette::MUTED);
+    let has_negative = map.values.iter().any(|value| *value < 0.0);
+    let bottom = CELLS.1 + CELLS.3;
+    colors(area, (left, bottom + 16), has_negative)?;
+    let limit = number::significant(map.limit(), 2);
+    if has_negative {
+        write(area, (left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
+    }
+    let zero = if has_negative { (left + CELLS.2 / 2, HPos::Center) } else { (left, HPos::Left) };
+    write(area, (zero.0, bottom + 40), "0", 11.0, small, zero.1)?;
+    write(area, (left + CELLS.2, bottom + 40), &limit, 11.0, small, HPos::Right)
+}
+
+/// Draws the colors of the scale from left to right.
+fn colors(
+    area: &Area<'_>,
+    from: (u32, u32),
+    has_negative: bool,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let steps = 60;
+    for step in 0..steps {
+        let place = f64::from(step) / f64::from(steps - 1);
+        let share = if has_negative { 2.0 * place - 1.0 } else { place };
+        let x = from.0 + step * CELLS.2 / steps;
+        let corners = [
+            ((x * PIXELS) as i32, (from.1 * PIXELS) as i32),
+            (
+                ((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32,
+                ((from.1 + 10) * PIXELS) as i32,
+            ),
+        ];
+        area.draw(&Rectangle::new(corners, shade(share).filled()))?;
+    }
+    Ok(())
+}
+
+/// Writes a text whose middle line is at `at`.
+fn write(
+    area: &Area<'_>,
+    at: (u32, u32),
+    text: &str,
+    size: f64,
+    (weight, color): (FontStyle, palette::Rgb),
+    anchor: HPos,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let style = FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight)
+        .color(&color_of(color));
+    area.draw(&Text::new(
+        text.to_owned(),
+        ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32),
+        style.pos(Pos::new(anchor, VPos::Center)),
+    ))?;
     Ok(())
 }
 

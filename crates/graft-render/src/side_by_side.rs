@@ -44,17 +44,10 @@ pub(crate) fn plain(prompt: &str, columns: &[SideText], total: usize) -> String 
 pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: Paint) -> String {
     let each =
         (total.saturating_sub(3 * columns.len().saturating_sub(1)) / columns.len().max(1)).min(60);
-    let mut lines = vec![paint.strong(prompt)];
     if each < 24 {
-        for column in columns {
-            lines.extend([
-                paint.hint(&format!("── {} ──", column.title)),
-                column.text.clone(),
-                column.note.clone(),
-            ]);
-        }
-        return lines.join("\n");
+        return stacked(prompt, columns, paint);
     }
+    let mut lines = vec![paint.strong(prompt)];
     let row = |cells: Vec<String>| {
         cells
             .iter()
@@ -83,6 +76,19 @@ pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: P
     }
     lines.push(row(columns.iter().map(|column| width::cut(&flat(&column.note), each)).collect()));
     lines.join("\n").trim_end().to_owned()
+}
+
+/// One text below the other.
+fn stacked(prompt: &str, columns: &[SideText], paint: Paint) -> String {
+    let mut lines = vec![paint.strong(prompt)];
+    for column in columns {
+        lines.extend([
+            paint.hint(&format!("── {} ──", column.title)),
+            column.text.clone(),
+            column.note.clone(),
+        ]);
+    }
+    lines.join("\n")
 }
 
 /// Replaces line breaks and tabs by spaces.

@@ -82,6 +82,15 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
     let names = [number::significant(high, 3), number::significant(low, 3)];
     let margin = names.iter().map(|name| width::of(name)).max().unwrap_or(0);
     let mut lines = Vec::with_capacity(ROWS + 2);
+    lines.extend(dot_rows(&dots, &names, margin));
+    lines.push(format!("{} └{}", " ".repeat(margin), "─".repeat(COLUMNS)));
+    lines.push(axis_line(chart, left, right, margin));
+    lines
+}
+
+/// The rows of dots, the first and the last with the value on the vertical axis.
+fn dot_rows(dots: &Dots, names: &[String; 2], margin: usize) -> Vec<String> {
+    let mut lines = Vec::with_capacity(ROWS);
     for (row, cells) in dots.cells.chunks(COLUMNS).enumerate() {
         let name = if row == 0 {
             &*names[0]
@@ -98,15 +107,16 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    lines.push(format!("{} └{}", " ".repeat(margin), "─".repeat(COLUMNS)));
+    lines
+}
+
+/// The values at the ends of the horizontal axis, and the names of the axes.
+fn axis_line(chart: &Chart, left: f64, right: f64, margin: usize) -> String {
     let (first, last) = (place(left), format!("{} {}", chart.x_label, place(right)));
     let gap = COLUMNS.saturating_sub(width::of(&first) + width::of(&last));
-    lines.push(
-        format!("{}  {first}{}{last}   {}", " ".repeat(margin), " ".repeat(gap), chart.y_label)
-            .trim_end()
-            .to_owned(),
-    );
-    lines
+    format!("{}  {first}{}{last}   {}", " ".repeat(margin), " ".repeat(gap), chart.y_label)
+        .trim_end()
+        .to_owned()
 }
 
 /// Formats a value on the horizontal axis; steps are whole numbers.

@@ -71,32 +71,11 @@ impl Ablation {
     /// `ablate::*` for a grid without methods or configurations and for an unknown method or key;
     /// those of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
-        let listed = pairs
-            .iter()
-            .filter(|(key, _)| key == "methods")
-            .flat_map(|(_, value)| value.split(','));
-        let names: Vec<&str> = words
-            .iter()
-            .flat_map(|word| word.split(','))
-            .chain(listed)
-            .map(str::trim)
-            .filter(|name| !name.is_empty() && *name != "x")
-            .collect();
-        let specs = names
-            .iter()
-            .map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name)))
-            .collect::<Result<Vec<_>, _>>()?;
-        if specs.is_empty() {
-            return Err(Failure::new("ablate::no_method", "no method to compare")
-                .hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
-        }
+        let specs = method_specs(words, pairs)?;
         let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unset);
-        let seeks = |key: &str, value: &str| {
-            value == "auto" && TRAIN.iter().any(|spec| spec.name == "lr" && spec.is_named(key))
-        };
-        let search_lr = pairs.iter().any(|(key, value)| seeks(key, value));
+        let search_lr = pairs.iter().any(|(key, value)| seeks_rate(key, value));
         for (key, value) in
-            pairs.iter().filter(|(key, value)| key != "methods" && !seeks(key, value))
+            pairs.iter().filter(|(key, value)| key != "methods" && !seeks_rate(key, value))
         {
             match home(key, &specs)? {
                 Home::Own(spec) => settings.set(spec.name, spec.parse(value)?),
@@ -111,17 +90,7 @@ impl Ablation {
                 Home::Train(_) | Home::Methods => axes.push(Axis::new(key, value)?),
             }
         }
-        if axes.iter().any(|axis| {
-            axis.texts.iter().any(|text| text == AUTO)
-                && TRAIN.iter().any(|spec| spec.name == "batch" && spec.is_named(axis.name))
-        }) {
-            let failure = Failure::new(
-                "ablate::auto_batch",
-                "batch=auto cannot be part of a grid: it would give each trial another batch size",
-            );
-            return Err(failure
-                .hint("set a number, such as batch=8; %train batch=auto shows which size fits"));
-        }
+        refuse_auto_batch(&axes)?;
         let trials = specs
             .iter()
             .map(|spec| trials(spec, &axes, alpha))
@@ -169,38 +138,9 @@ impl Ablation {
         let spec =
             methods::by_verb(original.method).ok_or_else(|| unknown_method(original.method))?;
         let mut trial = original.clone();
-        for (key, text) in keys {
-            let (found, is_training) = match home(key, &[spec])? {
-                Home::Own(own) => return Err(shared(own)),
-                Home::Train(train) if SHARED.contains(&train.name) => return Err(shared(train)),
-                Home::Train(train) => (train, true),
-                Home::Methods => (
-                    spec.keys.iter().find(|known| known.is_named(key)).unwrap_or(&spec.keys[0]),
-                    false,
-                ),
-            };
-            let value = found.parse(&text.replace('+', ","))?;
-            if is_training {
-                trial.train.set(found.name, value)
-            } else {
-                trial.settings.set(found.name, value)
-            }
-            trial.label = relabeled(&trial.label, found.name, text);
-        }
-        let alpha = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
-        let [before, after] =
-            [&original.settings, &trial.settings].map(|settings| settings.integer(spec.keys, "r"));
-        if let (Some(alpha), Some(before), Some(after), Some(_)) =
-            (alpha, before, after, &self.scaling)
-            && before != after
-            && !keys.iter().any(|(key, _)| is_alpha(key))
-            && let Some(old) = trial
-                .settings
-                .values
-                .get(alpha)
-                .and_then(|_| trial.settings.float(spec.keys, alpha))
-        {
-            trial.settings.set(alpha, Value::Float(old * after as f64 / before as f64));
+        change(&mut trial, spec, keys)?;
+        if self.scaling.is_some() && !keys.iter().any(|(key, _)| is_alpha(key)) {
+            keep_scale(spec, original, &mut trial);
         }
         if let Some(same) = self.trials.iter().position(|other| {
             (&other.settings, &other.train) == (&trial.settings, &trial.train)
@@ -259,6 +199,93 @@ impl<'a> Axis<'a> {
     }
 }
 
+/// The methods of a line.
+fn method_specs(
+    words: &[String],
+    pairs: &[(String, String)],
+) -> Result<Vec<&'static MethodSpec>, Failure> {
+    let listed =
+        pairs.iter().filter(|(key, _)| key == "methods").flat_map(|(_, value)| value.split(','));
+    let names: Vec<&str> = words
+        .iter()
+        .flat_map(|word| word.split(','))
+        .chain(listed)
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && *name != "x")
+        .collect();
+    let specs = names
+        .iter()
+        .map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name)))
+        .collect::<Result<Vec<_>, _>>()?;
+    if specs.is_empty() {
+        return Err(Failure::new("ablate::no_method", "no method to compare")
+            .hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
+    }
+    Ok(specs)
+}
+
+/// Returns whether the pair is `lr=auto`.
+fn seeks_rate(key: &str, value: &str) -> bool {
+    value == "auto" && TRAIN.iter().any(|spec| spec.name == "lr" && spec.is_named(key))
+}
+
+/// Refuses `batch=auto`.
+fn refuse_auto_batch(axes: &[Axis<'_>]) -> Result<(), Failure> {
+    if axes.iter().any(|axis| {
+        axis.texts.iter().any(|text| text == AUTO)
+            && TRAIN.iter().any(|spec| spec.name == "batch" && spec.is_named(axis.name))
+    }) {
+        let failure = Failure::new(
+            "ablate::auto_batch",
+            "batch=auto cannot be part of a grid: it would give each trial another batch size",
+        );
+        return Err(
+            failure.hint("set a number, such as batch=8; %train batch=auto shows which size fits")
+        );
+    }
+    Ok(())
+}
+
+/// Sets the keys of a trial and changes its label.
+fn change(
+    trial: &mut Trial,
+    spec: &'static MethodSpec,
+    keys: &[(String, String)],
+) -> Result<(), Failure> {
+    for (key, text) in keys {
+        let (found, is_training) = match home(key, &[spec])? {
+            Home::Own(own) => return Err(shared(own)),
+            Home::Train(train) if SHARED.contains(&train.name) => return Err(shared(train)),
+            Home::Train(train) => (train, true),
+            Home::Methods => {
+                (spec.keys.iter().find(|known| known.is_named(key)).unwrap_or(&spec.keys[0]), false)
+            }
+        };
+        let value = found.parse(&text.replace('+', ","))?;
+        if is_training {
+            trial.train.set(found.name, value)
+        } else {
+            trial.settings.set(found.name, value)
+        }
+        trial.label = relabeled(&trial.label, found.name, text);
+    }
+    Ok(())
+}
+
+/// Changes alpha in proportion to the rank.
+fn keep_scale(spec: &MethodSpec, original: &Trial, trial: &mut Trial) {
+    let alpha = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
+    let [before, after] =
+        [&original.settings, &trial.settings].map(|settings| settings.integer(spec.keys, "r"));
+    if let (Some(alpha), Some(before), Some(after)) = (alpha, before, after)
+        && before != after
+        && let Some(old) =
+            trial.settings.values.get(alpha).and_then(|_| trial.settings.float(spec.keys, alpha))
+    {
+        trial.settings.set(alpha, Value::Float(old * after as f64 / before as f64));
+    }
+}
+
 /// Replaces the value of a key in a label.
 fn relabeled(label: &str, key: &str, value: &str) -> String {
     let others =
@@ -288,28 +315,38 @@ fn trials(
             // A key of another method.
             (None, None) => continue,
         };
-        let mut wider = Vec::new();
-        for trial in &found {
-            for text in &axis.texts {
-                let (mut trial, value) = (trial.clone(), key.parse(text)?);
-                if axis.varies() {
-                    trial.label.push_str(&format!(" {}={text}", key.name));
-                }
-                if is_training {
-                    trial.train.set(key.name, value)
-                } else {
-                    trial.settings.set(key.name, value)
-                }
-                wider.push(trial);
-            }
-        }
-        found = wider;
+        found = widened(&found, axis, key, is_training)?;
     }
     let rank_varies = axes.iter().any(|axis| {
         axis.varies() && spec.keys.iter().any(|key| key.name == "r" && key.is_named(axis.name))
     });
     found.iter_mut().for_each(|trial| scale(spec, trial, alpha, rank_varies));
     Ok(found)
+}
+
+/// Returns a copy of each trial for each value of the key.
+fn widened(
+    found: &[Trial],
+    axis: &Axis<'_>,
+    key: &KeySpec,
+    is_training: bool,
+) -> Result<Vec<Trial>, Failure> {
+    let mut wider = Vec::new();
+    for trial in found {
+        for text in &axis.texts {
+            let (mut trial, value) = (trial.clone(), key.parse(text)?);
+            if axis.varies() {
+                trial.label.push_str(&format!(" {}={text}", key.name));
+            }
+            if is_training {
+                trial.train.set(key.name, value)
+            } else {
+                trial.settings.set(key.name, value)
+            }
+            wider.push(trial);
+        }
+    }
+    Ok(wider)
 }
 
 /// Sets alpha according to the rank, if alpha depends on it.

@@ -83,21 +83,7 @@ fn device(tensor: &Tensor) -> String {
 /// The last matrix of a tensor as an HTML table (a vector is one row). The middle of a large matrix
 /// is left out.
 fn table(tensor: &Tensor) -> Result<String> {
-    let mut matrix = tensor.clone();
-    let mut note = String::new();
-    if let [outer @ .., _, _] = tensor.dims()
-        && !outer.is_empty()
-    {
-        for _ in outer {
-            matrix = matrix.get(0)?;
-        }
-        let _ = write!(
-            note,
-            "<div>[{}, .., ..] of {:?}</div>",
-            vec!["0"; outer.len()].join(", "),
-            tensor.dims()
-        );
-    }
+    let (matrix, note) = last_matrix(tensor)?;
     let (rows, columns) = match matrix.dims() {
         [] => (1, 1),
         [columns] => (1, *columns),
@@ -124,6 +110,26 @@ fn table(tensor: &Tensor) -> Result<String> {
     }
     html.push_str("</table>");
     Ok(html)
+}
+
+/// The last matrix, and a note with its indices if the tensor has other dimensions.
+fn last_matrix(tensor: &Tensor) -> Result<(Tensor, String)> {
+    let mut matrix = tensor.clone();
+    let mut note = String::new();
+    if let [outer @ .., _, _] = tensor.dims()
+        && !outer.is_empty()
+    {
+        for _ in outer {
+            matrix = matrix.get(0)?;
+        }
+        let _ = write!(
+            note,
+            "<div>[{}, .., ..] of {:?}</div>",
+            vec!["0"; outer.len()].join(", "),
+            tensor.dims()
+        );
+    }
+    Ok((matrix, note))
 }
 
 /// The values at the chosen positions; `None` marks the gap.

@@ -106,13 +106,7 @@ impl Diagnostic {
     /// Reads rustc's JSON; `None` if it concerns another source than that of `map`.
     pub(super) fn read(json: &serde_json::Value, map: &SourceMap<'_>) -> Option<Self> {
         let json = Json::deserialize(json).ok().filter(|json| !json.message.is_empty())?;
-        let is_same = |span: &Span| {
-            span.text.first().is_none_or(|line| {
-                map.generated_line(span.line_start)
-                    .is_some_and(|text| text.trim_end() == line.text.trim_end())
-            })
-        };
-        if !json.spans.iter().filter_map(Span::in_cell).all(is_same) {
+        if !is_from(&json, map) {
             return None;
         }
         let mut marks: Vec<Mark> = json.spans.iter().filter_map(|span| span.mark(map)).collect();
@@ -134,22 +128,12 @@ impl Diagnostic {
                 }));
             }
         }
-        let is_unnamed = marks.is_empty()
-            && matches!(
-                json.code.as_ref().map(|code| code.code.as_str()),
-                Some("E0404" | "E0405" | "E0412" | "E0603")
-            );
-        let unnamed = Note {
-            level: "help".to_owned(),
-            message: "declare the variable with a type that can be named: `let name: TYPE = ...`"
-                .to_owned(),
-            ..Note::default()
-        };
+        let unnamed = unnamed_type(&json, &marks);
         let notes = json
             .children
             .into_iter()
             .filter_map(|child| Note::read(child, map))
-            .chain(is_unnamed.then_some(unnamed))
+            .chain(unnamed)
             .collect();
         Some(Self {
             level: json.level,
@@ -159,6 +143,33 @@ impl Diagnostic {
             notes,
         })
     }
+}
+
+/// Returns whether the error concerns the source of `map`.
+fn is_from(json: &Json, map: &SourceMap<'_>) -> bool {
+    let is_same = |span: &Span| {
+        span.text.first().is_none_or(|line| {
+            map.generated_line(span.line_start)
+                .is_some_and(|text| text.trim_end() == line.text.trim_end())
+        })
+    };
+    json.spans.iter().filter_map(Span::in_cell).all(is_same)
+}
+
+/// The note about a variable whose type has no name in a cell.
+fn unnamed_type(json: &Json, marks: &[Mark]) -> Option<Note> {
+    let is_unnamed = marks.is_empty()
+        && matches!(
+            json.code.as_ref().map(|code| code.code.as_str()),
+            Some("E0404" | "E0405" | "E0412" | "E0603")
+        );
+    let unnamed = Note {
+        level: "help".to_owned(),
+        message: "declare the variable with a type that can be named: `let name: TYPE = ...`"
+            .to_owned(),
+        ..Note::default()
+    };
+    is_unnamed.then_some(unnamed)
 }
 
 impl Note {

@@ -11,6 +11,7 @@ use graft_prebuilt::{FACADE, toolchain};
 use super::worker::{CHILD_START_TIMEOUT, Worker};
 use crate::event::EngineEvent;
 use crate::rust_error::RustError;
+use crate::session_folder::SessionFolder;
 use crate::stderr_filter::CargoOutputFilter;
 use crate::{errors, relay, unix};
 
@@ -87,39 +88,19 @@ impl Worker {
     /// notebook's folder change what is built.
     fn create(&self) -> Result<CommandContext, RustError> {
         let folder = &self.context.folder;
-        set_for_evcxr("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
-        set_for_evcxr("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
-        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"]
-            .into_iter()
-            .chain(toolchain::COMPILER_VARIABLES)
-        {
-            set_for_evcxr(variable, None);
-        }
+        set_environment(folder);
         // evcxr asks rustup in the current folder, where this variable takes precedence over any
         // `rust-toolchain.toml`.
         let name = toolchain::tools().ok().and_then(|tools| tools.name.clone());
         if let Some(name) = &name {
             set_for_evcxr(toolchain::TOOLCHAIN_VARIABLE, Some(name.as_ref()));
         }
-        // evcxr reads `evcxr.toml` of the current folder, and a rustup other than the one in use
-        // reads a toolchain file there. Another current folder is the only way to prevent both.
-        let has_settings = |here: &PathBuf| {
-            let is_above = |file: &str| here.ancestors().any(|folder| folder.join(file).exists());
-            here.join("evcxr.toml").exists()
-                || (name.is_none()
-                    && (is_above("rust-toolchain.toml") || is_above("rust-toolchain")))
-        };
-        let here = std::env::current_dir().ok().filter(has_settings);
-        if here.is_some() {
-            let _ = std::env::set_current_dir(folder.configuration());
-        }
-        let command = relay::command(&self.context.executable, self.context.relays.as_fd());
-        let created = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            EvalContext::with_subprocess_command(command)
-        }));
-        if let Some(here) = here {
-            let _ = std::env::set_current_dir(here);
-        }
+        let created = without_local_settings(folder, name.is_some(), || {
+            let command = relay::command(&self.context.executable, self.context.relays.as_fd());
+            std::panic::catch_unwind(AssertUnwindSafe(|| {
+                EvalContext::with_subprocess_command(command)
+            }))
+        });
         let (evcxr, outputs) = match created {
             Ok(Ok(created)) => created,
             Ok(Err(error)) => return Err(self.error("", error)),
@@ -145,6 +126,42 @@ impl Worker {
             ":linker system\n:dep {FACADE} = {{ path = {facade:?} }}\n#[allow(unused_imports)]\nuse {FACADE}::prelude::*;\n"
         )
     }
+}
+
+/// Sets the environment variables that evcxr and its cargo read.
+fn set_environment(folder: &SessionFolder) {
+    set_for_evcxr("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
+    set_for_evcxr("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"]
+        .into_iter()
+        .chain(toolchain::COMPILER_VARIABLES)
+    {
+        set_for_evcxr(variable, None);
+    }
+}
+
+/// Runs `create` in a folder without settings of evcxr and rustup.
+fn without_local_settings<T>(
+    folder: &SessionFolder,
+    has_toolchain: bool,
+    create: impl FnOnce() -> T,
+) -> T {
+    // evcxr reads `evcxr.toml` of the current folder, and a rustup other than the one in use
+    // reads a toolchain file there. Another current folder is the only way to prevent both.
+    let has_settings = |here: &PathBuf| {
+        let is_above = |file: &str| here.ancestors().any(|folder| folder.join(file).exists());
+        here.join("evcxr.toml").exists()
+            || (!has_toolchain && (is_above("rust-toolchain.toml") || is_above("rust-toolchain")))
+    };
+    let here = std::env::current_dir().ok().filter(has_settings);
+    if here.is_some() {
+        let _ = std::env::set_current_dir(folder.configuration());
+    }
+    let created = create();
+    if let Some(here) = here {
+        let _ = std::env::set_current_dir(here);
+    }
+    created
 }
 
 /// Sets an environment variable for evcxr, which runs in this process, and for the cargo that evcxr

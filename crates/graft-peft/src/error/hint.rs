@@ -77,7 +77,9 @@ impl Hint for PeftError {
             Self::Layer(error) => error.hint(),
             Self::MissingFile { hint, .. } | Self::TooLarge { hint, .. } => Some(hint.clone()),
             _ => target_hint(self)
+                .or_else(|| number_hint(self))
                 .or_else(|| adapter_hint(self))
+                .or_else(|| file_hint(self).map(str::to_owned))
                 .or_else(|| fixed_hint(self).map(str::to_owned)),
         }
     }
@@ -107,17 +109,11 @@ fn target_hint(error: &PeftError) -> Option<String> {
             format!("it must match the end of a path, such as {example}")
         }
         E::InvalidPatternItem { key, .. } => format!("for example {key}=q_proj:16,v_proj:4"),
-        E::InvalidNumber { key, .. } | E::TooManyNumbers { key, .. } => {
-            format!("for example {key}=0,2,4-7")
-        }
         E::NoTargets { defaults } => format!("name modules such as {}", defaults.join(",")),
         E::NoDefaultTargets { field, .. } => {
             format!("write the names of the modules into `{field}`")
         }
         E::AllExcluded { keys, .. } => format!("remove {keys}, or exclude fewer layers"),
-        E::NoSuchBlock { blocks, .. } => {
-            format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))
-        }
         E::NotLinear { modules, .. } => format!("linear layers: {}", modules.join(", ")),
         E::NoSuchModule { modules, .. } => format!("modules: {}", modules.join(", ")),
         E::NotATarget { name } => {
@@ -127,6 +123,17 @@ fn target_hint(error: &PeftError) -> Option<String> {
         E::NoBias { .. } => "train the norms with `%ln_tuning attach`, or use `%lora attach`; \
                              BERT, GPT-2 and Qwen2 have biases"
             .to_owned(),
+        _ => return None,
+    })
+}
+
+/// Hints that name possible values of a number.
+fn number_hint(error: &PeftError) -> Option<String> {
+    use PeftError as E;
+    Some(match error {
+        E::InvalidNumber { key, .. } | E::TooManyNumbers { key, .. } => {
+            format!("for example {key}=0,2,4-7")
+        }
         E::RequiresKey { key, needs } => format!("set {needs}, or remove `{key}`"),
         E::RankTooLarge { d_in, d_out, .. } => {
             format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out))
@@ -141,6 +148,9 @@ fn target_hint(error: &PeftError) -> Option<String> {
             format!("possible sizes: {}", sizes.join(", "))
         }
         E::OddRank { r } => format!("choose an even rank, such as r={}", r + 1),
+        E::NoSuchBlock { blocks, .. } => {
+            format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))
+        }
         E::NoSuchToken { vocab, .. } => {
             format!("tokens are numbered 0 to {}", vocab.saturating_sub(1))
         }
@@ -212,6 +222,14 @@ fn fixed_hint(error: &PeftError) -> Option<&'static str> {
         }
         E::CombinationWeights { .. } => "give one number for each, such as weights=0.7,0.3",
         E::NothingToCombine => "name two or more: `%lora combine a,b`",
+        _ => return None,
+    })
+}
+
+/// Hints about the files of an adapter.
+fn file_hint(error: &PeftError) -> Option<&'static str> {
+    use PeftError as E;
+    Some(match error {
         E::NotAFile { .. } => {
             "an adapter folder contains adapter_config.json and adapter_model.safetensors; copy \
              the files themselves"

@@ -110,14 +110,10 @@ impl Method for AdaLora {
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(lora::UNSUPPORTED)?;
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
-        let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
-        if init == InitSource::Fresh && target_r > init_r {
-            return Err(PeftError::TargetRankTooLarge { target_r, init_r });
-        }
+        let (init_r, target_r) = ranks(config, init)?;
         let scaling = config.number("lora_alpha")? / (init_r as f64 + 1e-5);
         let dropout = config.probability("lora_dropout")?;
         let mut layers = LinearLayers::select(cx, config, init)?;
-        let state = layers.state.clone();
         let mut parts = Vec::new();
         let mut triplets = Vec::new();
         let mut read = Vec::new();
@@ -125,23 +121,14 @@ impl Method for AdaLora {
             let r = remaining_ranks(config, linear.path()).unwrap_or(init_r);
             if r == 0 {
                 // All ranks of this layer were pruned: HF PEFT writes empty matrices.
-                read.extend(
-                    ["lora_A", "lora_B", "lora_E"]
-                        .map(|name| format!("base_model.model.{}.{name}", linear.path())),
-                );
+                read.extend(empty_matrices(linear));
                 continue;
             }
             layers.check_rank(r, linear)?;
             let matrices = triplet(linear, r, cx)?;
-            let weights = vec![
-                ("lora_A", matrices.a.clone()),
-                ("lora_B", matrices.b.clone()),
-                ("lora_E", matrices.e.clone()),
-            ];
             triplets.push(matrices.clone());
-            let adapter = AdaLoraLayer { matrices, scaling, dropout, state: state.clone() };
-            let part = AdapterPart::linear(linear, Arc::new(adapter), weights);
-            parts.push(AdapterPart { counted: 1, ..part });
+            let adapter = AdaLoraLayer { matrices, scaling, dropout, state: layers.state.clone() };
+            parts.push(layer_part(linear, adapter));
         }
         if parts.is_empty() {
             return Err(config.invalid("rank_pattern", "lists that leave at least one rank"));
@@ -155,6 +142,31 @@ impl Method for AdaLora {
             ..layers.finish(&SPEC, &["init_r", "target_r", "lora_alpha"], parts)
         })
     }
+}
+
+/// `init_r` and `target_r`.
+fn ranks(config: &ConfigFile, init: InitSource) -> std::result::Result<(usize, usize), PeftError> {
+    let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
+    if init == InitSource::Fresh && target_r > init_r {
+        return Err(PeftError::TargetRankTooLarge { target_r, init_r });
+    }
+    Ok((init_r, target_r))
+}
+
+/// The keys of the matrices of a layer without ranks.
+fn empty_matrices(linear: &Linear) -> [String; 3] {
+    ["lora_A", "lora_B", "lora_E"].map(|name| format!("base_model.model.{}.{name}", linear.path()))
+}
+
+/// The adapter of one layer with its weights by name.
+fn layer_part(linear: &Linear, adapter: AdaLoraLayer) -> AdapterPart {
+    let weights = vec![
+        ("lora_A", adapter.matrices.a.clone()),
+        ("lora_B", adapter.matrices.b.clone()),
+        ("lora_E", adapter.matrices.e.clone()),
+    ];
+    let part = AdapterPart::linear(linear, Arc::new(adapter), weights);
+    AdapterPart { counted: 1, ..part }
 }
 
 /// A and B from N(0, 0.02²), E zero.

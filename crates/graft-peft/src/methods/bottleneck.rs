@@ -212,20 +212,10 @@ impl Method for Bottleneck {
             return Err(config.unsupported("`stochastic_depth`".to_owned()));
         }
         let width = cx.model.shape().hidden;
-        let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
-        let factor = factor.ok_or_else(|| {
-            config.invalid("reduction_factor", "a positive number for all blocks")
-        })?;
-        let shape = (((width as f64 / factor) as usize).max(1), width);
+        let shape = (bottleneck_width(config, width)?, width);
         let name =
             config.text("name").ok_or_else(|| config.invalid("name", "the adapter's name"))?;
-        let left_out: Vec<u64> = config
-            .get("leave_out")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_u64)
-            .collect();
+        let left_out = left_out_blocks(config);
         check_left_out(cx, config, &left_out)?;
         cx.check_fits(
             "networks",
@@ -245,13 +235,37 @@ impl Method for Bottleneck {
                 keys: "leave_out",
             });
         }
-        let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"])
-            .with("config", Setting::Text(preset(config).to_owned()));
-        if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
-            settings.values.remove("dropout");
-        }
-        Ok(Built::new(settings, parts, state))
+        Ok(Built::new(settings(config), parts, state))
     }
+}
+
+/// The size b of the bottleneck, from the width C of the model.
+fn bottleneck_width(config: &ConfigFile, width: usize) -> std::result::Result<usize, PeftError> {
+    let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
+    let factor = factor
+        .ok_or_else(|| config.invalid("reduction_factor", "a positive number for all blocks"))?;
+    Ok(((width as f64 / factor) as usize).max(1))
+}
+
+/// The numbers of the blocks that are excluded.
+fn left_out_blocks(config: &ConfigFile) -> Vec<u64> {
+    config
+        .get("leave_out")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+        .collect()
+}
+
+/// The settings that attach the same adapter again.
+fn settings(config: &ConfigFile) -> Settings {
+    let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"])
+        .with("config", Setting::Text(preset(config).to_owned()));
+    if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
+        settings.values.remove("dropout");
+    }
+    settings
 }
 
 /// Checks that every excluded block exists: an unknown block would be ignored silently.
@@ -306,20 +320,9 @@ fn part(
         cx.seed,
     )
     .within(cx);
-    let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (
-        init,
-        config.text("init_weights"),
-    ) {
-        (InitSource::Fresh, Some("mam_adapter")) if is_up => {
-            initializer.full(0.0, &[shape.0, shape.1])
-        }
-        (InitSource::Fresh, Some("mam_adapter")) => initializer.kaiming(leaf, shape),
-        (InitSource::Fresh, Some("bert")) => initializer.normal(leaf, shape, 0.02),
-        (InitSource::Checkpoint, _) => initializer.full(0.0, &[shape.0, shape.1]),
-        _ => Err(config.unsupported("these `init_weights`".to_owned())),
-    };
-    let down = (weight("adapter_down", (narrow, width), false)?, initializer.full(0.0, &[narrow])?);
-    let up = (weight("adapter_up", (width, narrow), true)?, initializer.full(0.0, &[width])?);
+    let weight = |leaf: &str, shape| initial_weight(config, &initializer, leaf, shape, init);
+    let down = (weight("adapter_down", (narrow, width))?, initializer.full(0.0, &[narrow])?);
+    let up = (weight("adapter_up", (width, narrow))?, initializer.full(0.0, &[width])?);
     let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", residual_add.path());
     let weights = [
         ("adapter_down.0.weight", &down.0),
@@ -329,13 +332,52 @@ fn part(
     ]
     .map(|(leaf, var)| (key(leaf), var.clone()))
     .to_vec();
-    let reads = match (config.flag("is_parallel"), config.flag("original_ln_before")) {
+    let (activation, scaling, dropout) =
+        (Activation::read(config)?, config.number("scaling")?, config.probability("dropout")?);
+    check_residual(config)?;
+    let network = Network {
+        down,
+        up,
+        reads: reads(config),
+        activation,
+        scaling,
+        dropout,
+        path: residual_add.path().to_owned(),
+        state: state.clone(),
+    };
+    Ok(AdapterPart::new(residual_add.path(), Attachment::ResidualAdd(Arc::new(network)), weights))
+}
+
+/// D or U; the weights of a saved adapter are read later.
+fn initial_weight(
+    config: &ConfigFile,
+    initializer: &Initializer,
+    leaf: &str,
+    shape: (usize, usize),
+    init: InitSource,
+) -> std::result::Result<Var, PeftError> {
+    match (init, config.text("init_weights")) {
+        (InitSource::Fresh, Some("mam_adapter")) if leaf == "adapter_up" => {
+            initializer.full(0.0, &[shape.0, shape.1])
+        }
+        (InitSource::Fresh, Some("mam_adapter")) => initializer.kaiming(leaf, shape),
+        (InitSource::Fresh, Some("bert")) => initializer.normal(leaf, shape, 0.02),
+        (InitSource::Checkpoint, _) => initializer.full(0.0, &[shape.0, shape.1]),
+        _ => Err(config.unsupported("these `init_weights`".to_owned())),
+    }
+}
+
+/// The input of the network.
+fn reads(config: &ConfigFile) -> Reads {
+    match (config.flag("is_parallel"), config.flag("original_ln_before")) {
         (true, _) => Reads::Stream,
         (false, true) => Reads::Sum,
         (false, false) => Reads::Output,
-    };
-    let (activation, scaling, dropout) =
-        (Activation::read(config)?, config.number("scaling")?, config.probability("dropout")?);
+    }
+}
+
+/// Refuses positions of the residual connection that are not implemented.
+fn check_residual(config: &ConfigFile) -> std::result::Result<(), PeftError> {
     if !config.flag("is_parallel")
         && config.get("residual_before_ln").and_then(Value::as_bool) != Some(true)
         || !config.flag("original_ln_after")
@@ -344,15 +386,5 @@ fn part(
             "another position of the residual connection (`residual_before_ln`, `original_ln_after`)".to_owned(),
         ));
     }
-    let network = Network {
-        down,
-        up,
-        reads,
-        activation,
-        scaling,
-        dropout,
-        path: residual_add.path().to_owned(),
-        state: state.clone(),
-    };
-    Ok(AdapterPart::new(residual_add.path(), Attachment::ResidualAdd(Arc::new(network)), weights))
+    Ok(())
 }

@@ -103,11 +103,7 @@ impl Method for LoHa {
         config: &ConfigFile,
         init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba"))
-            || config.is_set("use_khatri_rao")
-        {
-            return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
-        }
+        refuse_abba(config)?;
         let ranks = Ranks::read(config, "alpha")?;
         let dropout = UpdateDropout::read(config)?;
         let mut layers = LinearLayers::select(cx, config, init)?;
@@ -138,4 +134,14 @@ impl Method for LoHa {
             Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
         })
     }
+}
+
+/// Refuses the variant ABBA, which is not implemented.
+fn refuse_abba(config: &ConfigFile) -> std::result::Result<(), PeftError> {
+    if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba"))
+        || config.is_set("use_khatri_rao")
+    {
+        return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
+    }
+    Ok(())
 }

@@ -21,7 +21,7 @@ mod loftq;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Linear, LinearAdapter, Result, Role, Tensor, Var,
+    Context, Embedding, Linear, LinearAdapter, Result, Role, Tensor, Var,
     ops::{self, LowRank},
 };
 use graft_spec::{
@@ -136,10 +136,7 @@ impl Method for Lora {
         let mut lora = LoraConfig::read(config)?;
         let state = Arc::new(AdapterState::new());
         let mut chosen = chosen_layers(cx, &lora.selection, init)?;
-        let mut warnings = Vec::new();
-        for linear in &chosen.0 {
-            check_rank(lora.ranks.rank_and_scaling(linear.path()).0, linear, init, &mut warnings)?;
-        }
+        let mut warnings = rank_warnings(&lora, &chosen.0, init)?;
         let data_init = DataInit::new(cx, config, &lora, &chosen, init)?;
         if let Some(changed) = &data_init.config {
             lora = LoraConfig::read(changed)?;
@@ -148,23 +145,7 @@ impl Method for Lora {
         let (layers, embeddings) = chosen;
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, scaling) = lora.ranks.rank_and_scaling(linear.path());
-            let initialized = lora.init.initialize(linear, (r, scaling), cx, init)?;
-            data_init.put(linear.path(), &initialized)?;
-            let LowRankInit { a, b, base_offset } = initialized;
-            let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
-            let adapter = Arc::new(LoraLayer {
-                a,
-                b,
-                base_offset,
-                scaling,
-                dropout: lora.dropout,
-                state: state.clone(),
-            });
-            parts.push(AdapterPart {
-                copies: copies(linear),
-                ..AdapterPart::linear(linear, adapter, weights)
-            });
+            parts.push(linear_part(cx, &lora, linear, &data_init, init, &state)?);
         }
         for table in &embeddings {
             let (r, scaling) = lora.ranks.rank_and_scaling(table.path());
@@ -180,25 +161,78 @@ impl Method for Lora {
             )?,
         );
         warnings.extend(data_init.note);
-        let mut settings = fields::to_settings(
-            &SPEC,
-            data_init.config.as_ref().unwrap_or(config),
-            &["r", "lora_alpha"],
-            &lora.selection,
-            cx.model,
-            &layers,
-        );
-        if matches!(lora.init, Init::Eva) || data_init.config.is_some() {
-            // The result is in the patterns and the weights; a resumed run must not search again.
-            settings.values.remove("init_lora_weights");
-        }
-        fields::add_targets(
-            &mut settings,
-            &lora.selection,
-            embeddings.iter().map(|table| leaf(table.path())),
-        );
+        let searched = data_init.config.as_ref();
+        let settings = settings(cx, config, searched, &lora, &layers, &embeddings);
         Ok(Built { warnings, config: data_init.config, ..Built::new(settings, parts, state) })
     }
+}
+
+/// Checks the rank of each layer and returns the warnings.
+fn rank_warnings(
+    lora: &LoraConfig,
+    linears: &[&Linear],
+    init: InitSource,
+) -> std::result::Result<Vec<String>, PeftError> {
+    let mut warnings = Vec::new();
+    for linear in linears {
+        check_rank(lora.ranks.rank_and_scaling(linear.path()).0, linear, init, &mut warnings)?;
+    }
+    Ok(warnings)
+}
+
+/// The initialized update of one linear layer.
+fn linear_part(
+    cx: &AttachContext<'_>,
+    lora: &LoraConfig,
+    linear: &Linear,
+    data_init: &DataInit,
+    init: InitSource,
+    state: &Arc<AdapterState>,
+) -> std::result::Result<AdapterPart, PeftError> {
+    let (r, scaling) = lora.ranks.rank_and_scaling(linear.path());
+    let initialized = lora.init.initialize(linear, (r, scaling), cx, init)?;
+    data_init.put(linear.path(), &initialized)?;
+    let LowRankInit { a, b, base_offset } = initialized;
+    let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
+    let adapter = Arc::new(LoraLayer {
+        a,
+        b,
+        base_offset,
+        scaling,
+        dropout: lora.dropout,
+        state: state.clone(),
+    });
+    Ok(AdapterPart { copies: copies(linear), ..AdapterPart::linear(linear, adapter, weights) })
+}
+
+/// The settings that attach the same adapter again; `searched` is the configuration that the
+/// initialization from data has changed.
+fn settings(
+    cx: &AttachContext<'_>,
+    config: &ConfigFile,
+    searched: Option<&ConfigFile>,
+    lora: &LoraConfig,
+    layers: &[&Linear],
+    embeddings: &[&Embedding],
+) -> Settings {
+    let mut settings = fields::to_settings(
+        &SPEC,
+        searched.unwrap_or(config),
+        &["r", "lora_alpha"],
+        &lora.selection,
+        cx.model,
+        layers,
+    );
+    if matches!(lora.init, Init::Eva) || searched.is_some() {
+        // The result is in the patterns and the weights; a resumed run must not search again.
+        settings.values.remove("init_lora_weights");
+    }
+    fields::add_targets(
+        &mut settings,
+        &lora.selection,
+        embeddings.iter().map(|table| leaf(table.path())),
+    );
+    settings
 }
 
 /// HF PEFT includes the weight of a targeted head in the file, because it may have been resized.

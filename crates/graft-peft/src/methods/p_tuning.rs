@@ -113,6 +113,19 @@ fn encoder(
     (count, width): (usize, usize),
 ) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
+    check_encoder_fits(cx, config, width, hidden)?;
+    let embedding = initializer.normal("embedding.weight", (count, width), 1.0)?;
+    let (lstm, layers) = network(config, initializer, width, hidden)?;
+    Ok(Encoder { embedding, lstm, layers, activation: Activation::Relu })
+}
+
+/// Checks that the memory is sufficient for the encoder.
+fn check_encoder_fits(
+    cx: &AttachContext<'_>,
+    config: &ConfigFile,
+    width: usize,
+    hidden: usize,
+) -> std::result::Result<(), PeftError> {
     // An LSTM has two directions with four gates each, which read the layer below, of up to twice
     // the width, and the state.
     let rows = if config.text("encoder_reparameterization_type") == Some("LSTM") {
@@ -124,19 +137,27 @@ fn encoder(
         "prompt encoder",
         cx.model.embedding().path(),
         &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
-    )?;
-    let embedding = initializer.normal("embedding.weight", (count, width), 1.0)?;
+    )
+}
+
+/// The LSTM, if there is one, and the linear layers after it.
+fn network(
+    config: &ConfigFile,
+    initializer: &Initializer<'_>,
+    width: usize,
+    hidden: usize,
+) -> std::result::Result<(Option<Lstm>, Vec<Dense>), PeftError> {
     let dense =
         |name: &str, d_out: usize, d_in: usize| Dense::new(initializer, name, (d_out, d_in));
-    let (lstm, layers) = match config.text("encoder_reparameterization_type") {
-        Some("MLP") => (
+    match config.text("encoder_reparameterization_type") {
+        Some("MLP") => Ok((
             None,
             vec![
                 dense("mlp_head.0", hidden, width)?,
                 dense("mlp_head.2", hidden, hidden)?,
                 dense("mlp_head.4", width, hidden)?,
             ],
-        ),
+        )),
         Some("LSTM") => {
             let lstm = Lstm::new(
                 initializer,
@@ -144,15 +165,14 @@ fn encoder(
                 config.count("encoder_num_layers")?,
                 config.probability("encoder_dropout")?,
             )?;
-            (
+            Ok((
                 Some(lstm),
                 vec![
                     dense("mlp_head.0", 2 * hidden, 2 * hidden)?,
                     dense("mlp_head.2", width, 2 * hidden)?,
                 ],
-            )
+            ))
         }
-        _ => return Err(config.invalid("encoder_reparameterization_type", "MLP or LSTM")),
-    };
-    Ok(Encoder { embedding, lstm, layers, activation: Activation::Relu })
+        _ => Err(config.invalid("encoder_reparameterization_type", "MLP or LSTM")),
+    }
 }

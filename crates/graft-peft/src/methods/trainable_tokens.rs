@@ -128,28 +128,32 @@ impl Method for TrainableTokens {
             .filter(|site| is_choice(site.role) && matcher.matches(site.path, false))
         {
             let Layer::Embedding(embedding) = site.layer else { continue };
-            let rows = Rows::new(embedding, &indices, &state)?;
-            let (var, key) = (rows.rows.clone(), |path: &str| {
-                format!("base_model.model.{path}.trainable_tokens_delta")
-            });
-            // If the head shares the embedding, HF PEFT writes the rows a second time for the head.
-            let constants = if cx.model.shape().tied {
-                vec![(key("lm_head"), var.clone())]
-            } else {
-                Vec::new()
-            };
-            let attachment =
-                Attachment::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
-            parts.push(AdapterPart {
-                constants,
-                ..AdapterPart::new(site.path, attachment, vec![(key(site.path), var)])
-            });
+            parts.push(rows_part(cx, site.path, embedding, &indices, &state)?);
         }
         if parts.is_empty() {
             return Err(selected::nothing_left(cx));
         }
         Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }
+}
+
+/// The trained rows of the embedding at `path`.
+fn rows_part(
+    cx: &AttachContext<'_>,
+    path: &str,
+    embedding: &Embedding,
+    indices: &[u32],
+    state: &Arc<AdapterState>,
+) -> Result<AdapterPart, PeftError> {
+    let rows = Rows::new(embedding, indices, state)?;
+    let (var, key) = (rows.rows.clone(), |module: &str| {
+        format!("base_model.model.{module}.trainable_tokens_delta")
+    });
+    // If the head shares the embedding, HF PEFT writes the rows a second time for the head.
+    let constants =
+        if cx.model.shape().tied { vec![(key("lm_head"), var.clone())] } else { Vec::new() };
+    let attachment = Attachment::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
+    Ok(AdapterPart { constants, ..AdapterPart::new(path, attachment, vec![(key(path), var)]) })
 }
 
 /// The tokens, without duplicates.

@@ -78,6 +78,11 @@ pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
         let middle = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
         text(middle, "no points yet", 13.0, false, Anchor::Middle, Ink::Muted);
     }
+    draw_legend(chart, y, shapes);
+}
+
+/// Draws the entries of the legend below `y`.
+fn draw_legend(chart: &Chart, y: f64, shapes: &mut Vec<Shape>) {
     for entry in legend(chart) {
         let line = y + entry.row as f64 * 20.0 + 10.0;
         let width = if matches!(entry.ink, Ink::Pale(_)) { 1.5 } else { 2.5 };

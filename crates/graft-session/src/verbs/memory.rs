@@ -121,14 +121,7 @@ fn validation(
 fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
-    let full = Memory::predict(&Sizes {
-        added: 0,
-        unfrozen: sizes.parameters,
-        adapters: SavedActivations::default(),
-        frozen_blocks: 0,
-        inside_blocks: true,
-        ..*sizes
-    });
+    let full = full_fine_tuning(sizes);
     let mut table = Table::new(
         title,
         &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"],
@@ -155,15 +148,32 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
         Cell::Bytes(full.total()),
     ];
     table.row([Cell::Strong("total".to_owned())].into_iter().chain(totals).collect());
-    table.footer.push(format!(
+    table.footer.push(assumptions(sizes));
+    table
+}
+
+/// The memory of training all weights.
+fn full_fine_tuning(sizes: &Sizes<'_>) -> Memory {
+    Memory::predict(&Sizes {
+        added: 0,
+        unfrozen: sizes.parameters,
+        adapters: SavedActivations::default(),
+        frozen_blocks: 0,
+        inside_blocks: true,
+        ..*sizes
+    })
+}
+
+/// The sizes from which the memory is predicted.
+fn assumptions(sizes: &Sizes<'_>) -> String {
+    format!(
         "{} parameters of {:.2} bytes, {} trainable; {} x {} tokens, activations as on the CPU",
         thousands(sizes.parameters),
         sizes.stored_bytes as f64 / sizes.parameters as f64,
         thousands(sizes.added),
         sizes.rows,
         sizes.tokens
-    ));
-    table
+    )
 }
 
 fn whole(settings: &Settings, name: &str) -> Option<u64> {

@@ -166,33 +166,7 @@ fn same_adapter(
     header: &RunHeader,
     step: u64,
 ) -> Result<Arc<AttachedAdapter>, Failure> {
-    let known = cx.state().adapter(&header.adapter).ok();
-    let same_seed = |attached: &AttachedAdapter| {
-        let provenance = attached.provenance();
-        header.start.is_none()
-            || (provenance.seed, &provenance.folder)
-                == (header.adapter_seed, &header.adapter_folder)
-    };
-    let same = |attached: &Arc<AttachedAdapter>| {
-        attached.adapter.spec().verb == header.method
-            && *attached.adapter.settings() == header.adapter_settings
-            && same_seed(attached)
-    };
-    let attached = match known.filter(same) {
-        Some(attached) if attached.adapter.is_merged() => {
-            adapter::unmerge(cx, &attached)?;
-            attached
-        }
-        Some(attached) => attached,
-        None => {
-            let mut report = runs::attach_recorded(cx, header, step)?;
-            cx.note(report.line());
-            std::mem::take(&mut report.notes)
-                .into_iter()
-                .for_each(|(level, text)| cx.emit(Event::Note { level, text }));
-            report.attached
-        }
-    };
+    let attached = attached_adapter(cx, header, step)?;
     let is_of_the_run =
         || matches!(attached.start().0, Start::Run { run, .. } if run == header.run);
     if attached.trained_steps() > 0 && !is_of_the_run() {
@@ -210,4 +184,39 @@ fn same_adapter(
         adapter::set_scale(cx, &attached, scale)?;
     }
     Ok(attached)
+}
+
+/// The adapter of the run, unmerged: that of the session if it is the same, else a new one.
+fn attached_adapter(
+    cx: &CommandContext,
+    header: &RunHeader,
+    step: u64,
+) -> Result<Arc<AttachedAdapter>, Failure> {
+    let known = cx.state().adapter(&header.adapter).ok();
+    let same_seed = |attached: &AttachedAdapter| {
+        let provenance = attached.provenance();
+        header.start.is_none()
+            || (provenance.seed, &provenance.folder)
+                == (header.adapter_seed, &header.adapter_folder)
+    };
+    let same = |attached: &Arc<AttachedAdapter>| {
+        attached.adapter.spec().verb == header.method
+            && *attached.adapter.settings() == header.adapter_settings
+            && same_seed(attached)
+    };
+    match known.filter(same) {
+        Some(attached) if attached.adapter.is_merged() => {
+            adapter::unmerge(cx, &attached)?;
+            Ok(attached)
+        }
+        Some(attached) => Ok(attached),
+        None => {
+            let mut report = runs::attach_recorded(cx, header, step)?;
+            cx.note(report.line());
+            std::mem::take(&mut report.notes)
+                .into_iter()
+                .for_each(|(level, text)| cx.emit(Event::Note { level, text }));
+            Ok(report.attached)
+        }
+    }
 }

@@ -57,12 +57,7 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     if labels.is_empty() || labels.len() > count {
         return Err(does_not_fit());
     }
-    let mut matched = by_name(labels, names);
-    if matched.iter().any(Option::is_none)
-        && let Some(classes) = by_number(labels, count)
-    {
-        matched = classes.into_iter().map(Some).collect();
-    }
+    let matched = matched_classes(labels, names, count);
     let unmatched: Vec<usize> =
         (0..labels.len()).filter(|label| matched[*label].is_none()).collect();
     if !unmatched.is_empty() && is_fresh && labels.len() != count {
@@ -73,6 +68,17 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     let classes = filled(matched, count);
     let names = renamed(labels, names, count, &classes, &unmatched);
     Ok(LabelMap { classes, names: Some(Arc::new(names)), warning })
+}
+
+/// The class of each label, by name or, if some names match no class, by number.
+fn matched_classes(labels: &[String], names: &[String], count: usize) -> Vec<Option<usize>> {
+    let mut matched = by_name(labels, names);
+    if matched.iter().any(Option::is_none)
+        && let Some(classes) = by_number(labels, count)
+    {
+        matched = classes.into_iter().map(Some).collect();
+    }
+    matched
 }
 
 /// The class of the same name, exact matches first; no class matches two labels.

@@ -73,16 +73,7 @@ impl<'a> Collector<'a> {
         mut fields: Vec<(String, Field)>,
     ) -> Result<(), DataError> {
         let chosen = self.chosen(line, &fields)?;
-        let has =
-            |role: Role| chosen[role as usize].is_some_and(|index| fields[index].1 != Field::Null);
-        let roles: &[Role] = match () {
-            () if has(Role::Prompt) && has(Role::Completion) => &[Role::Prompt, Role::Completion],
-            () if has(Role::Prompt) || has(Role::Completion) || !has(Role::Text) => {
-                return Err(self.unusable(line, &fields, has(Role::Prompt), has(Role::Completion)));
-            }
-            () if chosen[Role::Label as usize].is_some() => &[Role::Text, Role::Label],
-            () => &[Role::Text],
-        };
+        let roles = self.roles(line, &fields, &chosen)?;
         for (index, (name, _)) in fields.iter().enumerate() {
             let role = roles
                 .iter()
@@ -110,6 +101,25 @@ impl<'a> Collector<'a> {
             return Err(self.malformed(line, format!("the {field} is empty")));
         }
         self.push(Record { line, content, split })
+    }
+
+    /// Returns the roles whose fields form the example.
+    fn roles(
+        &self,
+        line: usize,
+        fields: &[(String, Field)],
+        chosen: &[Option<usize>],
+    ) -> Result<&'static [Role], DataError> {
+        let has =
+            |role: Role| chosen[role as usize].is_some_and(|index| fields[index].1 != Field::Null);
+        Ok(match () {
+            () if has(Role::Prompt) && has(Role::Completion) => &[Role::Prompt, Role::Completion],
+            () if has(Role::Prompt) || has(Role::Completion) || !has(Role::Text) => {
+                return Err(self.unusable(line, fields, has(Role::Prompt), has(Role::Completion)));
+            }
+            () if chosen[Role::Label as usize].is_some() => &[Role::Text, Role::Label],
+            () => &[Role::Text],
+        })
     }
 
     /// Returns the records and the report. In an untyped format, numeric labels are checked first.

@@ -94,20 +94,11 @@ fn decode(
     let mut whole = Cursor::new(head).chain(reader);
     match content {
         Content::Foreign(foreign) if !(as_text && foreign.is_text) => {
-            let hint = detect::step(&foreign, path);
-            Err(DataError::Foreign {
-                source_name: path.display().to_string(),
-                format: foreign.name,
-                hint,
-            })
+            Err(foreign_format(path, foreign.name, detect::step(&foreign, path)))
         }
         Content::Gzip if decoded.contains(&"gzip") => {
             let hint = "unpack it until it is text: gunzip".to_owned();
-            Err(DataError::Foreign {
-                source_name: path.display().to_string(),
-                format: "compressed with gzip more than once",
-                hint,
-            })
+            Err(foreign_format(path, "compressed with gzip more than once", hint))
         }
         Content::Gzip => {
             decoded.push("gzip");
@@ -127,6 +118,11 @@ fn decode(
         }
         Content::Foreign(_) => Ok(Box::new(BufReader::with_capacity(BUFFER, whole))),
     }
+}
+
+/// The error for a file in a format that is not read.
+fn foreign_format(path: &Path, format: &'static str, hint: String) -> DataError {
+    DataError::Foreign { source_name: path.display().to_string(), format, hint }
 }
 
 /// Converts UTF-16 to UTF-8.

@@ -5,6 +5,8 @@
 //! machine with one: it opens NVIDIA's libraries when the GPU is first used, and contains the
 //! Python script of the comparison.
 
+use std::path::Path;
+
 use crate::cuda::Toolkit;
 use crate::phases::Phases;
 use crate::places::Places;
@@ -26,43 +28,43 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     })?;
     phases.run(
         "the benchmark program for CUDA (nvcc compiles candle's kernels, which takes minutes)",
-        || {
-            let mut build = shell::command(
-                "cargo",
-                &[
-                    "build",
-                    "--locked",
-                    "--package",
-                    "graft-bench",
-                    "--features",
-                    "cuda",
-                    "--target-dir",
-                ],
-            );
-            // A separate folder: with this feature, candle and all crates that depend on it are
-            // built differently.
-            build.arg(&folder).current_dir(&places.root);
-            Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
-            shell::run(&mut build)
-        },
+        || build(&places, &folder, capability),
     )?;
     let program = folder.join("debug/graft-bench");
     if shell::which("nvidia-smi").is_none() {
         phases.summary();
-        println!("\nno NVIDIA GPU found (`nvidia-smi` is missing); nothing was measured");
-        println!(
-            "on a machine with a GPU, its driver and the libraries of CUDA 13, run: {} gpu --python PYTHON --out gpu.md",
-            program.display()
-        );
-        println!(
-            "only this program must be copied; PYTHON needs torch for CUDA, transformers and peft"
-        );
+        explain_missing_gpu(&program);
         return Ok(());
     }
     phases
         .run("measurements", || shell::run(shell::command(&program, &["gpu"]).args(arguments)))?;
     phases.summary();
     Ok(())
+}
+
+/// Builds the benchmark program for GPUs of at least `capability`.
+fn build(places: &Places, folder: &Path, capability: u32) -> Result<()> {
+    let mut build = shell::command(
+        "cargo",
+        &["build", "--locked", "--package", "graft-bench", "--features", "cuda", "--target-dir"],
+    );
+    // A separate folder: with this feature, candle and all crates that depend on it are
+    // built differently.
+    build.arg(folder).current_dir(&places.root);
+    Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
+    shell::run(&mut build)
+}
+
+/// Prints how to run the program on a machine with a GPU.
+fn explain_missing_gpu(program: &Path) {
+    println!("\nno NVIDIA GPU found (`nvidia-smi` is missing); nothing was measured");
+    println!(
+        "on a machine with a GPU, its driver and the libraries of CUDA 13, run: {} gpu --python PYTHON --out gpu.md",
+        program.display()
+    );
+    println!(
+        "only this program must be copied; PYTHON needs torch for CUDA, transformers and peft"
+    );
 }
 
 /// Splits the arguments into the oldest GPU to support, from `--arch`, and those of the program.

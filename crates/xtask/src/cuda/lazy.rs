@@ -66,12 +66,20 @@ impl Library<'_> {
     /// Generates one slot and one jump per function. A slot initially points at code that enters
     /// the resolver with the number of the function.
     fn assembly(&self) -> String {
-        let name = self.name;
         let mut text = String::from("\t.section .note.GNU-stack,\"\",@progbits\n\t.text\n");
         // Writing to a string cannot fail.
         let mut line = |arguments: std::fmt::Arguments<'_>| {
             text.write_fmt(format_args!("{arguments}\n")).unwrap_or_default()
         };
+        self.write_jumps(&mut line);
+        self.write_resolver(&mut line);
+        self.write_tables(&mut line);
+        text
+    }
+
+    /// Writes the functions, each of which jumps to the address in its slot.
+    fn write_jumps(&self, line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+        let name = self.name;
         for (number, function) in self.functions.iter().enumerate() {
             line(format_args!(
                 "\t.globl {function}\n\t.type {function},@function\n\t.p2align 4\n{function}:"
@@ -81,6 +89,11 @@ impl Library<'_> {
                 ".Lfirst{number}:\n\tpushq ${number}\n\tjmp .Lresolve\n\t.size {function},.-{function}"
             ));
         }
+    }
+
+    /// Writes the code that finds a function at its first call.
+    fn write_resolver(&self, line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+        let name = self.name;
         // Align the stack for the call and save possible arguments; remove the pushed number before
         // the jump.
         line(format_args!(
@@ -100,6 +113,11 @@ impl Library<'_> {
             line(format_args!("\tmovups {}(%rsp),%xmm{register}", 64 + 16 * register));
         }
         line(format_args!("\tmovq %rbp,%rsp\n\tpopq %rbp\n\taddq $8,%rsp\n\tjmp *%r11"));
+    }
+
+    /// Writes the slots and the names of the functions.
+    fn write_tables(&self, line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+        let name = self.name;
         line(format_args!(
             "\t.section .data.rel.local,\"aw\",@progbits\n\t.p2align 3\n\t.globl lazy_{name}_slots\n\t.hidden lazy_{name}_slots\nlazy_{name}_slots:"
         ));
@@ -116,7 +134,6 @@ impl Library<'_> {
         for (number, function) in self.functions.iter().enumerate() {
             line(format_args!(".Lname{number}:\t.asciz \"{function}\""));
         }
-        text
     }
 }
 

@@ -18,6 +18,7 @@ mod input_statistics;
 
 use std::collections::BTreeMap;
 
+use graft_nn::{Linear, Tensor};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -55,25 +56,53 @@ pub(super) fn find(
     let Some(inputs) = cx.inputs else {
         return Err(PeftError::NoData);
     };
+    let ranks: Vec<usize> =
+        layers.iter().map(|linear| lora.ranks.rank_and_scaling(linear.path()).0).collect();
+    let max_components = max_components(layers, &ranks, rho(config)?);
+    let statistics = InputStatistics::new(cx.model, layers, max_components.clone());
+    let (batches, allocated) = read(&statistics, inputs, &max_components, &ranks)?;
+    let recorded = statistics.recorded();
+    let unconverged = recorded.done.iter().filter(|done| !**done).count();
+    let weights = first_components(layers, &recorded, &allocated)?;
+    if weights.is_empty() {
+        return Err(PeftError::LittleData {
+            batches,
+            components: max_components.iter().copied().max().unwrap_or(0),
+        });
+    }
+    Ok(DataInit {
+        config: Some(with_ranks(config, lora, chosen, &allocated)?),
+        weights,
+        note: Some(note(batches, &allocated, unconverged)),
+    })
+}
+
+/// The factor `rho` in the field `eva_config`.
+fn rho(config: &ConfigFile) -> Result<f64, PeftError> {
     let rho = config
         .get("eva_config")
         .and_then(|eva| eva.get("rho"))
         .map_or(Some(2.0), Value::as_f64)
         .filter(|rho| *rho >= 1.0);
-    let rho =
-        rho.ok_or_else(|| config.invalid("eva_config", "an object with a `rho` of at least 1"))?;
-    let ranks: Vec<usize> =
-        layers.iter().map(|linear| lora.ranks.rank_and_scaling(linear.path()).0).collect();
+    rho.ok_or_else(|| config.invalid("eva_config", "an object with a `rho` of at least 1"))
+}
+
+/// The number of components of each layer that compete for the ranks.
+fn max_components(layers: &[&Linear], ranks: &[usize], rho: f64) -> Vec<usize> {
     let largest = |r: usize| (r as f64 * rho).round() as usize;
-    let max_components: Vec<usize> = layers
+    layers
         .iter()
-        .zip(&ranks)
+        .zip(ranks)
         .map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out()))
-        .collect();
-    let statistics = InputStatistics::new(cx.model, layers, max_components.clone());
-    let (batches, allocated) = read(&statistics, inputs, &max_components, &ranks)?;
-    let recorded = statistics.recorded();
-    let unconverged = recorded.done.iter().filter(|done| !**done).count();
+        .collect()
+}
+
+/// A of each layer that has a rank, by path.
+fn first_components(
+    layers: &[&Linear],
+    recorded: &Recorded,
+    allocated: &[usize],
+) -> Result<BTreeMap<String, (Tensor, Option<Tensor>)>, PeftError> {
     let mut weights = BTreeMap::new();
     for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| allocated[*layer] > 0) {
         let components = recorded.groups[layer].and_then(|group| recorded.components.get(group));
@@ -83,12 +112,11 @@ pub(super) fn find(
             weights.insert(linear.path().to_owned(), (first, None));
         }
     }
-    if weights.is_empty() {
-        return Err(PeftError::LittleData {
-            batches,
-            components: max_components.iter().copied().max().unwrap_or(0),
-        });
-    }
+    Ok(weights)
+}
+
+/// Describes the search to the user.
+fn note(batches: u64, allocated: &[usize], unconverged: usize) -> String {
     let (least, largest) =
         (allocated.iter().min().unwrap_or(&0), allocated.iter().max().unwrap_or(&0));
     let mut note =
@@ -96,11 +124,7 @@ pub(super) fn find(
     if unconverged > 0 {
         note.push_str(&format!("; the components of {unconverged} inputs had not converged"));
     }
-    Ok(DataInit {
-        config: Some(with_ranks(config, lora, chosen, &allocated)?),
-        weights,
-        note: Some(note),
-    })
+    note
 }
 
 /// Reads batches until the selected components have converged. Returns the number of batches and

@@ -96,30 +96,30 @@ impl Init {
             Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => {
                 plain(initializer.kaiming("lora_A", (r, linear.d_in()))?)
             }
-            Self::Pissa | Self::Olora if r > linear.d_in().min(linear.d_out()) => {
-                Err(PeftError::RankTooLarge {
-                    r,
-                    path: linear.path().to_owned(),
-                    d_in: linear.d_in(),
-                    d_out: linear.d_out(),
-                })
-            }
-            Self::Pissa | Self::Olora => {
-                let w = linear.weight().base_value();
-                let (a, b) = if self == Self::Pissa {
-                    leading_part(&w, r, s, "pissa")?
-                } else {
-                    olora(&w, r)?
-                };
-                let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
-                let (a, b) = (like(&a)?, like(&b)?);
-                Ok(LowRankInit {
-                    a: Var::from_tensor(&a)?,
-                    b: Var::from_tensor(&b)?,
-                    base_offset: Some((a, b)),
-                })
-            }
+            Self::Pissa | Self::Olora => self.decompose(linear, r, s),
         }
+    }
+
+    /// Initializes A and B from a decomposition of the weight, which they replace in part.
+    fn decompose(self, linear: &Linear, r: usize, s: f64) -> Result<LowRankInit, PeftError> {
+        if r > linear.d_in().min(linear.d_out()) {
+            return Err(PeftError::RankTooLarge {
+                r,
+                path: linear.path().to_owned(),
+                d_in: linear.d_in(),
+                d_out: linear.d_out(),
+            });
+        }
+        let w = linear.weight().base_value();
+        let (a, b) =
+            if self == Self::Pissa { leading_part(&w, r, s, "pissa")? } else { olora(&w, r)? };
+        let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
+        let (a, b) = (like(&a)?, like(&b)?);
+        Ok(LowRankInit {
+            a: Var::from_tensor(&a)?,
+            b: Var::from_tensor(&b)?,
+            base_offset: Some((a, b)),
+        })
     }
 }
 

@@ -49,38 +49,39 @@ pub(super) fn stored(
     );
     check_size(linear, all)?;
     let [2, count] = found[..] else {
-        return Err(PeftError::WrongShape {
-            path: file.path().to_owned(),
-            name: key.to_owned(),
-            expected: vec![2, all],
-            found,
-        });
+        return Err(wrong_shape(file, key, all, found));
     };
     if count > all {
-        return Err(PeftError::WrongShape {
-            path: file.path().to_owned(),
-            name: key.to_owned(),
-            expected: vec![2, all],
-            found,
-        });
+        return Err(wrong_shape(file, key, all, found));
     }
     // f64 represents all whole numbers up to the largest width exactly.
     let table = file.tensor(key)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let index = |row: f64, column: f64| {
-        let fits = |number: f64, size: usize| {
-            number.fract() == 0.0 && (0.0..size as f64).contains(&number)
-        };
-        (fits(row, linear.d_out()) && fits(column, linear.d_in()))
-            .then(|| (row as usize * linear.d_in() + column as usize) as u32)
-    };
     let indices: Option<Vec<u32>> =
-        table[0].iter().zip(&table[1]).map(|(row, column)| index(*row, *column)).collect();
+        table[0].iter().zip(&table[1]).map(|(row, column)| index(linear, *row, *column)).collect();
     indices.ok_or_else(|| PeftError::InvalidIndices {
         key: key.to_owned(),
         path: linear.path().to_owned(),
         d_in: linear.d_in(),
         d_out: linear.d_out(),
     })
+}
+
+/// The error for a table of indices that is not (2, k) with k of at most `all`.
+fn wrong_shape(file: &WeightsFile, key: &str, all: usize, found: Vec<usize>) -> PeftError {
+    PeftError::WrongShape {
+        path: file.path().to_owned(),
+        name: key.to_owned(),
+        expected: vec![2, all],
+        found,
+    }
+}
+
+/// The index of a weight in its matrix, or `None` if the matrix has no such row or column.
+fn index(linear: &Linear, row: f64, column: f64) -> Option<u32> {
+    let fits =
+        |number: f64, size: usize| number.fract() == 0.0 && (0.0..size as f64).contains(&number);
+    (fits(row, linear.d_out()) && fits(column, linear.d_in()))
+        .then(|| (row as usize * linear.d_in() + column as usize) as u32)
 }
 
 /// The rows and columns in HF PEFT's format, (2, k).

@@ -87,20 +87,10 @@ impl GridRunner<'_> {
         let spec = attach::method(trial.method)?;
         let attached = self.attach(&model, spec, place, trial, seed)?;
         let guard = DetachGuard { model: model.clone(), attached: attached.clone() };
-        let mut keys =
-            train.with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
-        keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
-        let mut config = TrainConfig::from_settings(&keys, train::default_rate(&model, spec), seed);
-        if let Some(domain) = domain {
-            config.eval_every = config.steps.div_ceil(DOMAIN_EVALUATIONS);
-            config.eval_examples = domain.examples;
-        }
+        let keys = trial_keys(train, lr);
+        let config = training_config(&keys, train::default_rate(&model, spec), seed, domain);
         let validation_data = domain.map(|domain| domain.data.clone());
-        let earlier = if self.is_fresh() { None } else { unfinished_run(&key)? };
-        let (folder, resumes) = match earlier {
-            Some(folder) => (folder, true),
-            None => (RunFolder::create(&runs::base(), trial.method)?, false),
-        };
+        let (folder, resumes) = self.run_folder(&key, trial.method)?;
         let setup = TrainingSetup {
             model,
             data: self.data.clone(),
@@ -109,10 +99,7 @@ impl GridRunner<'_> {
             config,
             folder,
         };
-        let header = RunHeader {
-            trial: (!key.is_empty()).then(|| key.clone()),
-            ..train::header(&self.state, &setup, &keys)
-        };
+        let header = self.header(&setup, &keys, &key);
         let trainables = setup.attached.adapter.trainables();
         let prepared = PreparedTrial {
             place,
@@ -128,6 +115,23 @@ impl GridRunner<'_> {
         };
         prepared.set_active(false)?;
         Ok(prepared)
+    }
+
+    /// The folder of the run, and whether an unfinished run in it is resumed.
+    fn run_folder(&self, key: &str, method: &str) -> Result<(RunFolder, bool), Failure> {
+        let earlier = if self.is_fresh() { None } else { unfinished_run(key)? };
+        Ok(match earlier {
+            Some(folder) => (folder, true),
+            None => (RunFolder::create(&runs::base(), method)?, false),
+        })
+    }
+
+    /// The header of the run folder, with the key of the trial.
+    fn header(&self, setup: &TrainingSetup, keys: &Settings, key: &str) -> RunHeader {
+        RunHeader {
+            trial: (!key.is_empty()).then(|| key.to_owned()),
+            ..train::header(&self.state, setup, keys)
+        }
     }
 
     fn attach(
@@ -199,4 +203,22 @@ impl PreparedTrial<'_> {
     ) -> TrainingJob<'b> {
         train::job(&self.setup, self.header.clone(), &self.trainables, checkpoint, examples)
     }
+}
+
+/// The keys of `%train` of a trial, which is neither validated nor saved on the way.
+fn trial_keys(train: Settings, lr: Option<f64>) -> Settings {
+    let mut keys =
+        train.with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+    keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
+    keys
+}
+
+/// The configuration of a trial; on another domain, losses are measured at equal intervals.
+fn training_config(keys: &Settings, rate: f64, seed: u64, domain: Option<&Domain>) -> TrainConfig {
+    let mut config = TrainConfig::from_settings(keys, rate, seed);
+    if let Some(domain) = domain {
+        config.eval_every = config.steps.div_ceil(DOMAIN_EVALUATIONS);
+        config.eval_examples = domain.examples;
+    }
+    config
 }

@@ -31,12 +31,7 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
         known: published_names().iter().map(|name| (*name).to_owned()).collect(),
     })?;
     let (shape, rank) = (model.shape(), whole(settings, "r").unwrap_or(16));
-    let (bytes_each, packed) = match settings.text(MEMORY, "dtype").as_deref() {
-        Some("f32") => (4, None),
-        Some("nf4") => (2, Some(FOUR_BITS)),
-        Some("int8") => (2, Some(Quantization::Int8)),
-        _ => (2, None),
-    };
+    let (bytes_each, packed) = stored_type(settings);
     let tokens = (whole(settings, "max_length").unwrap_or(1024) as usize).min(shape.max_positions);
     let widened = if bytes_each < 4 { 4 * model.largest() } else { 0 };
     let (parameters, added) = (model.parameters(), model.lora_parameters(rank));
@@ -57,11 +52,7 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
         inside_blocks: true,
         before_feed_forward: 0,
     };
-    let four_bits = Sizes {
-        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
-        widened_bytes: 4 * model.largest(),
-        ..sizes
-    };
+    let four_bits = with_four_bits(&model, bytes_each, &sizes);
     let mut table = compared(
         &format!("memory of training {}", model.name),
         &format!("lora r={rank} all-linear"),
@@ -70,6 +61,25 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
     );
     table.footer.push(fitting_gpus(Memory::predict(&sizes).total()));
     Ok(table)
+}
+
+/// The bytes per weight that is not quantized, and the quantization of the others.
+fn stored_type(settings: &Settings) -> (u64, Option<Quantization>) {
+    match settings.text(MEMORY, "dtype").as_deref() {
+        Some("f32") => (4, None),
+        Some("nf4") => (2, Some(FOUR_BITS)),
+        Some("int8") => (2, Some(Quantization::Int8)),
+        _ => (2, None),
+    }
+}
+
+/// The sizes on a 4-bit base.
+fn with_four_bits<'a>(model: &Published, bytes_each: u64, sizes: &Sizes<'a>) -> Sizes<'a> {
+    Sizes {
+        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
+        widened_bytes: 4 * model.largest(),
+        ..*sizes
+    }
 }
 
 /// The GPUs on which so many bytes fit.

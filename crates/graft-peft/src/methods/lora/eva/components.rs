@@ -47,7 +47,7 @@ impl Components {
     /// Returns an error if a candle operation fails.
     pub(super) fn add(&mut self, batch: &Tensor) -> Result<(), PeftError> {
         let batch = batch.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
-        let (n, d) = batch.dims2()?;
+        let (n, _) = batch.dims2()?;
         if n < self.k {
             return Ok(());
         }
@@ -56,29 +56,7 @@ impl Components {
         let mean: Vec<f64> = mean.to_vec1()?;
         let spread: f64 = centered.sqr()?.sum_all()?.to_scalar()?;
         let total = self.seen + n;
-        let stacked = match &self.vectors {
-            None => centered,
-            Some(before) => {
-                let weight = self.seen as f64 * n as f64 / total as f64;
-                let shift: Vec<f64> = self
-                    .mean
-                    .iter()
-                    .zip(&mean)
-                    .map(|(before, now)| (before - now) * weight.sqrt())
-                    .collect();
-                self.spread += shift.iter().map(|shift| shift * shift).sum::<f64>();
-                let strengths =
-                    Tensor::from_slice(&self.sigma, (self.sigma.len(), 1), &Device::Cpu)?;
-                Tensor::cat(
-                    &[
-                        before.broadcast_mul(&strengths)?,
-                        centered,
-                        Tensor::from_vec(shift, (1, d), &Device::Cpu)?,
-                    ],
-                    0,
-                )? // (k + n + 1, d)
-            }
-        };
+        let stacked = self.stack(centered, &mean)?;
         let (_, sigma, vectors) = decomposition::singular_within(&stacked, self.k, ROUNDS)?;
         let vectors = pointing_up(&vectors)?;
         self.cosines = match &self.vectors {
@@ -93,6 +71,34 @@ impl Components {
         self.spread += spread;
         (self.seen, self.sigma, self.vectors) = (total, sigma, Some(vectors));
         Ok(())
+    }
+
+    /// Stacks the previous components, scaled by their strengths, the centered batch, (n, d), and the
+    /// shift of the mean. Adds the shift to the spread.
+    fn stack(&mut self, centered: Tensor, mean: &[f64]) -> Result<Tensor, PeftError> {
+        let Some(before) = &self.vectors else {
+            return Ok(centered);
+        };
+        let (n, d) = centered.dims2()?;
+        let total = self.seen + n;
+        let weight = self.seen as f64 * n as f64 / total as f64;
+        let shift: Vec<f64> = self
+            .mean
+            .iter()
+            .zip(mean)
+            .map(|(before, now)| (before - now) * weight.sqrt())
+            .collect();
+        self.spread += shift.iter().map(|shift| shift * shift).sum::<f64>();
+        let strengths = Tensor::from_slice(&self.sigma, (self.sigma.len(), 1), &Device::Cpu)?;
+        let stacked = Tensor::cat(
+            &[
+                before.broadcast_mul(&strengths)?,
+                centered,
+                Tensor::from_vec(shift, (1, d), &Device::Cpu)?,
+            ],
+            0,
+        )?; // (k + n + 1, d)
+        Ok(stacked)
     }
 
     /// Whether the first `count` components have converged: the cosine with their value before the
