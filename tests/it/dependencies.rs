@@ -6,7 +6,7 @@ use graft_tests::{Package, workspace};
 
 /// Allowed direct dependencies between our own crates; any other fails. Development crates are at the
 /// end.
-const ARROWS: &[(&str, &[&str])] = &[
+const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),
     ("graft-magic", &["graft-protocol", "graft-spec"]),
@@ -96,11 +96,11 @@ fn ours(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// Everything a crate reaches, itself included.
-fn reach(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+fn reach(graph: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let mut open = vec![from.to_owned()];
     while let Some(name) = open.pop() {
-        open.extend(arrows.get(&name).into_iter().flatten().cloned());
+        open.extend(graph.get(&name).into_iter().flatten().cloned());
         seen.insert(name);
     }
     seen
@@ -108,10 +108,10 @@ fn reach(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<St
 
 #[test]
 fn no_crate_depends_on_one_it_must_not_know() {
-    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     for (name, dependencies) in ours(&workspace()) {
         let Some(allowed) = allowed.get(name.as_str()) else {
-            panic!("{name} has no line in ARROWS: decide what it may know")
+            panic!("{name} has no line in ALLOWED: decide what it may depend on")
         };
         for dependency in dependencies {
             assert!(
@@ -125,7 +125,7 @@ fn no_crate_depends_on_one_it_must_not_know() {
 #[test]
 fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
-    let arrows = ours(&packages);
+    let graph = ours(&packages);
     for from in [
         "graft-jupyter",
         "graft-kernel",
@@ -136,7 +136,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
         "graft-tests",
         "xtask",
     ] {
-        let reached = reach(&arrows, from);
+        let reached = reach(&graph, from);
         for package in packages.iter().filter(|it| reached.contains(&it.name)) {
             let found = package.dependencies.iter().find(|it| TENSORS.contains(&it.as_str()));
             assert_eq!(found, None, "{from} reaches tensors through {}", package.name);

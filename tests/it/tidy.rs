@@ -90,13 +90,13 @@ fn half_of_the_files_have_at_most_150_lines() {
 
 #[test]
 fn no_module_has_a_catch_all_name() {
-    let catch_alls =
+    let forbidden =
         ["mod", "util", "utils", "common", "helper", "helpers", "base", "types", "misc"];
     for package in workspace() {
         for file in source_files(&package.folder) {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             assert!(
-                !catch_alls.contains(&stem.as_str()),
+                !forbidden.contains(&stem.as_str()),
                 "{}: name the file after what it defines",
                 file.display()
             );

@@ -58,7 +58,7 @@ impl BatchSource for FixedBatch<'_> {
 /// Texts of about 120 letters with one of five labels that start differently, so that an evaluation
 /// scores each label in its own row.
 pub(crate) fn labeled() -> Result<Dataset> {
-    let labels = ["north", "south", "east", "west", "centre"];
+    let labels = ["north", "south", "east", "west", "center"];
     let text = |n: usize| {
         format!(
             "{{\"text\": \"{n:04} {}\", \"label\": \"{}\"}}",

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn no_frames_however_spoilt_break_the_reader() {
+    fn no_malformed_frames_break_the_reader() {
         let unsigned = Session::new("");
         let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
         for _ in 0..20_000 {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use crate::lab;
 use crate::machine;
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::Result;
 use crate::python::Environment;
 use crate::shell;
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Without an argument, the kernel is measured.
     let arguments = arguments.strip_prefix(&["kernel".to_owned()]).unwrap_or(arguments);
     crate::refuse_unknown("bench", arguments, &["--peers"])?;
-    let places = Places::here();
+    let paths = Paths::here();
     let mut phases = Phases::new(6);
     phases.run("system requirements", || {
         machine::c_compiler()
@@ -40,18 +40,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             .and_then(|()| machine::rust_sources())
     })?;
     let environment = phases.run("a private Python environment", || {
-        Environment::ready(&places.test(), &places.requirements("test"))
+        Environment::ready(&paths.test(), &paths.requirements("test"))
     })?;
-    phases.run("the kernel's binary", || lab::build(&places))?;
+    phases.run("the kernel's binary", || lab::build(&paths))?;
     phases.run("the kernel and its prebuilt Rust library", || {
-        lab::install_for_tests(&places).map(drop)
+        lab::install_for_tests(&paths).map(drop)
     })?;
     let peer = phases.run("the peer evcxr_jupyter", || {
-        peer(&places, arguments.iter().any(|it| it == "--peers"))
+        peer(&paths, arguments.iter().any(|it| it == "--peers"))
     })?;
     phases.run("measurements", || {
         let mut python = environment.python();
-        python.arg(places.script("bench.py")).env("GRAFT_TEST_PREFIX", places.test());
+        python.arg(paths.script("bench.py")).env("GRAFT_TEST_PREFIX", paths.test());
         if let Some(peer) = &peer {
             python.arg("--evcxr").arg(peer);
         }
@@ -62,8 +62,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Returns the peer's binary: on PATH, built earlier, or built now if requested.
-fn peer(places: &Places, build: bool) -> Result<Option<PathBuf>> {
-    let root = places.target.join("peers");
+fn peer(paths: &Paths, build: bool) -> Result<Option<PathBuf>> {
+    let root = paths.target.join("peers");
     let built = root.join("bin/evcxr_jupyter");
     if let Some(found) =
         shell::which("evcxr_jupyter").or_else(|| built.is_file().then(|| built.clone()))

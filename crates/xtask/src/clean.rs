@@ -1,6 +1,6 @@
 //! `cargo xtask clean`: removes what `lab` and `test` created outside cargo's own folders.
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
@@ -8,9 +8,9 @@ use crate::shell;
 /// prebuilt libraries.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("clean", arguments, &[])?;
-    let places = Places::here();
-    let graft = places.graft();
-    for prefix in [places.lab(), places.test()] {
+    let paths = Paths::here();
+    let graft = paths.graft();
+    for prefix in [paths.lab(), paths.test()] {
         if graft.is_file() && prefix.is_dir() {
             shell::run(shell::command(&graft, &["uninstall", "--prefix"]).arg(&prefix))?;
         }
@@ -19,12 +19,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         shell::run(&mut shell::command(&graft, &["clean"]))?;
     }
     for folder in [
-        places.lab(),
-        places.test(),
-        places.peft(),
-        places.adapterhub(),
-        places.cuda(),
-        places.target.join("peers"),
+        paths.lab(),
+        paths.test(),
+        paths.peft(),
+        paths.adapterhub(),
+        paths.cuda(),
+        paths.target.join("peers"),
     ] {
         match std::fs::remove_dir_all(&folder) {
             Ok(()) => println!("  removed {}", folder.display()),

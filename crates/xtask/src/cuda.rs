@@ -10,8 +10,8 @@ mod toolkit;
 
 use std::path::PathBuf;
 
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::{lab, machine, shell};
@@ -34,22 +34,22 @@ struct Options {
 /// Installs the toolkit's wheels, and the kernel with a library for CUDA.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = options(arguments)?;
-    let places = Places::here();
-    let prefix = options.prefix.clone().unwrap_or_else(|| places.cuda());
+    let paths = Paths::here();
+    let prefix = options.prefix.clone().unwrap_or_else(|| paths.cuda());
     let mut phases = Phases::new(5);
     phases.run("system requirements", || {
         machine::c_compiler().and_then(|()| machine::python_with_venv())
     })?;
     phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
-        Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
+        Environment::ready(&paths.cuda(), &paths.requirements("cuda")).map(drop)
     })?;
     let toolkit = phases
-        .run("stand-ins for the libraries of the GPU driver", || Toolkit::ready(&places.cuda()))?;
-    phases.run("the kernel's binary", || lab::build(&places))?;
+        .run("stand-ins for the libraries of the GPU driver", || Toolkit::ready(&paths.cuda()))?;
+    phases.run("the kernel's binary", || lab::build(&paths))?;
     phases.run(
         "the library for CUDA (nvcc compiles candle's kernels, which takes minutes)",
         || {
-            let mut install = shell::command(places.graft(), &["install", "--cuda", "--prefix"]);
+            let mut install = shell::command(paths.graft(), &["install", "--cuda", "--prefix"]);
             toolkit.prepare(&mut install, options.oldest);
             shell::run(install.arg(&prefix))
         },

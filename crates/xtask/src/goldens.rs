@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "cargo",
         &["run", "--quiet", "--locked", "--package", package, "--example", example, "--"],
     );
-    cargo.arg(path).args(arguments.get(1)).current_dir(Places::here().root);
+    cargo.arg(path).args(arguments.get(1)).current_dir(Paths::here().root);
     let status = cargo.status().map_err(|error| shell::cannot_start(&cargo, &error))?;
     if status.success() { Ok(()) } else { Err(Problem::new("some golden cases failed").reported()) }
 }

@@ -7,7 +7,7 @@
 
 use std::process::Command;
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::shell;
 
 /// The crates that depend on candle.
@@ -50,9 +50,9 @@ impl Group {
     }
 
     /// Creates a cargo command for the crates of this group.
-    pub(crate) fn cargo(self, places: &Places, subcommand: &[&str]) -> Command {
+    pub(crate) fn cargo(self, paths: &Paths, subcommand: &[&str]) -> Command {
         let mut cargo = shell::command("cargo", subcommand);
-        cargo.arg("--locked").args(self.selection()).current_dir(&places.root);
+        cargo.arg("--locked").args(self.selection()).current_dir(&paths.root);
         if self == Self::Tensors {
             cargo.args(["--target", TARGET]).env("RUSTFLAGS", RUSTFLAGS);
             cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -81,7 +81,7 @@ mod tests {
     /// The first word of each line of `cargo tree`: crate names without duplicates.
     fn tree(options: &[&str]) -> BTreeSet<String> {
         let mut cargo = shell::command("cargo", &["tree", "--locked", "--prefix", "none"]);
-        cargo.args(options).current_dir(Places::here().root);
+        cargo.args(options).current_dir(Paths::here().root);
         let lines = shell::stdout_of(&mut cargo).expect("cargo tree succeeds after a build");
         let names = lines.lines().filter_map(|line| line.split_whitespace().next());
         names.map(str::to_owned).collect()
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn only_tensor_crates_are_compiled_like_the_prebuilt_library() {
         let is_set = |group: Group| {
-            let cargo = group.cargo(&Places::here(), &["build"]);
+            let cargo = group.cargo(&Paths::here(), &["build"]);
             let flags = cargo.get_envs().find(|(name, _)| *name == "RUSTFLAGS");
             (flags.is_some(), cargo.get_args().any(|word| word == "--target"))
         };

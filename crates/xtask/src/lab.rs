@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::machine;
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::reuse;
@@ -20,7 +20,7 @@ struct Options {
 /// Builds and installs, then opens the notebooks or executes one of them.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = options(arguments)?;
-    let places = Places::here();
+    let paths = Paths::here();
     let mut phases = Phases::new(5);
     phases.run("system requirements", || {
         machine::c_compiler()
@@ -29,27 +29,27 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     })?;
     phases
         .run("the kernel's binary (evcxr and rust-analyzer take minutes the first time)", || {
-            build(&places)
+            build(&paths)
         })?;
     let environment = phases.run("a private JupyterLab", || {
-        Environment::ready(&places.lab(), &places.requirements("lab"))
+        Environment::ready(&paths.lab(), &paths.requirements("lab"))
     })?;
     phases
         .run("the kernel and its prebuilt Rust library (takes minutes the first time)", || {
-            install(&places)
+            install(&paths)
         })?;
     match &options.run {
         Some(wanted) => {
-            let notebook = notebook(&places, wanted)?;
+            let notebook = notebook(&paths, wanted)?;
             phases.run(&format!("{} from top to bottom", file_name(&notebook)), || {
-                execute(&places, &environment, &notebook)
+                execute(&paths, &environment, &notebook)
             })?;
             phases.summary();
             Ok(())
         }
         None => {
             phases.summary();
-            open(&places, &environment, options.no_browser)
+            open(&paths, &environment, options.no_browser)
         }
     }
 }
@@ -81,36 +81,36 @@ fn options(arguments: &[String]) -> Result<Options> {
 }
 
 /// Builds the binary that is installed.
-pub(crate) fn build(places: &Places) -> Result<()> {
+pub(crate) fn build(paths: &Paths) -> Result<()> {
     shell::run(
         shell::command(
             "cargo",
             &["build", "--locked", "--package", "graft-kernel", "--bin", "graft"],
         )
-        .current_dir(&places.root),
+        .current_dir(&paths.root),
     )
 }
 
 /// Installs the kernel into the lab. The binary builds the prebuilt library there
 /// and shows the progress.
-fn install(places: &Places) -> Result<()> {
-    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
+fn install(paths: &Paths) -> Result<()> {
+    shell::run(shell::command(paths.graft(), &["install", "--prefix"]).arg(paths.lab()))
 }
 
 /// Installs the kernel for the tests; the prebuilt library is in the prefix, so that each test
 /// may have an empty cache of its own. Returns the dependencies that its build compiled.
-pub(crate) fn install_for_tests(places: &Places) -> Result<Vec<String>> {
-    let mut install = shell::command(places.graft(), &["install", "--prefix"]);
+pub(crate) fn install_for_tests(paths: &Paths) -> Result<Vec<String>> {
+    let mut install = shell::command(paths.graft(), &["install", "--prefix"]);
     let mut compiled = Vec::new();
-    let status = shell::watch(install.arg(places.test()), |line| {
+    let status = shell::watch(install.arg(paths.test()), |line| {
         compiled.extend(reuse::compiled_dependency(line).map(str::to_owned));
     })?;
     shell::succeeded(&install, status).map(|()| compiled)
 }
 
 /// Finds the notebook whose file name begins with `wanted`.
-fn notebook(places: &Places, wanted: &str) -> Result<PathBuf> {
-    let folder = places.root.join("notebooks");
+fn notebook(paths: &Paths, wanted: &str) -> Result<PathBuf> {
+    let folder = paths.root.join("notebooks");
     let entries =
         std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
     let mut notebooks: Vec<PathBuf> = entries
@@ -134,21 +134,21 @@ fn file_name(path: &Path) -> String {
 
 /// Executes a notebook headless and prints the outputs of its cells, figures in their plain-text
 /// form.
-fn execute(places: &Places, environment: &Environment, notebook: &Path) -> Result<()> {
+fn execute(paths: &Paths, environment: &Environment, notebook: &Path) -> Result<()> {
     shell::run(
         environment
             .python()
-            .arg(places.script("execute_notebook.py"))
+            .arg(paths.script("execute_notebook.py"))
             .arg(notebook)
             .arg("--figures"),
     )
 }
 
 /// Starts JupyterLab on the notebooks and blocks until it exits.
-fn open(places: &Places, environment: &Environment, no_browser: bool) -> Result<()> {
+fn open(paths: &Paths, environment: &Environment, no_browser: bool) -> Result<()> {
     println!("\nopening 01-first-adapter.ipynb in JupyterLab; stop it with Ctrl-C");
     let mut lab = environment.program("jupyter-lab");
-    lab.arg(format!("--ServerApp.root_dir={}", places.root.join("notebooks").display()))
+    lab.arg(format!("--ServerApp.root_dir={}", paths.root.join("notebooks").display()))
         .arg("--LabApp.default_url=/lab/tree/01-first-adapter.ipynb");
     if no_browser {
         lab.arg("--no-browser");
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_notebook_is_found_by_its_number_and_a_wrong_one_lists_the_others() {
-        let places = Places::here();
-        assert!(notebook(&places, "01").unwrap().ends_with("notebooks/01-first-adapter.ipynb"));
+        let paths = Paths::here();
+        assert!(notebook(&paths, "01").unwrap().ends_with("notebooks/01-first-adapter.ipynb"));
         assert!(
-            notebook(&places, "99").unwrap_err().to_string().contains("02-magics-and-rust.ipynb")
+            notebook(&paths, "99").unwrap_err().to_string().contains("02-magics-and-rust.ipynb")
         );
     }
 }

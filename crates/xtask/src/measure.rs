@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 
 /// Statistics of one source tree, without tests.
@@ -20,9 +20,9 @@ struct Figures {
 
 /// Prints one line for each given folder, or for every crate.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let places = Places::here();
+    let paths = Paths::here();
     let folders = if arguments.is_empty() {
-        crates(&places)?
+        crates(&paths)?
     } else {
         arguments.iter().map(PathBuf::from).collect()
     };
@@ -54,8 +54,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Lists the crates of the workspace.
-fn crates(places: &Places) -> Result<Vec<PathBuf>> {
-    let folder = places.root.join("crates");
+fn crates(paths: &Paths) -> Result<Vec<PathBuf>> {
+    let folder = paths.root.join("crates");
     let entries =
         std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
     let mut crates: Vec<PathBuf> = entries
@@ -64,7 +64,7 @@ fn crates(places: &Places) -> Result<Vec<PathBuf>> {
         .filter(|path| path.join("Cargo.toml").is_file())
         .collect();
     crates.sort();
-    crates.insert(0, places.root.join("kernel"));
+    crates.insert(0, paths.root.join("kernel"));
     Ok(crates)
 }
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::groups::{Group, TARGET};
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 use crate::shell;
 
@@ -26,17 +26,17 @@ const HASH_DIGITS: usize = 16;
 
 /// Copies the compiled dependencies of the tensor crates to where the installation for the tests
 /// builds its library.
-pub(crate) fn copy_dependencies(places: &Places) -> Result<()> {
+pub(crate) fn copy_dependencies(paths: &Paths) -> Result<()> {
     let words = ["build", "--all-targets", "--quiet", "--message-format", "json"];
-    let messages = shell::stdout_of(&mut Group::Tensors.cargo(places, &words))
+    let messages = shell::stdout_of(&mut Group::Tensors.cargo(paths, &words))
         .ok_or_else(|| Problem::new("cargo does not list the compiled tensor crates"))?;
     let hashes: HashSet<&str> = messages.lines().flat_map(hashes_of_dependency).collect();
-    let to = places.test().join("share/graft/templates/target");
+    let to = paths.test().join("share/graft/templates/target");
     let mut copied = 0;
     for profile in ["debug".to_owned(), format!("{TARGET}/debug")] {
         for kind in KINDS {
             let folder = Path::new(&profile).join(kind);
-            let (from, to) = (places.target.join(&folder), to.join(&folder));
+            let (from, to) = (paths.target.join(&folder), to.join(&folder));
             copied += copy_units(&from, &to, &hashes)
                 .map_err(|error| Problem::file("copy compiled crates to", &to, &error))?;
         }

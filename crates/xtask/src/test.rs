@@ -4,8 +4,8 @@ use crate::check;
 use crate::groups::Group;
 use crate::lab;
 use crate::machine;
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::reuse;
@@ -74,19 +74,19 @@ impl Found {
 
 /// Runs the phases in order; stops at the failure of a phase that later ones depend on.
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
-    let places = Places::here();
+    let paths = Paths::here();
     let is_all = options.pattern.is_none();
     let mut phases = Phases::new(if is_all { 17 } else { 8 } + 2 * usize::from(options.peft));
     phases.run("system requirements", machine_needs)?;
     phases.run("a private Python environment", || {
-        Environment::ready(&places.test(), &places.requirements("test")).map(drop)
+        Environment::ready(&paths.test(), &paths.requirements("test")).map(drop)
     })?;
     if options.peft {
         phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
-            Environment::ready(&places.peft(), &places.requirements("peft")).map(drop)
+            Environment::ready(&paths.peft(), &paths.requirements("peft")).map(drop)
         })?;
         phases.run("PyTorch and AdapterHub's library", || {
-            Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop)
+            Environment::ready(&paths.adapterhub(), &paths.requirements("adapterhub")).map(drop)
         })?;
     } else if is_all {
         println!(
@@ -95,35 +95,35 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     }
     if is_all {
         // A failed check does not stop the tests, so that one call reports everything.
-        found.check(phases.run("format", || check::format(&places)));
-        found.check(phases.run("Python checks", || check::python(&places)));
-        found.check(phases.run("spelling", || check::spelling(&places)));
-        found.optional_check(phases.run("licenses", || check::licenses(&places)));
-        found.optional_check(phases.run("user guide", || check::guide(&places)));
-        found.check(phases.run("clippy", || check::clippy(&places)));
-        found.check(phases.run("documentation", || check::documentation(&places)));
+        found.check(phases.run("format", || check::format(&paths)));
+        found.check(phases.run("Python checks", || check::python(&paths)));
+        found.check(phases.run("spelling", || check::spelling(&paths)));
+        found.optional_check(phases.run("licenses", || check::licenses(&paths)));
+        found.optional_check(phases.run("user guide", || check::guide(&paths)));
+        found.check(phases.run("clippy", || check::clippy(&paths)));
+        found.check(phases.run("documentation", || check::documentation(&paths)));
     }
     for group in Group::ALL {
         phases.run(&format!("build of {}, tests included", group.name()), || {
-            shell::run(&mut group.cargo(&places, &["build", "--all-targets"]))
+            shell::run(&mut group.cargo(&paths, &["build", "--all-targets"]))
         })?;
     }
-    let compiled = phases.run("the kernel and its prebuilt Rust library", || install(&places))?;
+    let compiled = phases.run("the kernel and its prebuilt Rust library", || install(&paths))?;
     if is_all {
         found.check(reuse::check(&compiled));
     }
     for group in Group::ALL {
         found.tests(phases.run(&format!("Rust tests of {}", group.name()), || {
-            rust_tests(&places, options, group)
+            rust_tests(&paths, options, group)
         }));
     }
     if is_all {
         for group in Group::ALL {
             let name = format!("examples in the documentation of {}", group.name());
-            found.tests(phases.run(&name, || examples(&places, group)));
+            found.tests(phases.run(&name, || examples(&paths, group)));
         }
     }
-    found.tests(phases.run("end-to-end tests (pytest)", || end_to_end(&places, options)));
+    found.tests(phases.run("end-to-end tests (pytest)", || end_to_end(&paths, options)));
     timings::print_slowest(&found.timings);
     phases.summary();
     Ok(())
@@ -161,25 +161,25 @@ fn machine_needs() -> Result<()> {
 
 /// Installs the kernel. Its library uses the dependencies that were compiled for the tests; returns
 /// those that were compiled again.
-fn install(places: &Places) -> Result<Vec<String>> {
+fn install(paths: &Paths) -> Result<Vec<String>> {
     // Without the copies, everything is compiled again, which a separate check reports.
-    if let Err(problem) = reuse::copy_dependencies(places) {
+    if let Err(problem) = reuse::copy_dependencies(paths) {
         println!("  {problem}");
     }
-    let compiled = lab::install_for_tests(places)?;
+    let compiled = lab::install_for_tests(paths)?;
     println!("  {} dependencies compiled again {}", compiled.len(), compiled.join(" "));
     Ok(compiled)
 }
 
 /// Unit and integration tests, through nextest where it is installed.
-fn rust_tests(places: &Places, options: &Options, group: Group) -> Result<Report> {
+fn rust_tests(paths: &Paths, options: &Options, group: Group) -> Result<Report> {
     let nextest = shell::which("cargo-nextest").is_some();
     let words: &[&str] = if nextest {
         &["nextest", "run", "--all-targets", "--no-fail-fast", "--no-tests", "pass"]
     } else {
         &["test", "--all-targets", "--no-fail-fast"]
     };
-    let mut cargo = group.cargo(places, words);
+    let mut cargo = group.cargo(paths, words);
     cargo.args(&options.pattern);
     if options.long {
         cargo.env("GRAFT_TEST_LONG", "1");
@@ -187,21 +187,21 @@ fn rust_tests(places: &Places, options: &Options, group: Group) -> Result<Report
     if options.peft {
         cargo.args(if nextest { ["--run-ignored", "all"] } else { ["--", "--include-ignored"] });
         cargo
-            .env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python"))
-            .env("GRAFT_ADAPTERHUB_PYTHON", places.adapterhub().join("bin/python"));
+            .env("GRAFT_PEFT_PYTHON", paths.peft().join("bin/python"))
+            .env("GRAFT_ADAPTERHUB_PYTHON", paths.adapterhub().join("bin/python"));
     }
     runner::run(&mut cargo)
 }
 
 /// Runs the examples in doc comments, which nextest does not run.
-fn examples(places: &Places, group: Group) -> Result<Report> {
-    runner::run(&mut group.cargo(places, &["test", "--doc", "--no-fail-fast"]))
+fn examples(paths: &Paths, group: Group) -> Result<Report> {
+    runner::run(&mut group.cargo(paths, &["test", "--doc", "--no-fail-fast"]))
 }
 
 /// Runs the tests with real Jupyter clients on the installed kernel, two at a time.
-fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
-    let junit = places.test().join("pytest.xml");
-    let mut pytest = Environment::at(&places.test()).python();
+fn end_to_end(paths: &Paths, options: &Options) -> Result<Report> {
+    let junit = paths.test().join("pytest.xml");
+    let mut pytest = Environment::at(&paths.test()).python();
     pytest
         .args(["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--junitxml"])
         .arg(&junit);
@@ -215,9 +215,9 @@ fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
         ]);
     }
     pytest
-        .arg(places.root.join("tests/python"))
-        .current_dir(&places.root)
-        .env("GRAFT_TEST_PREFIX", places.test());
+        .arg(paths.root.join("tests/python"))
+        .current_dir(&paths.root)
+        .env("GRAFT_TEST_PREFIX", paths.test());
     if options.long {
         pytest.env("GRAFT_TEST_LONG", "1");
     }

@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use crate::cuda::Toolkit;
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::{cuda, machine, shell};
@@ -17,18 +17,18 @@ use crate::{cuda, machine, shell};
 /// Builds the program and, if there is a GPU, runs it with the given arguments.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (capability, arguments) = capability(arguments)?;
-    let places = Places::here();
-    let folder = places.target.join("bench-gpu");
+    let paths = Paths::here();
+    let folder = paths.target.join("bench-gpu");
     let mut phases = Phases::new(4);
     phases.run("system requirements", || {
         machine::c_compiler().and_then(|()| machine::python_with_venv())
     })?;
     phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
-        Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
+        Environment::ready(&paths.cuda(), &paths.requirements("cuda")).map(drop)
     })?;
     phases.run(
         "the benchmark program for CUDA (nvcc compiles candle's kernels, which takes minutes)",
-        || build(&places, &folder, capability),
+        || build(&paths, &folder, capability),
     )?;
     let program = folder.join("debug/graft-bench");
     if shell::which("nvidia-smi").is_none() {
@@ -43,15 +43,15 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Builds the benchmark program for GPUs of at least `capability`.
-fn build(places: &Places, folder: &Path, capability: u32) -> Result<()> {
+fn build(paths: &Paths, folder: &Path, capability: u32) -> Result<()> {
     let mut build = shell::command(
         "cargo",
         &["build", "--locked", "--package", "graft-bench", "--features", "cuda", "--target-dir"],
     );
     // A separate folder: with this feature, candle and all crates that depend on it are
     // built differently.
-    build.arg(folder).current_dir(&places.root);
-    Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
+    build.arg(folder).current_dir(&paths.root);
+    Toolkit::ready(&paths.cuda())?.prepare(&mut build, capability);
     shell::run(&mut build)
 }
 

@@ -4,24 +4,24 @@
 //! with plain LoRA.
 
 use crate::machine;
+use crate::paths::Paths;
 use crate::phases::Phases;
-use crate::places::Places;
 use crate::problem::Result;
 use crate::shell;
 
 /// Builds the benchmark program and runs it with the given arguments.
 pub(super) fn run(task: &str, arguments: &[String]) -> Result<()> {
-    let places = Places::here();
+    let paths = Paths::here();
     let mut phases = Phases::new(2);
     phases.run("the benchmark program", || {
         machine::c_compiler()?;
         shell::run(
             shell::command("cargo", &["build", "--locked", "--package", "graft-bench"])
-                .current_dir(&places.root),
+                .current_dir(&paths.root),
         )
     })?;
     phases.run("measurements", || {
-        shell::run(shell::command(places.target.join("debug/graft-bench"), &[task]).args(arguments))
+        shell::run(shell::command(paths.target.join("debug/graft-bench"), &[task]).args(arguments))
     })?;
     phases.summary();
     Ok(())

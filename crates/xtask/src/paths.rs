@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// The checkout and its target directory.
-pub(crate) struct Places {
+pub(crate) struct Paths {
     /// The folder of the workspace's Cargo.toml.
     pub(crate) root: PathBuf,
     /// Cargo's target directory: `CARGO_TARGET_DIR`, or `target` in the checkout.
     pub(crate) target: PathBuf,
 }
 
-impl Places {
+impl Paths {
     /// Returns the checkout from which this binary was built.
     pub(crate) fn here() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
