@@ -78,30 +78,9 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let is_all = options.pattern.is_none();
     let mut phases = Phases::new(if is_all { 17 } else { 8 } + 2 * usize::from(options.peft));
     phases.run("system requirements", machine_needs)?;
-    phases.run("a private Python environment", || {
-        Environment::ready(&places.test(), &places.requirements("test")).map(drop)
-    })?;
-    if options.peft {
-        phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
-            Environment::ready(&places.peft(), &places.requirements("peft")).map(drop)
-        })?;
-        phases.run("PyTorch and AdapterHub's library", || {
-            Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop)
-        })?;
-    } else if is_all {
-        println!(
-            "\nSKIPPED: tests against HF PEFT and AdapterHub's library, which need PyTorch; `cargo xtask test --peft` installs them and runs these tests"
-        );
-    }
+    environments(&mut phases, &places, options)?;
     if is_all {
-        // A failed check does not stop the tests, so that one call reports everything.
-        found.check(phases.run("format", || check::format(&places)));
-        found.check(phases.run("Python checks", || check::python(&places)));
-        found.check(phases.run("spelling", || check::spelling(&places)));
-        found.optional_check(phases.run("licenses", || check::licenses(&places)));
-        found.optional_check(phases.run("user guide", || check::guide(&places)));
-        found.check(phases.run("clippy", || check::clippy(&places)));
-        found.check(phases.run("documentation", || check::documentation(&places)));
+        checks(&mut phases, &places, found);
     }
     for group in Group::ALL {
         phases.run(&format!("build of {}, tests included", group.name()), || {
@@ -127,6 +106,38 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     timings::print_slowest(&found.timings);
     phases.summary();
     Ok(())
+}
+
+/// Installs the Python environments of the tests.
+fn environments(phases: &mut Phases, places: &Places, options: &Options) -> Result<()> {
+    phases.run("a private Python environment", || {
+        Environment::ready(&places.test(), &places.requirements("test")).map(drop)
+    })?;
+    if options.peft {
+        phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
+            Environment::ready(&places.peft(), &places.requirements("peft")).map(drop)
+        })?;
+        phases.run("PyTorch and AdapterHub's library", || {
+            Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop)
+        })?;
+    } else if options.pattern.is_none() {
+        println!(
+            "\nSKIPPED: tests against HF PEFT and AdapterHub's library, which need PyTorch; `cargo xtask test --peft` installs them and runs these tests"
+        );
+    }
+    Ok(())
+}
+
+/// Runs the checks of the sources and of the documentation.
+fn checks(phases: &mut Phases, places: &Places, found: &mut Found) {
+    // A failed check does not stop the tests, so that one call reports everything.
+    found.check(phases.run("format", || check::format(places)));
+    found.check(phases.run("Python checks", || check::python(places)));
+    found.check(phases.run("spelling", || check::spelling(places)));
+    found.optional_check(phases.run("licenses", || check::licenses(places)));
+    found.optional_check(phases.run("user guide", || check::guide(places)));
+    found.check(phases.run("clippy", || check::clippy(places)));
+    found.check(phases.run("documentation", || check::documentation(places)));
 }
 
 /// Parses the arguments.
