@@ -34,26 +34,32 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     });
     let mut failed = false;
     for cell in &args.cells {
-        let start = Instant::now();
-        println!(
-            "[{:>8.3}] > {}",
-            began.elapsed().as_secs_f64(),
-            cell.replace('\n', "\n           | ")
-        );
-        let answer = one(&engine, cell).await;
-        failed |= answer.is_err();
-        let (mark, text) = match answer {
-            Ok(text) => ("=", text),
-            Err(text) => ("!", text),
-        };
-        println!(
-            "[{:>8.3}] {mark} ({:.3} s) {text}",
-            began.elapsed().as_secs_f64(),
-            start.elapsed().as_secs_f64()
-        );
+        failed |= !run_cell(&engine, cell, began).await;
     }
     engine.shutdown().await;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Runs one cell and prints its result. Returns whether it succeeded.
+async fn run_cell(engine: &Arc<Engine>, cell: &str, began: Instant) -> bool {
+    let start = Instant::now();
+    println!(
+        "[{:>8.3}] > {}",
+        began.elapsed().as_secs_f64(),
+        cell.replace('\n', "\n           | ")
+    );
+    let answer = one(engine, cell).await;
+    let succeeded = answer.is_ok();
+    let (mark, text) = match answer {
+        Ok(text) => ("=", text),
+        Err(text) => ("!", text),
+    };
+    println!(
+        "[{:>8.3}] {mark} ({:.3} s) {text}",
+        began.elapsed().as_secs_f64(),
+        start.elapsed().as_secs_f64()
+    );
+    succeeded
 }
 
 /// Runs one cell. `@` begins a command of this program.

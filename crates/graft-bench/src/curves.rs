@@ -114,6 +114,15 @@ pub fn run(sweep: &Sweep, report: &mut dyn FnMut(&str)) -> Result<(String, Strin
         ));
         panels.push(panels_of(&curve, &points, sweep.warm_up));
     }
+    let rows = limited(&mut measure)?;
+    page.push_str(&format!("\n{}", table("model, instruction set, threads", &rows, sweep.warm_up)));
+    Ok((page, grid(&panels)))
+}
+
+/// Measures LoRA on two models under each of the limits.
+fn limited(
+    measure: &mut impl FnMut(Scene, Limits) -> Result<Vec<Measured>>,
+) -> Result<Vec<(String, Vec<Measured>)>> {
     let mut rows = Vec::new();
     for (title, limits) in limits() {
         for shape in [Shape::Tiny, Shape::D768] {
@@ -123,8 +132,7 @@ pub fn run(sweep: &Sweep, report: &mut dyn FnMut(&str)) -> Result<(String, Strin
             ));
         }
     }
-    page.push_str(&format!("\n{}", table("model, instruction set, threads", &rows, sweep.warm_up)));
-    Ok((page, grid(&panels)))
+    Ok(rows)
 }
 
 fn named(points: &[Point]) -> Vec<(String, Vec<Measured>)> {

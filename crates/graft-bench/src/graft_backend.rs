@@ -10,8 +10,8 @@ use graft_train::data::{Dataset, SplitName, parse_inline};
 use graft_train::memory::predicted_with;
 use graft_train::runs::{RunFolder, RunHeader};
 use graft_train::{
-    BatchSource, Control, Evaluator, Request, TrainConfig, TrainingJob, VALIDATION_BATCH,
-    Validation, fit,
+    BatchSource, Control, Evaluator, LargestPass, Request, TrainConfig, TrainingJob,
+    VALIDATION_BATCH, Validation, fit,
 };
 
 use crate::backend::Steps;
@@ -35,6 +35,15 @@ impl FixedBatch<'_> {
             max_length: None,
         };
         self.validation.map(|data| Evaluator::new(model, &ByteTokenizer, data, request)).transpose()
+    }
+
+    /// The largest forward pass of a validation; empty without validation data.
+    fn largest_pass(&self, model: &dyn Model) -> Result<LargestPass> {
+        Ok(self
+            .evaluator(model)?
+            .map(|evaluator| evaluator.largest_pass())
+            .transpose()?
+            .unwrap_or_default())
     }
 }
 
@@ -97,11 +106,7 @@ pub(crate) fn validated(
     let tokens = source.batch.tokens() as f64;
     let mut each = Vec::new();
     let mut first = None;
-    let largest = source
-        .evaluator(model)?
-        .map(|evaluator| evaluator.largest_pass())
-        .transpose()?
-        .unwrap_or_default();
+    let largest = source.largest_pass(model)?;
     let predicted = Some(
         predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest)
             .on_top(),

@@ -65,15 +65,7 @@ pub fn operations(scene: &Scene) -> Option<f64> {
         [hidden_size, intermediate_size, num_hidden_layers, vocab_size].map(|size| size as f64);
     let [queries, keys] =
         [num_attention_heads, num_key_value_heads].map(|heads| (heads * head_dim) as f64);
-    let maps = [
-        (hidden, queries),
-        (hidden, keys),
-        (hidden, keys),
-        (queries, hidden),
-        (hidden, wide),
-        (hidden, wide),
-        (wide, hidden),
-    ];
+    let maps = layer_maps(hidden, wide, queries, keys);
     let weights = |maps: &[(f64, f64)]| maps.iter().map(|(d_in, d_out)| d_in * d_out).sum::<f64>();
     let [rows, tokens, rank] = [scene.rows, scene.tokens, scene.rank].map(|size| size as f64);
     let positions = rows * tokens;
@@ -91,6 +83,19 @@ pub fn operations(scene: &Scene) -> Option<f64> {
         Work::Full => Some(6.0 * positions * all + attention),
         Work::Checkpointed | Work::LoraQv | Work::Dora | Work::Prompt => None,
     }
+}
+
+/// Input and output sizes of the linear layers of one block, attention first.
+fn layer_maps(hidden: f64, wide: f64, queries: f64, keys: f64) -> [(f64, f64); 7] {
+    [
+        (hidden, queries),
+        (hidden, keys),
+        (hidden, keys),
+        (queries, hidden),
+        (hidden, wide),
+        (hidden, wide),
+        (wide, hidden),
+    ]
 }
 
 #[cfg(test)]

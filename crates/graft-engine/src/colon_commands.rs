@@ -70,14 +70,19 @@ pub(crate) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
         }
         _ => return None,
     };
-    Some(plain(
+    Some(unsupported(command.name, key, reason))
+}
+
+/// The error for a command, or a key of it, that does not work here.
+fn unsupported(name: &str, key: &str, reason: &str) -> RustError {
+    plain(
         "UsageError",
         format!(
             "{} {}is not supported: {reason}",
-            command.name,
+            name,
             if key.is_empty() { String::new() } else { format!("{key} ") }
         ),
-    ))
+    )
 }
 
 /// Crates that cells have already. The copies in the facade have the default features.

@@ -91,10 +91,7 @@ pub(crate) fn receive_descriptors(
             || (*header).cmsg_type != libc::SCM_RIGHTS
             || (*header).cmsg_len != libc::CMSG_LEN(bytes as u32) as usize
         {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "message without four descriptors",
-            ));
+            return Err(missing_descriptors());
         }
         std::ptr::copy_nonoverlapping(
             libc::CMSG_DATA(header),
@@ -103,6 +100,11 @@ pub(crate) fn receive_descriptors(
         );
         Ok(Some(raw.map(|fd| OwnedFd::from_raw_fd(fd))))
     }
+}
+
+/// The error for a message that does not contain all descriptors.
+fn missing_descriptors() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "message without four descriptors")
 }
 
 /// Shuts both directions of a socket down, so that a thread blocked on it returns.

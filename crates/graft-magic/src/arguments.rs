@@ -69,7 +69,8 @@ pub(crate) fn check(
     Ok(out)
 }
 
-/// Returns the next word. Where commas separate words, it has no comma, and single commas are skipped.
+/// Returns the next word. Where commas separate words, it has no comma, and single commas are
+/// skipped.
 fn next_word(
     words: &mut Peekable<std::vec::IntoIter<Word>>,
     form: &Form,

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
 use graft_nn::{DType, Device, Model, Trainable};
-use graft_protocol::Event;
+use graft_protocol::{Event, RunEnded};
 use graft_train::runs::{RunFolder, RunHeader};
 use graft_train::{Control, TrainError, TrainingJob, fit};
 
@@ -60,15 +60,20 @@ pub fn train(paths: &Paths) -> Result<String> {
         } else {
             fit(job, &Control::new(), &mut emit)
         };
-        summaries.push(match ended {
-            Ok(ended) => ended.summary,
-            // The weights of the last checkpoint have been restored.
-            Err(done @ TrainError::AlreadyDone { .. }) => done.to_string(),
-            Err(error) => return Err(error.into()),
-        });
+        summaries.push(summary(ended)?);
         export(&model, &tokenizer, &paths.model)?;
     }
     Ok(summaries.join("\n"))
+}
+
+/// One line about a cycle that has ended, now or in an earlier call.
+fn summary(ended: graft_train::Result<RunEnded>) -> Result<String> {
+    match ended {
+        Ok(ended) => Ok(ended.summary),
+        // The weights of the last checkpoint have been restored.
+        Err(done @ TrainError::AlreadyDone { .. }) => Ok(done.to_string()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Prints the events of a run, and exports the model after a validation every few minutes.

@@ -5,7 +5,7 @@
 mod gpu;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::lab;
 use crate::machine;
@@ -49,16 +49,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let peer = phases.run("the peer evcxr_jupyter", || {
         peer(&paths, arguments.iter().any(|it| it == "--peers"))
     })?;
-    phases.run("measurements", || {
-        let mut python = environment.python();
-        python.arg(paths.script("bench.py")).env("GRAFT_TEST_PREFIX", paths.test());
-        if let Some(peer) = &peer {
-            python.arg("--evcxr").arg(peer);
-        }
-        shell::run(&mut python)
-    })?;
+    phases.run("measurements", || measure(&environment, &paths, peer.as_deref()))?;
     phases.summary();
     Ok(())
+}
+
+/// Runs the script that measures the kernel and, if there is one, the peer.
+fn measure(environment: &Environment, paths: &Paths, peer: Option<&Path>) -> Result<()> {
+    let mut python = environment.python();
+    python.arg(paths.script("bench.py")).env("GRAFT_TEST_PREFIX", paths.test());
+    if let Some(peer) = peer {
+        python.arg("--evcxr").arg(peer);
+    }
+    shell::run(&mut python)
 }
 
 /// Returns the peer's binary: on PATH, built earlier, or built now if requested.

@@ -78,30 +78,9 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let is_all = options.pattern.is_none();
     let mut phases = Phases::new(if is_all { 17 } else { 8 } + 2 * usize::from(options.peft));
     phases.run("system requirements", machine_needs)?;
-    phases.run("a private Python environment", || {
-        Environment::ready(&paths.test(), &paths.requirements("test")).map(drop)
-    })?;
-    if options.peft {
-        phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
-            Environment::ready(&paths.peft(), &paths.requirements("peft")).map(drop)
-        })?;
-        phases.run("PyTorch and AdapterHub's library", || {
-            Environment::ready(&paths.adapterhub(), &paths.requirements("adapterhub")).map(drop)
-        })?;
-    } else if is_all {
-        println!(
-            "\nSKIPPED: tests against HF PEFT and AdapterHub's library, which need PyTorch; `cargo xtask test --peft` installs them and runs these tests"
-        );
-    }
+    environments(&mut phases, &paths, options)?;
     if is_all {
-        // A failed check does not stop the tests, so that one call reports everything.
-        found.check(phases.run("format", || check::format(&paths)));
-        found.check(phases.run("Python checks", || check::python(&paths)));
-        found.check(phases.run("spelling", || check::spelling(&paths)));
-        found.optional_check(phases.run("licenses", || check::licenses(&paths)));
-        found.optional_check(phases.run("user guide", || check::guide(&paths)));
-        found.check(phases.run("clippy", || check::clippy(&paths)));
-        found.check(phases.run("documentation", || check::documentation(&paths)));
+        checks(&mut phases, &paths, found);
     }
     for group in Group::ALL {
         phases.run(&format!("build of {}, tests included", group.name()), || {
@@ -127,6 +106,38 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     timings::print_slowest(&found.timings);
     phases.summary();
     Ok(())
+}
+
+/// Installs the Python environments of the tests.
+fn environments(phases: &mut Phases, paths: &Paths, options: &Options) -> Result<()> {
+    phases.run("a private Python environment", || {
+        Environment::ready(&paths.test(), &paths.requirements("test")).map(drop)
+    })?;
+    if options.peft {
+        phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {
+            Environment::ready(&paths.peft(), &paths.requirements("peft")).map(drop)
+        })?;
+        phases.run("PyTorch and AdapterHub's library", || {
+            Environment::ready(&paths.adapterhub(), &paths.requirements("adapterhub")).map(drop)
+        })?;
+    } else if options.pattern.is_none() {
+        println!(
+            "\nSKIPPED: tests against HF PEFT and AdapterHub's library, which need PyTorch; `cargo xtask test --peft` installs them and runs these tests"
+        );
+    }
+    Ok(())
+}
+
+/// Runs the checks of the sources and of the documentation.
+fn checks(phases: &mut Phases, paths: &Paths, found: &mut Found) {
+    // A failed check does not stop the tests, so that one call reports everything.
+    found.check(phases.run("format", || check::format(paths)));
+    found.check(phases.run("Python checks", || check::python(paths)));
+    found.check(phases.run("spelling", || check::spelling(paths)));
+    found.optional_check(phases.run("licenses", || check::licenses(paths)));
+    found.optional_check(phases.run("user guide", || check::guide(paths)));
+    found.check(phases.run("clippy", || check::clippy(paths)));
+    found.check(phases.run("documentation", || check::documentation(paths)));
 }
 
 /// Parses the arguments.

@@ -24,23 +24,8 @@ pub(super) fn unbalanced(cell: &str) -> Option<Diagnostic> {
         };
         match open.pop() {
             Some((kind, _)) if kind == opener => {}
-            Some((_, begun)) => {
-                let marks = vec![
-                    mark(cell, begun, "unclosed delimiter", false),
-                    mark(cell, place, "mismatched closing delimiter", true),
-                ];
-                return Some(diagnostic(
-                    format!("mismatched closing delimiter: `{}`", token.text()),
-                    marks,
-                ));
-            }
-            None => {
-                let marks = vec![mark(cell, place, "unexpected closing delimiter", true)];
-                return Some(diagnostic(
-                    format!("unexpected closing delimiter: `{}`", token.text()),
-                    marks,
-                ));
-            }
+            Some((_, begun)) => return Some(mismatched(cell, token.text(), begun, place)),
+            None => return Some(unexpected(cell, token.text(), place)),
         }
     }
     let (_, begun) = open.pop()?;
@@ -48,6 +33,21 @@ pub(super) fn unbalanced(cell: &str) -> Option<Diagnostic> {
         "this cell contains an unclosed delimiter".to_owned(),
         vec![mark(cell, begun, "unclosed delimiter", true)],
     ))
+}
+
+/// The error for a closing delimiter of another kind than the opening one at `begun`.
+fn mismatched(cell: &str, text: &str, begun: usize, place: usize) -> Diagnostic {
+    let marks = vec![
+        mark(cell, begun, "unclosed delimiter", false),
+        mark(cell, place, "mismatched closing delimiter", true),
+    ];
+    diagnostic(format!("mismatched closing delimiter: `{text}`"), marks)
+}
+
+/// The error for a closing delimiter without an opening one.
+fn unexpected(cell: &str, text: &str, place: usize) -> Diagnostic {
+    let marks = vec![mark(cell, place, "unexpected closing delimiter", true)];
+    diagnostic(format!("unexpected closing delimiter: `{text}`"), marks)
 }
 
 fn diagnostic(message: String, marks: Vec<Mark>) -> Diagnostic {

@@ -82,7 +82,6 @@ impl BertConfig {
     /// All weights by Hugging Face name.
     pub fn weights(&self) -> Vec<WeightSpec> {
         let width = self.hidden_size;
-        let wide = self.intermediate_size;
         let trunk = self.trunk();
         let mut specs = Vec::new();
         let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
@@ -93,7 +92,22 @@ impl BertConfig {
         ] {
             add(format!("{trunk}embeddings.{table}_embeddings.weight"), &[rows, width]);
         }
-        let mut norms = vec![format!("{trunk}embeddings.LayerNorm")];
+        for (path, shape) in self.linear_layers() {
+            add(format!("{path}.weight"), &shape);
+            add(format!("{path}.bias"), &shape[..1]);
+        }
+        for path in self.norms() {
+            add(format!("{path}.weight"), &[width]);
+            add(format!("{path}.bias"), &[width]);
+        }
+        specs
+    }
+
+    /// The paths of the linear layers with the shapes of their weights.
+    fn linear_layers(&self) -> Vec<(String, [usize; 2])> {
+        let width = self.hidden_size;
+        let wide = self.intermediate_size;
+        let trunk = self.trunk();
         let mut maps = Vec::new();
         for layer in 0..self.num_hidden_layers {
             let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
@@ -108,19 +122,21 @@ impl BertConfig {
                 (at("intermediate.dense"), [wide, width]),
                 (at("output.dense"), [width, wide]),
             ]);
-            norms.extend([at("attention.output.LayerNorm"), at("output.LayerNorm")]);
         }
         maps.push((format!("{trunk}pooler.dense"), [width, width]));
         maps.extend(self.num_labels.map(|labels| ("classifier".to_owned(), [labels, width])));
-        for (path, shape) in maps {
-            add(format!("{path}.weight"), &shape);
-            add(format!("{path}.bias"), &shape[..1]);
+        maps
+    }
+
+    /// The paths of the norms.
+    fn norms(&self) -> Vec<String> {
+        let trunk = self.trunk();
+        let mut norms = vec![format!("{trunk}embeddings.LayerNorm")];
+        for layer in 0..self.num_hidden_layers {
+            let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
+            norms.extend([at("attention.output.LayerNorm"), at("output.LayerNorm")]);
         }
-        for path in norms {
-            add(format!("{path}.weight"), &[width]);
-            add(format!("{path}.bias"), &[width]);
-        }
-        specs
+        norms
     }
 
     /// The sizes that all families have.

@@ -96,49 +96,52 @@ impl<'de> Deserialize<'de> for Row {
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Value;
-        impl<'de> Visitor<'de> for Value {
-            type Value = Field;
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
+/// Reads one value; the contents of lists and objects are skipped.
+struct FieldVisitor;
 
-            fn visit_str<E>(self, text: &str) -> Result<Field, E> {
-                Ok(Field::Text(text.to_owned()))
-            }
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field;
 
-            fn visit_bool<E>(self, flag: bool) -> Result<Field, E> {
-                Ok(Field::Text(flag.to_string()))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
 
-            fn visit_i64<E>(self, number: i64) -> Result<Field, E> {
-                Ok(Field::Text(number.to_string()))
-            }
+    fn visit_str<E>(self, text: &str) -> Result<Field, E> {
+        Ok(Field::Text(text.to_owned()))
+    }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Field, E> {
-                Ok(Field::Text(number.to_string()))
-            }
+    fn visit_bool<E>(self, flag: bool) -> Result<Field, E> {
+        Ok(Field::Text(flag.to_string()))
+    }
 
-            fn visit_f64<E>(self, number: f64) -> Result<Field, E> {
-                Ok(Field::Float(number))
-            }
+    fn visit_i64<E>(self, number: i64) -> Result<Field, E> {
+        Ok(Field::Text(number.to_string()))
+    }
 
-            fn visit_unit<E>(self) -> Result<Field, E> {
-                Ok(Field::Null)
-            }
+    fn visit_u64<E>(self, number: u64) -> Result<Field, E> {
+        Ok(Field::Text(number.to_string()))
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Field::List)
-            }
+    fn visit_f64<E>(self, number: f64) -> Result<Field, E> {
+        Ok(Field::Float(number))
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Field::Object)
-            }
-        }
-        deserializer.deserialize_any(Value)
+    fn visit_unit<E>(self) -> Result<Field, E> {
+        Ok(Field::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Object)
     }
 }
 

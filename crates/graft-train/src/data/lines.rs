@@ -62,21 +62,27 @@ impl<'a> Lines<'a> {
             }
             _ => {}
         }
+        self.text().map(Some)
+    }
+
+    /// The last line as text.
+    fn text(&self) -> Result<&str, DataError> {
+        let line = self.number;
         match std::str::from_utf8(&self.line) {
             _ if self.line.contains(&0) => {
-                Err(DataError::Binary { source_name: source_name(), line })
+                Err(DataError::Binary { source_name: self.name.to_owned(), line })
             }
-            Ok(text) => Ok(Some(text)),
+            Ok(text) => Ok(text),
             Err(_)
                 if self
                     .line
                     .iter()
                     .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) =>
             {
-                Err(DataError::Binary { source_name: source_name(), line })
+                Err(DataError::Binary { source_name: self.name.to_owned(), line })
             }
             Err(error) => Err(DataError::NotUtf8 {
-                source_name: source_name(),
+                source_name: self.name.to_owned(),
                 line,
                 byte: self.before + error.valid_up_to() as u64,
             }),

@@ -205,7 +205,7 @@ impl PreparedTrial<'_> {
     }
 }
 
-/// The keys of `%train` of a trial, which is neither validated nor saved on the way.
+/// The keys of `%train` of a trial: no validation and no periodic checkpoints.
 fn trial_keys(train: Settings, lr: Option<f64>) -> Settings {
     let mut keys =
         train.with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
