@@ -58,7 +58,7 @@ def test_a_comparison_in_the_background_is_watched_and_changed(kernel):
     begun = kernel.run("%ablate lora r=1,4 steps=4000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
     assert "is running in the background" in begun.text, begun.text
     assert kernel.run('%generate "The borrow checker" max_new_tokens=5').text
-    kernel.fail("%trial stop 3", "no trial 3", "1 to 2")
+    kernel.fail("%trial stop 3", "unknown trial 3", "1 to 2")
     for number in (1, 2):
         assert "stopping trial" in kernel.run(f"%trial stop {number}").text
     assert "r=2" in kernel.run("%trial clone 1 r=2 steps=6").text

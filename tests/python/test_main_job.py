@@ -161,6 +161,6 @@ def test_what_is_forgotten_is_measured_while_methods_train(kernel):
     assert "image/svg+xml" in str(told.messages) or "image/png" in str(told.messages)
     assert "default" in kernel.run("%lora list").text
     kernel.fail("%forgetting lora domain=rust-doc steps=2", "rust-doc", "rust-docs")
-    kernel.fail("%forgetting steps=2", "no method is named", "%forgetting lora,full")
+    kernel.fail("%forgetting steps=2", "names no method", "%forgetting lora,full")
     shown = kernel.run('lab().forgetting(Ablate::of(["lora", "full"]).key("r", "4").key("steps", "16").key("lr", "1e-3").key("batch", "4").key("examples", "8").key("domain_examples", "16"))?', timeout=300)
     assert "forgotten" in shown.text, shown.text

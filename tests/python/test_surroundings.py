@@ -20,7 +20,7 @@ def test_a_port_that_is_taken_is_named():
         path = places.work / "connection.json"
         path.write_text(json.dumps(info))
         done = subprocess.run([str(GRAFT), "kernel", "-f", str(path)], env=places.environment(), capture_output=True, text=True, timeout=ANSWER)
-        assert done.returncode == 1 and "iopub" in done.stderr and str(info["iopub_port"]) in done.stderr and "start the kernel again" in done.stderr, done.stderr
+        assert done.returncode == 1 and "iopub" in done.stderr and str(info["iopub_port"]) in done.stderr and "restart the kernel" in done.stderr, done.stderr
 
 
 def test_a_home_that_cannot_be_written():
@@ -60,7 +60,7 @@ def test_a_full_disk_at_the_start(places):
     try:
         (tiny / "filler").write_bytes(b"x" * 4096)
         with Kernel(places, env={"XDG_CACHE_HOME": str(tiny), "XDG_DATA_HOME": str(tiny), "TMPDIR": str(tiny)}) as kernel:
-            kernel.fail("%model load tiny", "session's folder|no space|make room", "XDG_CACHE_HOME")
+            kernel.fail("%model load tiny", "session.s folder|no space|free disk space", "XDG_CACHE_HOME")
             assert kernel.run("%lsmagic").text
     finally:
         subprocess.run(["umount", "-l", str(tiny)], check=True)
@@ -75,7 +75,7 @@ def test_a_full_disk_while_installing(places):
     try:
         prefix = tiny / "prefix"
         done = graft("install", "--prefix", prefix, places=places, check=False)
-        assert done.returncode != 0 and "make room" in done.stderr, (done.stdout, done.stderr)
+        assert done.returncode != 0 and "free disk space" in done.stderr, (done.stdout, done.stderr)
         assert not (prefix / "share" / "jupyter").exists() and not (prefix / "bin" / "graft").exists()
     finally:
         subprocess.run(["umount", "-l", str(tiny)], check=True)
