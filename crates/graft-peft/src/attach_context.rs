@@ -21,7 +21,7 @@ pub struct AttachContext<'a> {
     /// The weights before quantization, for initializations that reduce the quantization error
     /// (LoftQ).
     pub originals: Option<&'a dyn Originals>,
-    /// The size limit of the adapter; set by [`attach`] and [`load`].
+    /// The size limit of the adapter; set by [`attach`](crate::attach()) and [`load`](crate::load).
     pub allowance: Option<&'a Allowance>,
 }
 

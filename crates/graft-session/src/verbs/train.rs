@@ -36,7 +36,7 @@ pub struct FinishedRun {
     pub folder: RunFolder,
 }
 
-/// The function that runs a job: [`fit`] or [`graft_train::resume`].
+/// The function that runs a job: [`fit()`] or [`graft_train::resume`].
 pub(crate) type RunJob =
     fn(TrainingJob<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>;
 

@@ -43,7 +43,7 @@ fn an_unknown_name_gets_the_nearest_one() {
         (failure.code.as_str(), failure.hint.as_deref()),
         ("session::unknown_adapter", Some("did you mean `default`? adapters: default"))
     );
-    let failure = test.run(Command::DataUse { name: "colors".to_owned() }).unwrap_err();
+    let failure = test.run(Command::DataUse { name: "colrs".to_owned() }).unwrap_err();
     assert!(failure.hint.unwrap().starts_with("did you mean `colors`?"));
     let failure = test
         .run(Command::DataLoad { source: "which-bok".to_owned(), settings: Settings::default() })

@@ -176,7 +176,7 @@ fn the_best_weights_and_the_last_ones_are_attached_in_a_new_session() {
     });
     test.train("steps=6 lr=0.1 eval_every=1 batch=4").unwrap();
     // With a rate that is far too large the loss rises again.
-    typed(&test, "%resume steps=12 lr=3 schedule=constant warmup=0 eval_every=1").unwrap();
+    typed(&test, "%resume steps=12 lr=30 schedule=constant warmup=0 eval_every=1").unwrap();
     let (step, best) = kept.lock().unwrap().clone();
     let last = weights(&test);
     assert!(step <= 6, "the last step is the best one: the test shows nothing");

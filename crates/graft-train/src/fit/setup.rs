@@ -25,7 +25,7 @@ impl<'a> TrainingLoop<'a> {
     /// A run after the last step of its newest readable checkpoint.
     ///
     /// # Errors
-    /// Those of [`resume`] before its first step.
+    /// Those of [`resume`](super::resume) before its first step.
     pub fn resume(job: TrainingJob<'a>, emit: Emit<'_>) -> Result<Self> {
         let mut training = Self::new(job)?;
         training.restore()?;
