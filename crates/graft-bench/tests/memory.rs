@@ -18,15 +18,28 @@ fn measure<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {
     serde_json::from_slice(&output.stdout).expect("figures")
 }
 
+/// Measurements of one run before it counts as wrong.
+const ATTEMPTS: usize = 3;
+
 /// Whether prediction and measurement differ by at most a tenth. Passes if the system does not
 /// report memory.
-fn is_close(name: &str, memory: Option<MemoryUse>) -> Result<(), String> {
-    let memory = memory.expect("a run ends with its memory");
-    let Some((predicted, taken)) = memory.predicted.zip(memory.taken) else { return Ok(()) };
-    let ratio = predicted as f64 / taken as f64;
-    let row = format!("{name}: predicted {predicted}, taken {taken}: {ratio:.3}");
-    eprintln!("{row}");
-    if (0.9..=1.1).contains(&ratio) { Ok(()) } else { Err(row) }
+///
+/// The peak includes what several threads hold at the same moment, which depends on the load of the
+/// machine, so a measurement that is too high is repeated.
+fn is_close(name: &str, measured: impl Fn() -> Option<MemoryUse>) -> Result<(), String> {
+    let mut result = Ok(());
+    for _ in 0..ATTEMPTS {
+        let memory = measured().expect("a run ends with its memory");
+        let Some((predicted, taken)) = memory.predicted.zip(memory.taken) else { return Ok(()) };
+        let ratio = predicted as f64 / taken as f64;
+        let row = format!("{name}: predicted {predicted}, taken {taken}: {ratio:.3}");
+        eprintln!("{row}");
+        result = if (0.9..=1.1).contains(&ratio) { Ok(()) } else { Err(row) };
+        if ratio >= 0.9 {
+            break;
+        }
+    }
+    result
 }
 
 fn assert_all_close(rows: impl Iterator<Item = Result<(), String>>) {
@@ -39,10 +52,9 @@ fn of_methods<'a>(
     verbs: impl Iterator<Item = &'a str>,
 ) -> impl Iterator<Item = Result<(), String>> {
     verbs.map(move |verb| {
-        is_close(
-            &format!("{verb} on {shape}"),
-            measure::<Costs>(&["method", verb, "--shape", shape]).memory,
-        )
+        is_close(&format!("{verb} on {shape}"), || {
+            measure::<Costs>(&["method", verb, "--shape", shape]).memory
+        })
     })
 }
 
@@ -54,10 +66,9 @@ fn the_prediction_is_within_a_tenth_for_every_method_on_a_small_model() {
 #[test]
 fn the_prediction_is_within_a_tenth_where_the_validation_takes_the_most() {
     let measured = |verb: &str| {
-        is_close(
-            &format!("{verb}, validated"),
-            measure::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory,
-        )
+        is_close(&format!("{verb}, validated"), || {
+            measure::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory
+        })
     };
     // One of each kind: in layers, in the embedding, before the text, before the keys, between
     // layers, all weights.
@@ -85,10 +96,9 @@ fn the_prediction_is_within_a_tenth_with_checkpointing_and_in_every_family() {
         [("tiny", "checkpointed"), ("d768", "checkpointed"), ("gpt2", "lora"), ("bert", "lora")];
     let measured = if is_long() { works.len() } else { 1 };
     assert_all_close(works.into_iter().take(measured).map(|(shape, work)| {
-        is_close(
-            &format!("{work} on {shape}"),
-            measure::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory,
-        )
+        is_close(&format!("{work} on {shape}"), || {
+            measure::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory
+        })
     }));
 }
 
