@@ -121,3 +121,14 @@ def test_starts_and_stops_leave_nothing(places):
     assert not list((places.root / "cache" / "graft" / "sessions").iterdir())
     ours = [it for it in psutil.process_iter(["environ"]) if (it.info["environ"] or {}).get("XDG_RUNTIME_DIR") == str(places.runtime)]
     assert not ours, ours
+
+
+def test_after_a_crash_the_hint_restores_the_users_own_adapter(kernel):
+    """The newest run on disk is a trial of a comparison; the hint must name the run of the attached adapter."""
+    kernel.run("%seed 1\n%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=2 batch=2 max_length=64 eval_every=0", timeout=600)
+    kernel.run("%ablate lora r=1,4 steps=2 batch=2 max_length=64 examples=4", timeout=600)
+    newest = kernel.run("%runs").text
+    assert newest.index("lora-003") < newest.index("lora-001"), newest
+    kernel.fail("std::process::abort();", "SessionDied|signal", "%runs use lora-001", timeout=600)
+    kernel.run("%model load tiny\n%runs use lora-001", timeout=600)
+    assert "r=2" in kernel.run("%lora list").text

@@ -77,17 +77,26 @@ impl ChildExit {
         }
     }
 
+    /// The run that the weights of the active adapter come from, or those of another adapter.
+    fn trained_run(&self) -> Option<&str> {
+        let adapters = &self.snapshot.adapters;
+        let active = adapters.iter().filter(|adapter| adapter.active);
+        let others = adapters.iter().filter(|adapter| !adapter.active);
+        active.chain(others).find_map(|adapter| adapter.run.as_deref())
+    }
+
     /// How to restore model and weights.
     fn recovery_hint(&self) -> Option<String> {
         let model = self.snapshot.model.as_ref()?;
         // The running job may have written checkpoints. A finished run cannot be
-        // resumed, but its weights can be attached.
-        let weights = match (self.snapshot.runs.first(), &self.snapshot.job) {
-            (None, _) => String::new(),
-            (Some(_), Some(_)) => ", then `%resume` continues from the last checkpoint".to_owned(),
-            (Some(newest), None) => {
-                format!(", then `%runs use {newest}` attaches the weights of its newest run")
+        // resumed, but its weights can be attached. The newest run may be a trial of a comparison,
+        // so the run is that of the adapter.
+        let weights = match (self.trained_run(), &self.snapshot.job) {
+            (_, Some(_)) if !self.snapshot.runs.is_empty() => {
+                ", then `%resume` continues from the last checkpoint".to_owned()
             }
+            (Some(run), None) => format!(", then `%runs use {run}` attaches its trained adapter"),
+            _ => String::new(),
         };
         Some(format!("`%model load {}` reloads the model{weights}", model.name))
     }
@@ -122,14 +131,28 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 mod tests {
     use std::sync::Arc;
 
-    use graft_protocol::ModelEntry;
+    use graft_protocol::{AdapterEntry, ModelEntry};
 
     use super::*;
+
+    fn trained(name: &str, active: bool, run: &str) -> AdapterEntry {
+        AdapterEntry {
+            name: name.to_owned(),
+            method: "lora".to_owned(),
+            active,
+            merged: false,
+            trainable: 1,
+            settings: String::new(),
+            scale: 1.0,
+            run: Some(run.to_owned()),
+        }
+    }
 
     fn exit(cause: Option<Cause>) -> ChildExit {
         let snapshot = Snapshot {
             model: Some(ModelEntry { name: "tiny".to_owned(), ..ModelEntry::default() }),
-            runs: vec!["run-1".to_owned()],
+            adapters: vec![trained("soft", false, "run-1"), trained("mine", true, "run-2")],
+            runs: vec!["trial-of-a-comparison".to_owned(), "run-2".to_owned(), "run-1".to_owned()],
             data: vec!["which-book".to_owned()],
             ..Snapshot::default()
         };
@@ -148,7 +171,10 @@ mod tests {
         for part in ["signal 9", "model tiny", "data which-book", "variables w"] {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
         }
-        assert!(failure.hint.unwrap().contains("%runs use run-1"));
+        assert!(
+            failure.hint.unwrap().contains("`%runs use run-2`"),
+            "the run of the active adapter"
+        );
         let mut training = exit(None);
         Arc::make_mut(&mut training.snapshot).job = Some("%train".to_owned());
         assert!(training.failure().hint.unwrap().contains("`%resume`"));

@@ -8,7 +8,7 @@ use crate::{Command, Event, Reply, Snapshot};
 
 /// Version of the protocol, increased when the meaning of a message changes. Host and child with
 /// different versions refuse to work together and report it.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Environment variable of the child: the format of a cell's last value, such as `{:#?}` (evcxr's
 /// `:fmt`). The default is `{:?}`.

@@ -63,4 +63,6 @@ pub struct AdapterEntry {
     pub settings: String,
     /// Factor by which its effect is scaled.
     pub scale: f64,
+    /// The run that its weights come from, if any.
+    pub run: Option<String>,
 }

@@ -61,6 +61,14 @@ impl Provenance {
         }
     }
 
+    /// The run that the weights were recorded to come from. A change by a Rust cell is not noticed.
+    pub(crate) fn run(&self) -> Option<String> {
+        match &self.weights().0 {
+            Start::Run { run, .. } => Some(run.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether weights with this fingerprint are those whose origin was recorded last.
     pub(crate) fn is_known(&self, fingerprint: &str) -> bool {
         self.weights().1 == fingerprint

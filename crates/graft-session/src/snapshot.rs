@@ -60,5 +60,6 @@ fn adapter_entry(state: &SessionState, attached: &AttachedAdapter) -> AdapterEnt
         trainable: adapter.trainable_parameters(),
         settings: adapter.summary(),
         scale: adapter.scale(),
+        run: attached.provenance().run(),
     }
 }

@@ -24,6 +24,7 @@ fn snapshot() -> Snapshot {
         trainable: 1,
         settings: String::new(),
         scale: 1.0,
+        run: None,
     };
     Snapshot {
         model: Some(model),
