@@ -65,6 +65,7 @@ fn inner_process() -> Option<i32> {
     match command.as_str() {
         "relay" => Some(graft_engine::run_relay(rest)),
         "child" => Some(graft_engine::run_child(rest)),
+        "analyzer" => Some(graft_engine::run_analyzer(rest)),
         _ => None,
     }
 }

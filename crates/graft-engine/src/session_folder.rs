@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use graft_prebuilt::{Layout, make_private, rustc_wrapper, session_config};
+use graft_prebuilt::{Layout, analysis_config, make_private, rustc_wrapper, session_config};
 
 /// The file that the owner locks while it runs.
 const OWNER: &str = "owner";
@@ -51,7 +51,7 @@ impl SessionFolder {
         self.root.join("config")
     }
 
-    /// An empty standard library, which rust-analyzer reads during evcxr's self test.
+    /// An empty standard library, which evcxr's rust-analyzer reads.
     pub(crate) fn empty_library(&self) -> PathBuf {
         self.root.join("library")
     }
@@ -71,21 +71,29 @@ impl SessionFolder {
         self.root.join("cell/src/lib.rs")
     }
 
+    /// The compiler's arguments for the last cell, written by the rustc wrapper.
+    pub(crate) fn recorded_cell(&self) -> PathBuf {
+        self.root.join("cell-arguments")
+    }
+
+    /// The folder in which the compiler looks for the types of variables.
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.root.join("probe")
+    }
+
+    /// The workspace that the session's analyzer reads: that of the session, with the facade's
+    /// dependencies.
+    pub(crate) fn analysis(&self) -> PathBuf {
+        self.root.join("analysis")
+    }
+
     fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
-        let skeleton = prebuilt.skeleton();
-        for folder in ["cell/src", "keep/src", "config", ".cargo"] {
+        for folder in ["config", "probe", ".cargo", "analysis/.cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
-        for file in [
-            "Cargo.toml",
-            "Cargo.lock",
-            "keep/Cargo.toml",
-            "keep/src/lib.rs",
-            "cell/Cargo.toml",
-            "cell/src/lib.rs",
-        ] {
-            copy_writable(&skeleton.join(file), &self.root.join(file))?;
-        }
+        copy_workspace(&prebuilt.skeleton(), &self.root)?;
+        copy_workspace(&prebuilt.skeleton(), &self.analysis())?;
+        std::fs::write(self.analysis().join(".cargo/config.toml"), analysis_config())?;
         for name in ["core", "alloc", "std"] {
             let source = self.empty_library().join(name).join("src");
             std::fs::create_dir_all(&source)?;
@@ -96,7 +104,7 @@ impl SessionFolder {
         symlink(std::env::current_exe()?, &wrapper)?;
         std::fs::write(
             self.root.join(".cargo/config.toml"),
-            session_config(prebuilt, &wrapper, &self.progress()),
+            session_config(prebuilt, &wrapper, &self.progress(), &self.recorded_cell()),
         )
     }
 }
@@ -105,6 +113,24 @@ impl Drop for SessionFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.root);
     }
+}
+
+/// Copies the skeleton of a workspace with the members `cell` and `keep`.
+fn copy_workspace(skeleton: &Path, to: &Path) -> io::Result<()> {
+    for folder in ["cell/src", "keep/src"] {
+        std::fs::create_dir_all(to.join(folder))?;
+    }
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "keep/Cargo.toml",
+        "keep/src/lib.rs",
+        "cell/Cargo.toml",
+        "cell/src/lib.rs",
+    ] {
+        copy_writable(&skeleton.join(file), &to.join(file))?;
+    }
+    Ok(())
 }
 
 /// Copies the content only, since the files of the prebuilt library may be read-only.

@@ -252,18 +252,27 @@ pub(super) fn session_cell() -> &'static str {
     "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"
 }
 
-/// The cargo configuration of a session: the rustc wrapper and the `cfg` for rust-analyzer. evcxr's
-/// RUSTFLAGS hide the `cfg` from builds.
-pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
+/// The cargo configuration of a session: the rustc wrapper, and the files to which it writes the
+/// names of compiled crates (`progress`) and the arguments of the last cell (`record`).
+pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path, record: &Path) -> String {
     let text = |path: &Path| Value::String(path.display().to_string()).to_string();
     format!(
-        "[build]\nrustc-wrapper = {}\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n\n[env]\n{} = {}\n{} = {}\n",
+        "[build]\nrustc-wrapper = {}\n\n[env]\n{} = {}\n{} = {}\n{} = {}\n",
         text(wrapper),
         super::rustc_wrapper::PREBUILT_VARIABLE,
         text(layout.root()),
         super::rustc_wrapper::PROGRESS_VARIABLE,
         text(progress),
+        super::rustc_wrapper::RECORD_VARIABLE,
+        text(record),
     )
+}
+
+/// The cargo configuration of the folder that rust-analyzer reads: the `cfg` with the facade's
+/// dependencies. A session's own folder does not set it, so that evcxr's rust-analyzer reads none
+/// of them.
+pub fn analysis_config() -> String {
+    format!("[build]\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n")
 }
 
 pub(super) fn members() -> impl Iterator<Item = &'static str> {

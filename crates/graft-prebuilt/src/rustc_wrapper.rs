@@ -18,9 +18,11 @@ use std::process::Command;
 use crate::layout::{FACADE, Layout};
 
 mod question_mark;
+mod recorded;
 mod signals;
 
 use question_mark::Cell;
+pub use recorded::RecordedCell;
 
 /// The name of the link by which sessions start this program as cargo's rustc wrapper.
 pub const WRAPPER: &str = "graft-rustc";
@@ -28,6 +30,8 @@ pub const WRAPPER: &str = "graft-rustc";
 pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
 /// The variable with the file that receives the names of crates that are being compiled.
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
+/// The variable with the file that receives the compiler's arguments for the last cell.
+pub(crate) const RECORD_VARIABLE: &str = "GRAFT_CELL_ARGUMENTS";
 /// The name of evcxr's crate for a cell.
 const CELL: &str = "ctx";
 /// The `metadata` argument of all cells. cargo's own value changes with each `:dep`, which would
@@ -67,7 +71,11 @@ pub fn run(arguments: &[String]) -> i32 {
             cell = Cell::read(Path::new(&call.source));
         }
     }
+    let is_cell = rewritten.is_some();
     let arguments = rewritten.as_deref().unwrap_or(arguments);
+    if is_cell && Call::read(arguments).links() {
+        record(rustc, arguments);
+    }
     // If this fails, `?` shows the message without its sources; rustc reports problems of the file.
     if cell.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
         return 0;
@@ -130,7 +138,7 @@ impl Call {
     /// The names of the output files that cargo expects: rmeta, rlib or a shared library.
     fn outputs(&self) -> Vec<String> {
         let stem = format!("lib{}{}", self.crate_name, self.extra);
-        let links = self.emit.split(',').any(|kind| kind == "link");
+        let links = self.links();
         let metadata = self.emit.split(',').any(|kind| kind == "metadata");
         let mut files = Vec::new();
         if metadata {
@@ -142,6 +150,11 @@ impl Call {
             _ => {}
         }
         files
+    }
+
+    /// Whether the call produces code, in contrast to `cargo check`.
+    fn links(&self) -> bool {
+        self.emit.split(',').any(|kind| kind == "link")
     }
 
     fn dep_info(&self) -> String {
@@ -268,6 +281,16 @@ fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Records the call for the host. Without the file, only variables with a type annotation are kept
+/// for later cells.
+fn record(rustc: &str, arguments: &[String]) {
+    let Some(file) = std::env::var_os(RECORD_VARIABLE) else { return };
+    let recorded = RecordedCell::of_this_process(rustc, arguments).write(Path::new(&file));
+    if let Err(error) = recorded {
+        eprintln!("{WRAPPER}: {}: {error}", Path::new(&file).display());
+    }
 }
 
 /// Appends the name of the crate to the session's progress file. Errors are ignored.

@@ -66,7 +66,11 @@ pub fn standard_sources() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = own.into_iter().chain(named).collect();
     folders.extend(debian_sources(Path::new("/usr/src")));
     folders.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
-    folders.into_iter().find(|folder| folder.join("core/src/lib.rs").exists())
+    // Sessions have an empty library for evcxr's rust-analyzer.
+    let is_library = |folder: &PathBuf| {
+        std::fs::metadata(folder.join("core/src/lib.rs")).is_ok_and(|file| file.len() > 0)
+    };
+    folders.into_iter().find(is_library)
 }
 
 /// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Types are then
