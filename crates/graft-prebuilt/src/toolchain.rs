@@ -56,7 +56,7 @@ pub(crate) fn shared_std() -> Result<PathBuf, PrebuiltError> {
         })
 }
 
-/// The sources of the standard library, which rust-analyzer needs to infer types: those of the
+/// The sources of the standard library, which rust-analyzer needs for completion: those of the
 /// toolchain, `RUST_SRC_PATH`, or those of Debian's packages `rust-src` and `rust-web-src`.
 pub fn standard_sources() -> Option<PathBuf> {
     let own = rustc(&["--print", "sysroot"])
@@ -73,9 +73,8 @@ pub fn standard_sources() -> Option<PathBuf> {
     folders.into_iter().find(is_library)
 }
 
-/// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Types are then
-/// inferred from another standard library, and some variables without a type annotation, such as
-/// `let v = vec![1];`, cannot be kept for later cells.
+/// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Completion then
+/// shows the names of another standard library.
 pub fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     let version = rustc(&["--version"]).ok()?;
     let compiler = version.split_whitespace().nth(1).map(series)?;
