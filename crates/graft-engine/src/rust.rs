@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use graft_prebuilt::PrebuiltLibrary;
 use tokio::sync::oneshot;
 
-use crate::attachment::take_relays;
 use crate::child_process::ChildCommand;
 use crate::error::EngineError;
 use crate::rust_error::RustError;
@@ -19,7 +18,7 @@ use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
 use crate::share::Share;
 use crate::shared_state::{SharedState, lock};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, take_relays};
 use crate::{errors, unix};
 use worker::Worker;
 
