@@ -1,19 +1,26 @@
 //! Completion and inspection of Rust code. evcxr generates the source around the cell, and the
 //! analyzer answers.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::Query;
 use super::worker::Worker;
 use crate::analyzer::SourcePosition;
-use crate::colon_commands;
-use crate::rust_result::{RustCompletion, RustInspection};
+use crate::rust_error::RustError;
+use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
+use crate::{colon_commands, errors};
 
 /// Marks the cursor in the source that evcxr generates. Part of a name, so that code with it splits
 /// into the same statements as code in which the name is longer.
 const CURSOR: &str = "graft_cursor_position";
+
+/// Longest wait for the answer to `:doc`, which may start the analyzer.
+const DOCUMENTATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// Answers with the completions at a byte of a cell.
@@ -44,6 +51,34 @@ impl Worker {
         let end = end_of_name(&query.code, query.byte);
         let Some((manifest, position)) = self.source_position(&query.code, end) else { return };
         self.analyzer.inspect(manifest, position, move |found| drop(answer.send(found)));
+    }
+
+    /// The answer to `:doc NAME`.
+    pub(super) fn documentation(&mut self, name: &str) -> Result<RustOutput, RustError> {
+        let (sender, receiver) = mpsc::channel();
+        if let Some((manifest, position)) = self.source_position(&format!("{name};"), name.len()) {
+            self.analyzer.inspect(manifest, position, move |found| drop(sender.send(found)));
+        } else {
+            drop(sender);
+        }
+        match receiver.recv_timeout(DOCUMENTATION_TIMEOUT) {
+            Ok(Some(found)) => Ok(RustOutput {
+                mime: vec![BTreeMap::from([
+                    ("text/plain".to_owned(), found.plain),
+                    ("text/html".to_owned(), found.html),
+                ])],
+            }),
+            Ok(None) => Err(errors::plain(
+                "Error",
+                format!(
+                    "no documentation found for `{name}`\nhint: write the path of an item, for example `:doc std::vec::Vec`"
+                ),
+            )),
+            Err(_) => Err(errors::plain(
+                "Error",
+                "the analyzer did not answer\nhint: `graft doctor` shows whether `rust-src` is installed; the analyzer needs 900 MB of free memory",
+            )),
+        }
     }
 
     /// Completions of evcxr's `:commands`.

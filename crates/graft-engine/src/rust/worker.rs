@@ -88,6 +88,9 @@ impl Worker {
             self.publish_variables();
             return Ok(RustOutput::text(RESTARTED));
         }
+        if let Some(name) = code.trim().strip_prefix(":doc ") {
+            return self.documentation(name.trim());
+        }
         let lost = self.follow_child();
         let result = self.run_cell(code).map_err(|error| note_lost_variables(error, &lost));
         self.after_commands(code, result.as_ref().ok())?;
