@@ -86,6 +86,9 @@ opt-level = 0
 pub(crate) const SHOWN: [&str; 5] =
     ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
+/// The package name of the member that keeps the lock file complete.
+const KEEP: &str = "graft-session-lock";
+
 /// The feature of the facade that adds the crates of [`SHOWN`] to the prelude for rust-analyzer.
 const SEES_CRATES: &str = "analysis";
 
@@ -192,6 +195,12 @@ pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
+/// The manifest of the member `keep` until a cell needs a crate. cargo then reads the manifests of
+/// two crates instead of two hundred.
+pub fn session_without_crates() -> String {
+    format!("[package]\nname = \"{KEEP}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n")
+}
+
 /// The manifest of the member `keep`. Its dependencies stay in the lock file but are invisible to
 /// builds and rust-analyzer: the facade and its external crates, so that a cell's `:dep` resolves
 /// to the versions of the facade.
@@ -211,7 +220,7 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
         Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
-    let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
+    let package = [("name", KEEP), ("version", "0.0.0"), ("edition", "2024")];
     let mut all = Table::new();
     all.insert(
         "package".to_owned(),

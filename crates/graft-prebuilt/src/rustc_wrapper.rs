@@ -32,6 +32,9 @@ pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
 /// The variable with the file that receives the compiler's arguments for the last cell.
 pub(crate) const RECORD_VARIABLE: &str = "GRAFT_CELL_ARGUMENTS";
+/// The variable that is set while evcxr starts. It then compiles a self test and the cell that
+/// imports the prelude, neither of which has an effect.
+pub const START_VARIABLE: &str = "GRAFT_STARTING";
 /// The name of evcxr's crate for a cell.
 const CELL: &str = "ctx";
 /// The `metadata` argument of all cells. cargo's own value changes with each `:dep`, which would
@@ -59,6 +62,10 @@ pub fn run(arguments: &[String]) -> i32 {
         let layout = Layout::new(PathBuf::from(folder));
         let call = Call::read(arguments);
         match act(&call, &layout, arguments) {
+            Ok(Action::Skip(changed)) => {
+                record(rustc, &changed);
+                return 0;
+            }
             Ok(Action::Done) => return 0,
             Ok(Action::Compile(changed)) => rewritten = changed,
             Err(error) => eprintln!("{WRAPPER}: {error}"),
@@ -90,6 +97,8 @@ pub fn run(arguments: &[String]) -> i32 {
 enum Action {
     /// Nothing: the output files exist.
     Done,
+    /// Nothing: the output files are placeholders. These arguments would have compiled the cell.
+    Skip(Vec<String>),
     /// Compile, with these arguments instead of the original ones.
     Compile(Option<Vec<String>>),
 }
@@ -146,7 +155,7 @@ impl Call {
         }
         match self.crate_type.as_str() {
             "lib" | "rlib" if links => files.push(format!("{stem}.rlib")),
-            "proc-macro" | "dylib" if links => files.push(format!("{stem}.so")),
+            "proc-macro" | "dylib" | "cdylib" if links => files.push(format!("{stem}.so")),
             _ => {}
         }
         files
@@ -168,7 +177,12 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
         return Ok(Action::Done);
     }
     if call.crate_name == CELL {
-        return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
+        let arguments = compile_cell(arguments, layout);
+        if call.links() && std::env::var_os(START_VARIABLE).is_some() {
+            put_placeholders(call)?;
+            return Ok(Action::Skip(arguments));
+        }
+        return Ok(Action::Compile(Some(arguments)));
     }
     if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro")
         && copy_from_prebuilt(call, layout)?
@@ -193,7 +207,7 @@ fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
     if changed == source { Ok(()) } else { std::fs::write(&call.source, changed) }
 }
 
-/// Creates empty output files of the facade. They are never read.
+/// Creates empty output files of the facade or of a cell that does nothing. They are never read.
 fn put_placeholders(call: &Call) -> std::io::Result<()> {
     let outputs = call.outputs();
     for file in &outputs {

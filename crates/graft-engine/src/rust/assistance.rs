@@ -101,6 +101,7 @@ impl Worker {
         let source = self.analysis_source(&format!("{before}{CURSOR}{after}"))?;
         let (before, after) = source.split_once(CURSOR)?;
         let position = SourcePosition { byte: before.len(), source: format!("{before}{after}") };
+        self.context.folder.share_versions();
         let manifest = self.context.folder.cell().join("Cargo.toml");
         Some((std::fs::read_to_string(manifest).ok()?, position))
     }

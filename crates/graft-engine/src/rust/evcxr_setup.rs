@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use evcxr::{CommandContext, EvalContext};
-use graft_prebuilt::{FACADE, toolchain};
+use graft_prebuilt::{FACADE, rustc_wrapper, toolchain};
 
 use super::worker::{CHILD_START_TIMEOUT, Worker};
 use crate::event::EngineEvent;
@@ -43,8 +43,15 @@ impl Worker {
         // evcxr asks rust-analyzer only for types that the cells state; see `type_probe`. The
         // analyzer for completion is another process, which starts when it is needed.
         set_for_evcxr("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
+        set_for_evcxr(rustc_wrapper::START_VARIABLE, Some("1".as_ref()));
+        let started = self.start_evcxr();
+        set_for_evcxr(rustc_wrapper::START_VARIABLE, None);
+        started
+    }
+
+    /// Creates evcxr and makes the facade known to it. Nothing is compiled for it.
+    fn start_evcxr(&self) -> Result<CommandContext, RustError> {
         let mut evcxr = self.create()?;
-        status("loading the library that cells use…");
         let code = TypedCell::unchanged(&self.set_up_code());
         evcxr.execute(&code.text).map_err(|error| self.error(&code, error))?;
         Ok(evcxr)

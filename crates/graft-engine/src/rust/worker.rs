@@ -111,6 +111,7 @@ impl Worker {
         let progress =
             CompileProgress::start(&self.context.shared, &self.context.folder.progress());
         let filter = CargoOutputFilter::begin();
+        self.allow_crates(code)?;
         self.allow_question_mark(code);
         let cell = self.with_types(code)?;
         self.locate_panics(&cell);
@@ -153,6 +154,20 @@ impl Worker {
                 self.earlier.pop_front();
             }
         }
+    }
+
+    /// Prepares the session for the crates of a cell. evcxr adds crates for `:dep` and `extern
+    /// crate`, and `tokio` for `.await`.
+    fn allow_crates(&self, code: &str) -> Result<(), RustError> {
+        let has_command = colon_commands::of(code).next().is_some();
+        if !has_command && !code.contains("extern crate") && !code.contains(".await") {
+            return Ok(());
+        }
+        let folder = &self.context.folder;
+        folder.allow_crates(&self.context.prebuilt.layout).map_err(|error| {
+            let place = folder.root().display();
+            errors::plain("Error", format!("cannot write to the session's folder `{place}`: {error}\nhint: free disk space, then run the cell again"))
+        })
     }
 
     /// Runs a small cell with `?` before the first cell whose last expression contains one. evcxr

@@ -38,11 +38,20 @@ fn feed(from: File, number: u64, supervisor: &Supervisor) {
             return;
         }
         let Some((library, function)) = instruction(&line) else { break };
+        if is_placeholder(library) {
+            supervisor.skip_cell();
+            continue;
+        }
         if !supervisor.run_cell(library, function) {
             break;
         }
     }
     supervisor.detach(number);
+}
+
+/// Whether the rustc wrapper has not compiled the cell, because it has no effect.
+fn is_placeholder(library: &str) -> bool {
+    std::fs::metadata(library).is_ok_and(|file| file.len() == 0)
 }
 
 /// Library and function of evcxr's only instruction, `LOAD_AND_RUN LIBRARY FUNCTION`.
