@@ -77,6 +77,7 @@ def test_variables_of_every_kind_of_type_are_kept(kernel):
     kernel.run(
         "let mut later = Vec::new(); later.push(1u8);\n"
         "let (left, mut right) = (\"a\", String::from(\"b\"));\n"
+        "let point = shapes::Point::<1> { x: [0.5] };\n"
         "let shapes::Point { x } = shapes::Point::<2> { x: [1.0, 2.0] };\n"
         "let Some(some) = Some(3u16) else { panic!() };\n"
         "let declared;\n"
@@ -91,7 +92,7 @@ def test_variables_of_every_kind_of_type_are_kept(kernel):
         "later.push(2); right.push('!');\n"
         "println!(\"{later:?} {left} {right} {x:?} {some} {declared:?} {} {} {shared:?} {partly:?} {parsed:?}\", boxed(1), function(-4));"
     )
-    expected = '[1, 2] a b! [1.0, 2.0] 3 {1: \'c\'} 2 4 Mutex { data: [1], poisoned: false, .. } ["p", "q"] Ok(7)'
+    expected = '[1, 2] a b! [1.0, 2.0] 3 {1: \'c\'} 2 4 Mutex { data: [1], poisoned: false, .. } ["p", "q"] Ok(7) Point { x: [0.5] }'
     assert cell.stdout.strip() == expected, cell.text
     shown = kernel.run(":vars").text
     assert "later: Vec<u8>" in shown and "shared: Arc<Mutex<Vec<u8>>>" in shown, shown

@@ -127,11 +127,6 @@ impl Analyzer {
         }
     }
 
-    /// Whether the process is running.
-    pub(crate) fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
     fn ask(
         &mut self,
         manifest: String,

@@ -31,8 +31,9 @@ impl Project {
     /// A project in the workspace `folder`, which has not been read yet.
     pub(super) fn new(folder: &Path) -> io::Result<Self> {
         let member = folder.join("cell");
-        let source_path = AbsPathBuf::try_from(member.join("src/lib.rs").as_path())
-            .map_err(|path| io::Error::other(format!("`{}` is not absolute", path.display())))?;
+        let source_path = absolute(&member.join("src/lib.rs")).ok_or_else(|| {
+            io::Error::other(format!("`{}` must be absolute and UTF-8", member.display()))
+        })?;
         let mut vfs = Vfs::default();
         let path = VfsPath::from(source_path.clone());
         vfs.set_file_contents(path.clone(), Some(Vec::new()));
@@ -77,7 +78,7 @@ impl Project {
     }
 
     fn load(&mut self, change: &mut ChangeWithProcMacros) -> Option<()> {
-        let path = AbsPathBuf::try_from(self.manifest_path.as_path()).ok()?;
+        let path = absolute(&self.manifest_path)?;
         let manifest = ProjectManifest::from_manifest_file(path).ok()?;
         let config =
             CargoConfig { sysroot: Some(RustLibSource::Discover), ..CargoConfig::default() };
@@ -133,4 +134,9 @@ impl Project {
             }
         }
     }
+}
+
+/// A path as rust-analyzer expects it; `None` unless it is absolute and UTF-8.
+fn absolute(path: &Path) -> Option<AbsPathBuf> {
+    AbsPathBuf::try_from(path.to_str()?).ok()
 }
