@@ -13,7 +13,9 @@ pub(crate) fn available() -> u64 {
     let group = Path::new(&groups).ancestors().filter_map(|path| {
         let folder = Path::new("/sys/fs/cgroup").join(path.strip_prefix("/").unwrap_or(path));
         let number = |name: &str| text(&folder.join(name))?.trim().parse::<u64>().ok();
-        Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+        let cached = text(&folder.join("memory.stat")).and_then(|stat| cached_bytes(&stat));
+        let used = number("memory.current")?.saturating_sub(cached.unwrap_or_default());
+        Some(number("memory.max")?.saturating_sub(used))
     });
     machine.into_iter().chain(group).min().unwrap_or(u64::MAX)
 }
@@ -27,6 +29,11 @@ pub(crate) fn prefer_to_kill_this_process() {
 fn machine_bytes(info: &str) -> Option<u64> {
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
+/// The cached files that a control group gives up when it needs memory.
+fn cached_bytes(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse().ok()
 }
 
 /// The path of the control group, version 2.
@@ -43,6 +50,7 @@ mod tests {
         let info = "MemTotal:       16000000 kB\nMemAvailable:    2048 kB\n";
         assert_eq!(machine_bytes(info), Some(2 << 20));
         assert_eq!(machine_bytes("MemTotal: 1 kB"), None);
+        assert_eq!(cached_bytes("anon 5\ninactive_file 4096\nactive_file 7\n"), Some(4096));
         assert_eq!(group_of("12:cpu:/x\n0::/user.slice/a\n").as_deref(), Some("/user.slice/a"));
     }
 
