@@ -103,6 +103,9 @@ def test_a_variable_without_a_nameable_type_is_refused_with_the_line_to_type(ker
     kernel.fail("let evens = (0..9).filter(|n| n % 2 == 0);", "`evens` has a type without a name", "Box<dyn Iterator")
     assert kernel.run("let f: Box<dyn Fn(i32) -> i32> = Box::new(|x| x + 1);\nf(1)").text.strip().endswith("2")
     assert kernel.run("{ let f = |n: i32| n + 1; f(2) }").text.strip().endswith("3")
+    kernel.fail("let answer = todo!();", "not yet implemented")
+    kernel.run("mod outer { mod inner { pub struct Hidden; } pub fn hidden() -> inner::Hidden { inner::Hidden } }")
+    kernel.fail("let hidden = outer::hidden();", "private", "a type that can be named")
 
 
 def test_errors_about_a_variable_point_at_the_line_of_the_user(kernel):

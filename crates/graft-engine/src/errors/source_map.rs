@@ -125,6 +125,11 @@ impl<'a> SourceMap<'a> {
         }
     }
 
+    /// Whether a line of the generated source states the type of a variable.
+    pub(super) fn is_binding(&self, line: usize) -> bool {
+        self.bindings.iter().any(|binding| binding.line == line)
+    }
+
     /// The single statement inside the range, which evcxr has wrapped in code of its own, such as
     /// the last expression of a cell.
     fn enclosed(&self, start: Place, end: Place) -> Option<(Place, Place)> {

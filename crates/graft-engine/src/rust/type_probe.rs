@@ -23,7 +23,6 @@ use crate::typed_cell::{self, TypedCell, UntypedVariable};
 struct Message {
     message: String,
     level: String,
-    spans: Vec<serde::de::IgnoredAny>,
 }
 
 impl Worker {
@@ -90,7 +89,15 @@ impl Worker {
         std::fs::write(&path, source).ok()?;
         let output =
             recorded.check(&path, &folder.probe()).current_dir(folder.root()).output().ok()?;
-        read_types(&String::from_utf8_lossy(&output.stderr))
+        let mut types = read_types(&String::from_utf8_lossy(&output.stderr))?;
+        if types.is_empty() && !output.status.success() {
+            return None;
+        }
+        // A value that never exists, such as that of `todo!()`, can be cast to any type.
+        for number in 0..variables.len() {
+            types.entry(number).or_insert_with(|| "()".to_owned());
+        }
+        Some(types)
     }
 
     /// The source that evcxr generates for rust-analyzer from `code` and the session's items and
@@ -115,11 +122,11 @@ fn read_types(messages: &str) -> Option<BTreeMap<usize, String>> {
         let Ok(message) = serde_json::from_str::<Message>(line) else { continue };
         if let Some((number, kind)) = typed_cell::type_in_message(&message.message) {
             types.insert(number, kind.to_owned());
-        } else if message.level == "error" && !message.spans.is_empty() {
+        } else if message.level == "error" && !message.message.starts_with("aborting due to") {
             return None;
         }
     }
-    (!types.is_empty()).then_some(types)
+    Some(types)
 }
 
 /// The error for a variable whose type cannot be written in code.
@@ -165,6 +172,7 @@ mod tests {
         let text = message("non-primitive cast: `u8` as `GraftVariable<0>`")
             + &message("mismatched types");
         assert!(read_types(&text).is_none());
-        assert!(read_types("").is_none());
+        assert!(read_types(&message("internal compiler error")).is_none());
+        assert_eq!(read_types(""), Some(BTreeMap::new()));
     }
 }
