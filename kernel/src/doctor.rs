@@ -117,7 +117,7 @@ fn rust_sources() -> Finding {
         found.as_deref().and_then(toolchain::sources_of_another_version)
     {
         let text = format!(
-            "rust-src is {sources} but rustc is {compiler}; type inference of some `let` bindings fails: rustup component add rust-src"
+            "rust-src is {sources} but rustc is {compiler}; completion may lack names: rustup component add rust-src"
         );
         return note("rust-src", text);
     }
@@ -125,7 +125,7 @@ fn rust_sources() -> Finding {
         Some(path) => ok("rust-src", path.display().to_string()),
         None => note(
             "rust-src",
-            format!("not found; Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT),
+            format!("not found; Tab completes no Rust names: {}", toolchain::SOURCES_HINT),
         ),
     }
 }

@@ -31,8 +31,7 @@ use install::spec_dir::data_home;
 /// Time limit for the tasks of the runtime to clean up at exit.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// With the allocator of the C library, rust-analyzer spends a quarter of the first cell's time on
-/// allocation.
+/// With the allocator of the C library, rust-analyzer spends a quarter of its time on allocation.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -65,6 +64,7 @@ fn inner_process() -> Option<i32> {
     match command.as_str() {
         "relay" => Some(graft_engine::run_relay(rest)),
         "child" => Some(graft_engine::run_child(rest)),
+        "analyzer" => Some(graft_engine::run_analyzer(rest)),
         _ => None,
     }
 }

@@ -28,7 +28,7 @@ KERNEL_NAME = os.environ.get("GRAFT_TEST_KERNEL", "graft")
 LONG = bool(os.environ.get("GRAFT_TEST_LONG"))
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-# The first Rust cell starts evcxr and its rust-analyzer, which takes long on a busy machine with two cores.
+# The first Rust cell starts evcxr and compiles, which takes long on a busy machine with two cores.
 PATIENCE = 300
 # For answers that are immediate on an idle machine. `cargo xtask bench` measures how fast they are.
 ANSWER = 120

@@ -69,3 +69,53 @@ def test_a_panic_in_a_cell_is_told(kernel):
     kernel.fail("panic!(\"deliberate\");", "deliberate|panic")
     assert "2" in kernel.run("1 + 1").text
     assert "tiny" in kernel.run("%status").text
+
+
+def test_variables_of_every_kind_of_type_are_kept(kernel):
+    """The compiler tells the types: those that are known only from a later line, of patterns, of generics, of trait objects and of own items."""
+    kernel.run("mod shapes { #[derive(Debug)] pub struct Point<const N: usize> { pub x: [f64; N] } }")
+    kernel.run(
+        "let mut later = Vec::new(); later.push(1u8);\n"
+        "let (left, mut right) = (\"a\", String::from(\"b\"));\n"
+        "let point = shapes::Point::<1> { x: [0.5] };\n"
+        "let shapes::Point { x } = shapes::Point::<2> { x: [1.0, 2.0] };\n"
+        "let Some(some) = Some(3u16) else { panic!() };\n"
+        "let declared;\n"
+        "declared = std::collections::BTreeMap::from([(1i64, 'c')]);\n"
+        "let boxed: Box<dyn Fn(i32) -> i32 + Send> = Box::new(|n| n + 1);\n"
+        "let function = i32::abs;\n"
+        "let shared = std::sync::Arc::new(std::sync::Mutex::new(later.clone()));\n"
+        "let partly: Vec<_> = \"p q\".split(' ').collect();\n"
+        "let parsed = \"7\".parse::<i32>();  // a comment at the end"
+    )
+    cell = kernel.run(
+        "later.push(2); right.push('!');\n"
+        "println!(\"{later:?} {left} {right} {x:?} {some} {declared:?} {} {} {shared:?} {partly:?} {parsed:?}\", boxed(1), function(-4));"
+    )
+    expected = '[1, 2] a b! [1.0, 2.0] 3 {1: \'c\'} 2 4 Mutex { data: [1], poisoned: false, .. } ["p", "q"] Ok(7) Point { x: [0.5] }'
+    assert cell.stdout.strip() == expected, cell.text
+    shown = kernel.run(":vars").text
+    assert "later: Vec<u8>" in shown and "shared: Arc<Mutex<Vec<u8>>>" in shown, shown
+
+
+def test_a_variable_without_a_nameable_type_is_refused_with_the_line_to_type(kernel):
+    kernel.fail("let f = |n: i32| n + 1;\nf(1)", "`f` is a closure", "Box<dyn Fn")
+    kernel.fail("let evens = (0..9).filter(|n| n % 2 == 0);", "`evens` has a type without a name", "Box<dyn Iterator")
+    assert kernel.run("let f: Box<dyn Fn(i32) -> i32> = Box::new(|x| x + 1);\nf(1)").text.strip().endswith("2")
+    assert kernel.run("{ let f = |n: i32| n + 1; f(2) }").text.strip().endswith("3")
+    kernel.fail("let answer = todo!();", "not yet implemented")
+    kernel.run("mod outer { mod inner { pub struct Hidden; } pub fn hidden() -> inner::Hidden { inner::Hidden } }")
+    kernel.fail("let hidden = outer::hidden();", "private", "a type that can be named")
+
+
+def test_errors_about_a_variable_point_at_the_line_of_the_user(kernel):
+    """Graft adds statements with the types; no message shows them."""
+    moved = kernel.fail("let text = String::from(\"a\");\nlet other = text;\nprintln!(\"{text}\");", "borrow of moved value")
+    assert "let text: " not in moved.failure, moved.failure
+    assert "2 | let other = text;" in moved.failure and "3 | println!" in moved.failure, moved.failure
+    fixed = kernel.fail("let list = Vec::new();\nlist.push(1);", "cannot borrow")
+    assert "let list: " not in fixed.failure and "2 | list.push(1);" in fixed.failure, fixed.failure
+    borrowed = kernel.fail("let owner = String::from(\"a\"); let view = &owner;", "`view` borrows from another variable")
+    assert "let owner = String" in borrowed.failure, borrowed.failure
+    kernel.run("let owner = String::from(\"a\"); let gone = owner;")
+    kernel.fail("owner.len()", "owner")

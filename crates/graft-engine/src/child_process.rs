@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use crate::share::{self, Share};
 use crate::unix;
 use graft_prebuilt::{PrebuiltLibrary, toolchain};
 
@@ -26,6 +27,8 @@ pub(crate) struct ChildCommand {
     pub(crate) prebuilt: PrebuiltLibrary,
     /// The path of this program.
     pub(crate) executable: PathBuf,
+    /// The share of the machine that the child takes.
+    pub(crate) share: Share,
 }
 
 /// The user's settings of the environment; they apply to the next child too.
@@ -67,6 +70,9 @@ impl ChildCommand {
         for (name, value) in TUNING.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
             command.env(name, value);
         }
+        if let Some(threads) = self.share.threads_text() {
+            command.env(share::RAYON, threads);
+        }
         toolchain::leave_choice(|variable| {
             command.env_remove(variable);
         });
@@ -81,7 +87,9 @@ impl ChildCommand {
         }
         unix::inherit(&mut command, &[childs_link.as_raw_fd(), childs_control.as_raw_fd()]);
         command.process_group(0);
-        Ok(Started { process: command.spawn()?, link, control })
+        let process = command.spawn()?;
+        self.share.apply(process.id());
+        Ok(Started { process, link, control })
     }
 
     /// The library path: the folder of the prebuilt library first, so that no toolchain is needed

@@ -3,9 +3,10 @@
 
 use graft_prebuilt::process;
 
-/// Interrupts every cargo started by this process; cargo ends its compilers.
+/// Interrupts every cargo and rustc started by this process; cargo ends its compilers.
 pub(crate) fn interrupt() {
-    for pid in children().into_iter().filter(|pid| name(*pid).as_deref() == Some("cargo")) {
+    let is_compiler = |pid: &u32| matches!(name(*pid).as_deref(), Some("cargo" | "rustc"));
+    for pid in children().into_iter().filter(is_compiler) {
         process::signal(pid, libc::SIGINT);
     }
 }

@@ -1,6 +1,8 @@
 //! Checks whether Rust code is a complete input, from brackets, strings, comments and the end of
 //! the last line.
 
+use ra_ap_rustc_lexer::{FrontmatterAllowed, LiteralKind, TokenKind, tokenize};
+
 /// Whether a text is a complete Rust input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
@@ -70,29 +72,21 @@ impl Scan {
         let mut scan = Self::default();
         let mut brackets = Vec::new();
         let mut rest = code;
-        while let Some(first) = rest.chars().next() {
-            let after_word =
-                scan.code.chars().last().is_some_and(|last| last.is_alphanumeric() || last == '_');
-            let taken = match first {
-                '/' if rest.starts_with("//") => Some(rest.find('\n').unwrap_or(rest.len())),
-                '/' if rest.starts_with("/*") => comment(rest),
-                '"' => string(rest, 1),
-                'r' | 'b' | 'c' if !after_word && literal_prefix(rest) > 0 => prefixed(rest),
-                '\'' => Some(character_or_lifetime(rest)),
-                _ => {
-                    scan.bracket(first, &mut brackets);
-                    scan.code.push(first);
-                    Some(first.len_utf8())
+        for token in tokenize(code, FrontmatterAllowed::No) {
+            let (text, after) = rest.split_at(token.len as usize);
+            rest = after;
+            match token.kind {
+                TokenKind::LineComment { .. } => {}
+                TokenKind::BlockComment { terminated, .. } => scan.is_open |= !terminated,
+                TokenKind::Literal { kind, .. } => {
+                    scan.is_open |= is_open(kind);
+                    scan.code.push('0');
                 }
-            };
-            let Some(taken) = taken else {
-                scan.is_open = true;
-                break;
-            };
-            if matches!(first, '"' | '\'') || literal_prefix(rest) > 0 && taken > 1 {
-                scan.code.push('0');
+                _ => {
+                    text.chars().for_each(|next| scan.bracket(next, &mut brackets));
+                    scan.code.push_str(text);
+                }
             }
-            rest = rest.get(taken..).unwrap_or_default();
         }
         scan.depth = brackets.len();
         scan
@@ -109,83 +103,19 @@ impl Scan {
     }
 }
 
-/// Length of a block comment, which may be nested; `None` if it is open.
-fn comment(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut position = 0;
-    loop {
-        let rest = text.get(position..)?;
-        if rest.starts_with("/*") {
-            depth += 1;
-            position += 2;
-        } else if rest.starts_with("*/") {
-            depth -= 1;
-            position += 2;
-            if depth == 0 {
-                return Some(position);
-            }
-        } else {
-            position += rest.chars().next()?.len_utf8();
-        }
-    }
-}
-
-/// Length of a string whose content begins at `start`; `None` if it is open.
-fn string(text: &str, start: usize) -> Option<usize> {
-    let mut escaped = false;
-    for (position, character) in text.get(start..)?.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return Some(start + position + 1),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Length of the prefix before a literal's quote: `r##`, `b`, `br`, `c`, `cr`; 0 if the text does
-/// not begin with a prefixed literal.
-fn literal_prefix(text: &str) -> usize {
-    let letters = text.chars().take_while(|character| matches!(character, 'r' | 'b' | 'c')).count();
-    let raw = text.get(..letters).is_some_and(|prefix| prefix.ends_with('r'));
-    let hashes = text
-        .get(letters..)
-        .unwrap_or_default()
-        .chars()
-        .take_while(|character| *character == '#')
-        .count();
-    let quoted = text.get(letters + hashes..).is_some_and(|rest| rest.starts_with('"'));
-    let byte_character = letters == 1 && hashes == 0 && text.starts_with("b'");
-    if letters > 0 && letters <= 2 && ((quoted && (raw || hashes == 0)) || byte_character) {
-        letters + hashes
-    } else {
-        0
-    }
-}
-
-fn prefixed(text: &str) -> Option<usize> {
-    let prefix = literal_prefix(text);
-    let before = text.get(..prefix)?;
-    if text.get(prefix..)?.starts_with('\'') {
-        return Some(prefix + character_or_lifetime(text.get(prefix..)?));
-    }
-    if !before.contains('r') {
-        return string(text, prefix + 1);
-    }
-    let end = format!("\"{}", "#".repeat(before.matches('#').count()));
-    text.get(prefix + 1..)?.find(&end).map(|found| prefix + 1 + found + end.len())
-}
-
-/// Length of a character literal, or 1 for the quote of a lifetime.
-fn character_or_lifetime(text: &str) -> usize {
-    let mut characters = text.char_indices().skip(1);
-    match (characters.next(), characters.next()) {
-        (Some((_, '\\')), Some(_)) => characters
-            .find(|(_, character)| *character == '\'')
-            .map_or(text.len(), |(end, _)| end + 1),
-        (Some(_), Some((end, '\''))) => end + 1,
-        _ => 1,
+/// Whether a literal may continue in the next line.
+fn is_open(kind: LiteralKind) -> bool {
+    match kind {
+        LiteralKind::Str { terminated }
+        | LiteralKind::ByteStr { terminated }
+        | LiteralKind::CStr { terminated } => !terminated,
+        LiteralKind::RawStr { n_hashes }
+        | LiteralKind::RawByteStr { n_hashes }
+        | LiteralKind::RawCStr { n_hashes } => n_hashes.is_none(),
+        LiteralKind::Int { .. }
+        | LiteralKind::Float { .. }
+        | LiteralKind::Char { .. }
+        | LiteralKind::Byte { .. } => false,
     }
 }
 
@@ -213,6 +143,9 @@ mod tests {
             "// {",
             "b'{'",
             "'\\''",
+            "let c = 'é'; // {",
+            "'outer: loop {}",
+            "let r#fn = 1;",
             "x?",
             "",
         ];

@@ -21,6 +21,7 @@ use crate::rust::RustThread;
 use crate::rust_error::RustError;
 use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
+use crate::share::Share;
 use crate::shared_state::{BusyGuard, SharedState, lock};
 use crate::supervisor::Supervisor;
 
@@ -71,6 +72,7 @@ impl Engine {
         options: EngineOptions,
         events: mpsc::UnboundedSender<EngineEvent>,
     ) -> Result<Self, EngineError> {
+        let share = Share::from_environment()?;
         let prebuilt =
             graft_prebuilt::open(&options.prebuilt).ok_or_else(|| EngineError::Prebuilt {
                 path: options.prebuilt.clone(),
@@ -83,7 +85,7 @@ impl Engine {
         let sessions = dirs.clone().claimed().map_err(failed(dirs.sessions()))?.sessions();
         let folder =
             SessionFolder::create(&sessions, &prebuilt.layout).map_err(failed(sessions))?;
-        let command = ChildCommand { prebuilt, executable };
+        let command = ChildCommand { prebuilt, executable, share };
         let shared = Arc::new(SharedState::new(events, options.budget));
         let environment = ChildEnvironment { cwd: options.cwd, ..ChildEnvironment::default() };
         let supervisor = Supervisor::start(Arc::clone(&shared), command.clone(), environment);

@@ -30,6 +30,16 @@ pub enum EngineError {
         /// The problem.
         reason: String,
     },
+    /// An environment variable has a value that is not valid.
+    #[error("`{name}` must be {expected}; got `{value}`")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The accepted values, with an example.
+        expected: &'static str,
+    },
 }
 
 impl Hint for EngineError {
@@ -38,6 +48,7 @@ impl Hint for EngineError {
             Self::Child { .. } => "engine::child",
             Self::SessionFolder { .. } => "engine::session_folder",
             Self::Prebuilt { .. } => "engine::prebuilt",
+            Self::Setting { .. } => "engine::setting",
         }
     }
 
@@ -48,6 +59,11 @@ impl Hint for EngineError {
                 "free disk space, or set XDG_CACHE_HOME to a writable folder".to_owned()
             }
             Self::Prebuilt { .. } => "`graft install` rebuilds it".to_owned(),
+            Self::Setting { name, .. } => {
+                format!(
+                    "correct or unset {name} where the kernel is started, then restart the kernel"
+                )
+            }
         })
     }
 }

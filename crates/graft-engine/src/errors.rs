@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::child_exit::{Cause, ChildExit};
 use crate::rust_error::RustError;
+use crate::typed_cell::TypedCell;
 use crate::{panic_report, stderr_tail};
 use diagnostic::{Diagnostic, Mark};
 use panic::PanicLocation;
@@ -27,9 +28,19 @@ const PLAIN: &str = "\x1b[0m";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Compiled {
     /// The cell.
-    pub(crate) code: String,
+    pub(crate) cell: TypedCell,
     /// The generated source.
     pub(crate) generated: String,
+}
+
+impl Compiled {
+    fn code(&self) -> &str {
+        &self.cell.code
+    }
+
+    fn map(&self) -> SourceMap<'_> {
+        SourceMap::new(&self.cell.code, &self.generated, &self.cell.insertions)
+    }
 }
 
 /// An error without a source location.
@@ -48,19 +59,18 @@ pub(crate) fn plain(ename: &str, evalue: impl Into<String>) -> RustError {
 
 /// The compile errors of a cell, or its warnings without errors.
 pub(crate) fn compile(cell: &Compiled, errors: &[CompilationError]) -> RustError {
-    let map = SourceMap::new(&cell.code, &cell.generated);
+    let map = cell.map();
     let is_users = |error: &&CompilationError| error.is_from_user_code();
     let any = errors.iter().any(|error| is_users(&error));
     // rustc also counts the brackets of evcxr's code.
     let is_about_brackets = errors.iter().any(|error| error.message().contains("delimiter"));
-    if let Some(unbalanced) = delimiters::unbalanced(&cell.code).filter(|_| is_about_brackets) {
-        return render(vec![unbalanced], &cell.code);
+    if let Some(unbalanced) = delimiters::unbalanced(cell.code()).filter(|_| is_about_brackets) {
+        return render(vec![unbalanced], cell.code());
     }
-    let all = errors
-        .iter()
-        .filter(|error| !any || is_users(error))
-        .map(|error| Diagnostic::read(&error.json, &map).unwrap_or_else(|| from_evcxr(error)));
-    render(all.collect(), &cell.code)
+    let all = errors.iter().filter(|error| !any || is_users(error)).map(|error| {
+        Diagnostic::read(&error.json, &map).unwrap_or_else(|| from_evcxr(error, &cell.cell))
+    });
+    render(all.collect(), cell.code())
 }
 
 /// Renders messages, without duplicates.
@@ -84,8 +94,11 @@ fn render(mut all: Vec<Diagnostic>, code: &str) -> RustError {
 }
 
 /// A message of evcxr itself, or of rustc about an earlier source.
-fn from_evcxr(error: &CompilationError) -> Diagnostic {
-    let place = |line, column| Place { line, column };
+fn from_evcxr(error: &CompilationError, cell: &TypedCell) -> Diagnostic {
+    let place = |line, column| {
+        let byte = source_map::byte_of(&cell.text, Place { line, column });
+        source_map::place_of(&cell.code, cell.original(byte))
+    };
     let marks = error.spanned_messages().iter().filter_map(|message| {
         let span = message.span?;
         let (start, end) =
@@ -136,7 +149,7 @@ pub(crate) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Arc<Compil
         panic::locate(report.file, place, cell, earlier)
     }) {
         Some(PanicLocation::Cell(place)) => {
-            error.traceback.extend(snippet::point(&cell.code, place))
+            error.traceback.extend(snippet::point(cell.code(), place))
         }
         Some(PanicLocation::Earlier(text)) => {
             error.traceback.push(format!("{BLUE}in an earlier cell |{PLAIN} {text}"))

@@ -6,6 +6,7 @@
 //! alive. The engine is independent of Jupyter and of the terminal: it executes commands and Rust
 //! cells ([`Executor`]) and sends [`EngineEvent`]s.
 
+mod analyzer;
 mod attachment;
 mod cell_status;
 mod child;
@@ -23,6 +24,7 @@ mod evcxr_lines;
 mod event;
 mod executor;
 mod interrupt_policy;
+mod machine_memory;
 mod panic_report;
 mod relay;
 mod rust;
@@ -30,12 +32,16 @@ mod rust_error;
 mod rust_result;
 mod sentinel;
 mod session_folder;
+pub mod share;
 mod shared_state;
+mod statement;
 mod stderr_filter;
 mod stderr_tail;
 mod supervisor;
+mod typed_cell;
 mod unix;
 
+pub use analyzer::run as run_analyzer;
 pub use child::run as run_child;
 pub use completeness::Completeness;
 pub use engine::{Engine, EngineOptions};
@@ -47,3 +53,4 @@ pub use relay::run as run_relay;
 pub use rust_error::RustError;
 pub use rust_result::{RustCompletion, RustInspection, RustOutput};
 pub use session_folder::sweep as sweep_sessions;
+pub use share::Share;

@@ -4,26 +4,28 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use graft_prebuilt::PrebuiltLibrary;
 use tokio::sync::oneshot;
 
-use crate::attachment::take_relays;
 use crate::child_process::ChildCommand;
 use crate::error::EngineError;
 use crate::rust_error::RustError;
 use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
 use crate::session_folder::SessionFolder;
+use crate::share::Share;
 use crate::shared_state::{SharedState, lock};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, take_relays};
 use crate::{errors, unix};
 use worker::Worker;
 
+mod assistance;
 mod command_effects;
 mod evcxr_setup;
+mod type_probe;
 mod worker;
 
 /// Longest wait for completion or inspection while a cell runs or evcxr starts.
@@ -34,6 +36,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest wait for the thread's end. Jupyter sends signals after 2.5
 /// seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time between two checks whether the analyzer is still needed.
+const IDLE_CHECK: Duration = Duration::from_secs(30);
 /// Stack size of the thread; rust-analyzer recurses deeply.
 const STACK_SIZE: usize = 16 << 20;
 
@@ -60,6 +64,7 @@ struct WorkerContext {
     folder: SessionFolder,
     executable: PathBuf,
     prebuilt: PrebuiltLibrary,
+    share: Share,
     /// The sending end of the socket over which relays pass their descriptors.
     relays: OwnedFd,
     interrupted: Arc<AtomicBool>,
@@ -109,6 +114,7 @@ impl RustThread {
             folder,
             executable: command.executable.clone(),
             prebuilt: command.prebuilt.clone(),
+            share: command.share,
             relays,
             interrupted: Arc::clone(&flags.interrupted),
         };
@@ -192,14 +198,13 @@ impl RustThread {
 
 fn serve(queue: &Receiver<Job>, mut worker: Worker, flags: &Flags) {
     loop {
-        // After a cell, warm rust-analyzer up while the queue is empty.
-        let job = match queue.try_recv() {
+        let job = match queue.recv_timeout(IDLE_CHECK) {
             Ok(job) => job,
-            Err(TryRecvError::Empty) if worker.is_cold() => Job::Warm,
-            Err(_) => match queue.recv() {
-                Ok(job) => job,
-                Err(_) => return,
-            },
+            Err(RecvTimeoutError::Timeout) => {
+                worker.analyzer.end_if_idle();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
         };
         flags.busy.store(true, Ordering::Release);
         match job {
@@ -207,10 +212,10 @@ fn serve(queue: &Receiver<Job>, mut worker: Worker, flags: &Flags) {
                 let _ = answer.send(worker.run(&code));
             }
             Job::Complete(query, answer) if Instant::now() < query.deadline => {
-                let _ = answer.send(worker.complete(&query.code, query.byte));
+                worker.complete(&query, answer);
             }
             Job::Inspect(query, answer) if Instant::now() < query.deadline => {
-                let _ = answer.send(worker.inspect(&query.code, query.byte));
+                worker.inspect(&query, answer);
             }
             Job::Complete(..) | Job::Inspect(..) => {}
             Job::Warm => worker.warm(),

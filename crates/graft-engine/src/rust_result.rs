@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// The output of a Rust cell that ended without an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RustOutput {
@@ -22,7 +24,7 @@ impl RustOutput {
 }
 
 /// A completion of Rust code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RustCompletion {
     /// The text to insert.
     pub text: String,
@@ -35,7 +37,7 @@ pub struct RustCompletion {
 }
 
 /// Documentation of the name at the cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RustInspection {
     /// As plain text.
     pub plain: String,

@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use graft_prebuilt::{Layout, make_private, rustc_wrapper, session_config};
+use graft_prebuilt::{
+    Layout, analysis_config, make_private, rustc_wrapper, session_config, session_without_crates,
+};
 
 /// The file that the owner locks while it runs.
 const OWNER: &str = "owner";
@@ -51,7 +53,7 @@ impl SessionFolder {
         self.root.join("config")
     }
 
-    /// An empty standard library, which rust-analyzer reads during evcxr's self test.
+    /// An empty standard library, which evcxr's rust-analyzer reads.
     pub(crate) fn empty_library(&self) -> PathBuf {
         self.root.join("library")
     }
@@ -71,21 +73,53 @@ impl SessionFolder {
         self.root.join("cell/src/lib.rs")
     }
 
-    fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
+    /// The compiler's arguments for the last cell, written by the rustc wrapper.
+    pub(crate) fn recorded_cell(&self) -> PathBuf {
+        self.root.join("cell-arguments")
+    }
+
+    /// The folder in which the compiler looks for the types of variables.
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.root.join("probe")
+    }
+
+    /// The workspace that the session's analyzer reads: that of the session, with the facade's
+    /// dependencies.
+    pub(crate) fn analysis(&self) -> PathBuf {
+        self.root.join("analysis")
+    }
+
+    /// Prepares both workspaces for crates: they resolve to the versions in the lock file of the
+    /// facade. Does nothing the second time.
+    pub(crate) fn allow_crates(&self, prebuilt: &Layout) -> io::Result<()> {
         let skeleton = prebuilt.skeleton();
-        for folder in ["cell/src", "keep/src", "config", ".cargo"] {
+        let wanted = std::fs::read(skeleton.join("keep/Cargo.toml"))?;
+        if std::fs::read(self.root.join("keep/Cargo.toml"))? == wanted {
+            return Ok(());
+        }
+        for workspace in [self.analysis(), self.root.clone()] {
+            copy_writable(&skeleton.join("Cargo.lock"), &workspace.join("Cargo.lock"))?;
+            std::fs::write(workspace.join("keep/Cargo.toml"), &wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the analyzer the versions of the crates that cells have added.
+    pub(crate) fn share_versions(&self) {
+        let (from, to) = (self.root.join("Cargo.lock"), self.analysis().join("Cargo.lock"));
+        let lock = std::fs::read(from).unwrap_or_default();
+        if !lock.is_empty() && std::fs::read(&to).ok().as_ref() != Some(&lock) {
+            let _ = std::fs::write(to, lock);
+        }
+    }
+
+    fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
+        for folder in ["config", "probe", ".cargo", "analysis/.cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
-        for file in [
-            "Cargo.toml",
-            "Cargo.lock",
-            "keep/Cargo.toml",
-            "keep/src/lib.rs",
-            "cell/Cargo.toml",
-            "cell/src/lib.rs",
-        ] {
-            copy_writable(&skeleton.join(file), &self.root.join(file))?;
-        }
+        fill_workspace(&prebuilt.skeleton(), &self.root)?;
+        fill_workspace(&prebuilt.skeleton(), &self.analysis())?;
+        std::fs::write(self.analysis().join(".cargo/config.toml"), analysis_config())?;
         for name in ["core", "alloc", "std"] {
             let source = self.empty_library().join(name).join("src");
             std::fs::create_dir_all(&source)?;
@@ -96,7 +130,7 @@ impl SessionFolder {
         symlink(std::env::current_exe()?, &wrapper)?;
         std::fs::write(
             self.root.join(".cargo/config.toml"),
-            session_config(prebuilt, &wrapper, &self.progress()),
+            session_config(prebuilt, &wrapper, &self.progress(), &self.recorded_cell()),
         )
     }
 }
@@ -105,6 +139,17 @@ impl Drop for SessionFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.root);
     }
+}
+
+/// Creates a workspace with the members `cell` and `keep`, without the lock file of the skeleton.
+fn fill_workspace(skeleton: &Path, to: &Path) -> io::Result<()> {
+    for folder in ["cell/src", "keep/src"] {
+        std::fs::create_dir_all(to.join(folder))?;
+    }
+    for file in ["Cargo.toml", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"] {
+        copy_writable(&skeleton.join(file), &to.join(file))?;
+    }
+    std::fs::write(to.join("keep/Cargo.toml"), session_without_crates())
 }
 
 /// Copies the content only, since the files of the prebuilt library may be read-only.
@@ -167,7 +212,16 @@ mod tests {
         let layout = prebuilt(root.path());
         let folder = SessionFolder::create(&root.path().join("sessions"), &layout).unwrap();
         assert_eq!(std::fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(!folder.root.join("Cargo.lock").exists(), "no crate is needed yet");
+        folder.allow_crates(&layout).unwrap();
+        for workspace in [folder.root.clone(), folder.analysis()] {
+            let lock = std::fs::read_to_string(workspace.join("Cargo.lock")).unwrap();
+            assert_eq!(lock, "Cargo.lock");
+        }
         std::fs::write(folder.root.join("Cargo.lock"), "changed").unwrap();
+        folder.allow_crates(&layout).unwrap();
+        let lock = std::fs::read_to_string(folder.root.join("Cargo.lock")).unwrap();
+        assert_eq!(lock, "changed", "the second call keeps what cargo has added");
         assert_eq!(
             std::fs::read_to_string(layout.skeleton().join("Cargo.lock")).unwrap(),
             "Cargo.lock"

@@ -21,11 +21,13 @@ use crate::child_process::{ChildCommand, ChildEnvironment};
 use crate::control;
 use crate::shared_state::{SharedState, lock};
 use crate::stderr_tail::StderrTail;
+pub(crate) use relays::take_relays;
 use stream_barrier::StreamBarrier;
 
 mod child_link;
 mod child_loop;
 mod input_requests;
+mod relays;
 mod stream_barrier;
 mod stream_pump;
 #[cfg(test)]

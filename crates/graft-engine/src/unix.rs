@@ -129,6 +129,27 @@ pub(crate) fn inherit(command: &mut Command, descriptors: &[RawFd]) {
     }
 }
 
+/// Gives this process a lower priority than others of the user.
+pub(crate) fn lower_priority() {
+    // SAFETY: plain call; failure leaves the priority unchanged.
+    unsafe { libc::nice(10) };
+}
+
+/// Sets the nice level of a process of this user.
+pub(crate) fn set_nice(pid: u32, level: i32) {
+    // SAFETY: plain call; failure leaves the priority unchanged.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, pid, level) };
+}
+
+/// Limits the private memory of a process of this user.
+pub(crate) fn limit_data(pid: u32, bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    let Ok(pid) = i32::try_from(pid) else { return };
+    // SAFETY: the limit is valid during the call, and the null pointer means that the old one is
+    // not wanted.
+    unsafe { libc::prlimit(pid, libc::RLIMIT_DATA, &raw const limit, std::ptr::null_mut()) };
+}
+
 /// Exits without running destructors.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: plain call.

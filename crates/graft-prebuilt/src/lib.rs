@@ -32,7 +32,7 @@ pub use dirs::{Dirs, make_private};
 pub use fingerprint::Fingerprint;
 use fingerprint::fingerprint;
 pub use layout::{FACADE, Layout};
-pub use manifests::{session_config, shared_version};
+pub use manifests::{analysis_config, session_config, session_without_crates, shared_version};
 pub use variant::Variant;
 
 /// The supported platform.

@@ -86,6 +86,9 @@ opt-level = 0
 pub(crate) const SHOWN: [&str; 5] =
     ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
+/// The package name of the member that keeps the lock file complete.
+const KEEP: &str = "graft-session-lock";
+
 /// The feature of the facade that adds the crates of [`SHOWN`] to the prelude for rust-analyzer.
 const SEES_CRATES: &str = "analysis";
 
@@ -192,6 +195,12 @@ pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
+/// The manifest of the member `keep` until a cell needs a crate. cargo then reads the manifests of
+/// two crates instead of two hundred.
+pub fn session_without_crates() -> String {
+    format!("[package]\nname = \"{KEEP}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n")
+}
+
 /// The manifest of the member `keep`. Its dependencies stay in the lock file but are invisible to
 /// builds and rust-analyzer: the facade and its external crates, so that a cell's `:dep` resolves
 /// to the versions of the facade.
@@ -211,7 +220,7 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
         Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
-    let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
+    let package = [("name", KEEP), ("version", "0.0.0"), ("edition", "2024")];
     let mut all = Table::new();
     all.insert(
         "package".to_owned(),
@@ -252,18 +261,27 @@ pub(super) fn session_cell() -> &'static str {
     "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"
 }
 
-/// The cargo configuration of a session: the rustc wrapper and the `cfg` for rust-analyzer. evcxr's
-/// RUSTFLAGS hide the `cfg` from builds.
-pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
+/// The cargo configuration of a session: the rustc wrapper, and the files to which it writes the
+/// names of compiled crates (`progress`) and the arguments of the last cell (`record`).
+pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path, record: &Path) -> String {
     let text = |path: &Path| Value::String(path.display().to_string()).to_string();
     format!(
-        "[build]\nrustc-wrapper = {}\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n\n[env]\n{} = {}\n{} = {}\n",
+        "[build]\nrustc-wrapper = {}\n\n[env]\n{} = {}\n{} = {}\n{} = {}\n",
         text(wrapper),
         super::rustc_wrapper::PREBUILT_VARIABLE,
         text(layout.root()),
         super::rustc_wrapper::PROGRESS_VARIABLE,
         text(progress),
+        super::rustc_wrapper::RECORD_VARIABLE,
+        text(record),
     )
+}
+
+/// The cargo configuration of the folder that rust-analyzer reads: the `cfg` with the facade's
+/// dependencies. A session's own folder does not set it, so that evcxr's rust-analyzer reads none
+/// of them.
+pub fn analysis_config() -> String {
+    format!("[build]\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n")
 }
 
 pub(super) fn members() -> impl Iterator<Item = &'static str> {

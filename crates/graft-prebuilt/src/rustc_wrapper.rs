@@ -18,9 +18,11 @@ use std::process::Command;
 use crate::layout::{FACADE, Layout};
 
 mod question_mark;
+mod recorded;
 mod signals;
 
 use question_mark::Cell;
+pub use recorded::RecordedCell;
 
 /// The name of the link by which sessions start this program as cargo's rustc wrapper.
 pub const WRAPPER: &str = "graft-rustc";
@@ -28,6 +30,11 @@ pub const WRAPPER: &str = "graft-rustc";
 pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
 /// The variable with the file that receives the names of crates that are being compiled.
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
+/// The variable with the file that receives the compiler's arguments for the last cell.
+pub(crate) const RECORD_VARIABLE: &str = "GRAFT_CELL_ARGUMENTS";
+/// The variable that is set while evcxr starts. It then compiles a self test and the cell that
+/// imports the prelude, neither of which has an effect.
+pub const START_VARIABLE: &str = "GRAFT_STARTING";
 /// The name of evcxr's crate for a cell.
 const CELL: &str = "ctx";
 /// The `metadata` argument of all cells. cargo's own value changes with each `:dep`, which would
@@ -55,6 +62,10 @@ pub fn run(arguments: &[String]) -> i32 {
         let layout = Layout::new(PathBuf::from(folder));
         let call = Call::read(arguments);
         match act(&call, &layout, arguments) {
+            Ok(Action::Skip(changed)) => {
+                record(rustc, &changed);
+                return 0;
+            }
             Ok(Action::Done) => return 0,
             Ok(Action::Compile(changed)) => rewritten = changed,
             Err(error) => eprintln!("{WRAPPER}: {error}"),
@@ -67,7 +78,11 @@ pub fn run(arguments: &[String]) -> i32 {
             cell = Cell::read(Path::new(&call.source));
         }
     }
+    let is_cell = rewritten.is_some();
     let arguments = rewritten.as_deref().unwrap_or(arguments);
+    if is_cell && Call::read(arguments).links() {
+        record(rustc, arguments);
+    }
     // If this fails, `?` shows the message without its sources; rustc reports problems of the file.
     if cell.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
         return 0;
@@ -82,6 +97,8 @@ pub fn run(arguments: &[String]) -> i32 {
 enum Action {
     /// Nothing: the output files exist.
     Done,
+    /// Nothing: the output files are placeholders. These arguments would have compiled the cell.
+    Skip(Vec<String>),
     /// Compile, with these arguments instead of the original ones.
     Compile(Option<Vec<String>>),
 }
@@ -130,7 +147,7 @@ impl Call {
     /// The names of the output files that cargo expects: rmeta, rlib or a shared library.
     fn outputs(&self) -> Vec<String> {
         let stem = format!("lib{}{}", self.crate_name, self.extra);
-        let links = self.emit.split(',').any(|kind| kind == "link");
+        let links = self.links();
         let metadata = self.emit.split(',').any(|kind| kind == "metadata");
         let mut files = Vec::new();
         if metadata {
@@ -138,10 +155,15 @@ impl Call {
         }
         match self.crate_type.as_str() {
             "lib" | "rlib" if links => files.push(format!("{stem}.rlib")),
-            "proc-macro" | "dylib" if links => files.push(format!("{stem}.so")),
+            "proc-macro" | "dylib" | "cdylib" if links => files.push(format!("{stem}.so")),
             _ => {}
         }
         files
+    }
+
+    /// Whether the call produces code, in contrast to `cargo check`.
+    fn links(&self) -> bool {
+        self.emit.split(',').any(|kind| kind == "link")
     }
 
     fn dep_info(&self) -> String {
@@ -155,7 +177,12 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
         return Ok(Action::Done);
     }
     if call.crate_name == CELL {
-        return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
+        let arguments = compile_cell(arguments, layout);
+        if call.links() && std::env::var_os(START_VARIABLE).is_some() {
+            put_placeholders(call)?;
+            return Ok(Action::Skip(arguments));
+        }
+        return Ok(Action::Compile(Some(arguments)));
     }
     if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro")
         && copy_from_prebuilt(call, layout)?
@@ -180,7 +207,7 @@ fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
     if changed == source { Ok(()) } else { std::fs::write(&call.source, changed) }
 }
 
-/// Creates empty output files of the facade. They are never read.
+/// Creates empty output files of the facade or of a cell that does nothing. They are never read.
 fn put_placeholders(call: &Call) -> std::io::Result<()> {
     let outputs = call.outputs();
     for file in &outputs {
@@ -268,6 +295,16 @@ fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Records the call for the host. Without the file, only variables with a type annotation are kept
+/// for later cells.
+fn record(rustc: &str, arguments: &[String]) {
+    let Some(file) = std::env::var_os(RECORD_VARIABLE) else { return };
+    let recorded = RecordedCell::of_this_process(rustc, arguments).write(Path::new(&file));
+    if let Err(error) = recorded {
+        eprintln!("{WRAPPER}: {}: {error}", Path::new(&file).display());
+    }
 }
 
 /// Appends the name of the crate to the session's progress file. Errors are ignored.

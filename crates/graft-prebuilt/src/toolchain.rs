@@ -56,7 +56,7 @@ pub(crate) fn shared_std() -> Result<PathBuf, PrebuiltError> {
         })
 }
 
-/// The sources of the standard library, which rust-analyzer needs to infer types: those of the
+/// The sources of the standard library, which rust-analyzer needs for completion: those of the
 /// toolchain, `RUST_SRC_PATH`, or those of Debian's packages `rust-src` and `rust-web-src`.
 pub fn standard_sources() -> Option<PathBuf> {
     let own = rustc(&["--print", "sysroot"])
@@ -66,12 +66,15 @@ pub fn standard_sources() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = own.into_iter().chain(named).collect();
     folders.extend(debian_sources(Path::new("/usr/src")));
     folders.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
-    folders.into_iter().find(|folder| folder.join("core/src/lib.rs").exists())
+    // Sessions have an empty library for evcxr's rust-analyzer.
+    let is_library = |folder: &PathBuf| {
+        std::fs::metadata(folder.join("core/src/lib.rs")).is_ok_and(|file| file.len() > 0)
+    };
+    folders.into_iter().find(is_library)
 }
 
-/// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Types are then
-/// inferred from another standard library, and some variables without a type annotation, such as
-/// `let v = vec![1];`, cannot be kept for later cells.
+/// The versions of sources and compiler, such as `1.85` and `1.95`, if they differ. Completion then
+/// shows the names of another standard library.
 pub fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     let version = rustc(&["--version"]).ok()?;
     let compiler = version.split_whitespace().nth(1).map(series)?;

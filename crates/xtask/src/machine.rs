@@ -32,8 +32,7 @@ pub(crate) fn python_with_venv() -> Result<()> {
     }
 }
 
-/// The sources of the standard library, with which evcxr's rust-analyzer infers the types of
-/// variables in cells.
+/// The sources of the standard library, which rust-analyzer reads to complete code in cells.
 pub(crate) fn rust_sources() -> Result<()> {
     if own_sources().is_some() {
         return Ok(());
@@ -81,7 +80,7 @@ fn own_sources() -> Option<PathBuf> {
 }
 
 /// Returns sources from `RUST_SRC_PATH` or a package. Their version may differ from the compiler's;
-/// rust-analyzer then infers less.
+/// rust-analyzer then knows fewer names.
 fn other_sources() -> Option<PathBuf> {
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
     let packaged = std::fs::read_dir("/usr/src").into_iter().flatten().flatten();

@@ -128,7 +128,9 @@ impl Diagnostic {
                 }));
             }
         }
-        let unnamed = unnamed_type(&json, &marks);
+        let mut primary = json.spans.iter().filter(|span| span.is_primary);
+        let is_stated = primary.any(|span| map.is_binding(span.line_start));
+        let unnamed = unnamed_type(&json, marks.is_empty() || is_stated);
         let notes = json
             .children
             .into_iter()
@@ -157,8 +159,8 @@ fn is_from(json: &Json, map: &SourceMap<'_>) -> bool {
 }
 
 /// The note about a variable whose type has no name in a cell.
-fn unnamed_type(json: &Json, marks: &[Mark]) -> Option<Note> {
-    let is_unnamed = marks.is_empty()
+fn unnamed_type(json: &Json, is_ours: bool) -> Option<Note> {
+    let is_unnamed = is_ours
         && matches!(
             json.code.as_ref().map(|code| code.code.as_str()),
             Some("E0404" | "E0405" | "E0412" | "E0603")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Compiled;
 use super::diagnostic::GENERATED;
-use super::source_map::{Place, SourceMap};
+use super::source_map::Place;
 
 /// Words at which no panic can happen: a line with one of them at the panic's column is the wrong
 /// line.
@@ -36,7 +36,7 @@ pub(super) fn locate(
         return Some(PanicLocation::File(format!("{file}:{}", place.line)));
     }
     if can_panic_at(place, cell) {
-        let map = SourceMap::new(&cell.code, &cell.generated);
+        let map = cell.map();
         return match map.place(place) {
             Some(place) => Some(PanicLocation::Cell(place)),
             None => map
@@ -45,8 +45,8 @@ pub(super) fn locate(
         };
     }
     earlier.iter().rev().filter(|cell| can_panic_at(place, cell)).find_map(|cell| {
-        let place = SourceMap::new(&cell.code, &cell.generated).place(place)?;
-        Some(PanicLocation::Earlier(cell.code.lines().nth(place.line - 1)?.trim().to_owned()))
+        let place = cell.map().place(place)?;
+        Some(PanicLocation::Earlier(cell.code().lines().nth(place.line - 1)?.trim().to_owned()))
     })
 }
 
@@ -66,6 +66,7 @@ fn can_panic_at(place: Place, cell: &Compiled) -> bool {
 mod tests {
     use super::*;
     use crate::panic_report;
+    use crate::typed_cell::TypedCell;
 
     fn located(
         stderr: &str,
@@ -78,7 +79,7 @@ mod tests {
     }
 
     fn compiled(code: &str, generated: &str) -> Compiled {
-        Compiled { code: code.to_owned(), generated: generated.to_owned() }
+        Compiled { cell: TypedCell::unchanged(code), generated: generated.to_owned() }
     }
 
     #[test]

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use ra_ap_syntax::ast::{self, AstNode};
-use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
+use crate::statement::statements;
+use crate::typed_cell::Insertion;
 
 /// The beginning of evcxr's function, for compilation and for analysis.
 const FUNCTIONS: [&str; 2] = ["fn run_user_code_", "fn evcxr_analysis_wrapper("];
@@ -26,6 +26,18 @@ pub(super) struct SourceMap<'a> {
     generated: Vec<&'a str>,
     pieces: Vec<Piece>,
     imports: Vec<Range<usize>>,
+    bindings: Vec<Binding>,
+}
+
+/// A statement that states the type of a variable; the user has not written it.
+#[derive(Debug)]
+struct Binding {
+    /// The line in the generated source, from 1.
+    line: usize,
+    /// Start of the variable's name in the cell.
+    start: Place,
+    /// End of the name.
+    end: Place,
 }
 
 /// A statement of the cell and its position in the generated source.
@@ -42,37 +54,46 @@ struct Piece {
 }
 
 impl<'a> SourceMap<'a> {
-    /// Aligns a cell with its generated source.
-    pub(super) fn new(cell: &'a str, generated: &'a str) -> Self {
+    /// Aligns a cell with its generated source. `insertions` are the statements that the user has
+    /// not written.
+    pub(super) fn new(cell: &'a str, generated: &'a str, insertions: &[Insertion]) -> Self {
         let body = FUNCTIONS.iter().filter_map(|name| generated.rfind(name)).max().unwrap_or(0);
-        let (mut pieces, mut imports) = (Vec::new(), Vec::new());
+        let lines = generated.lines().collect();
+        let mut map =
+            Self { cell, generated: lines, pieces: vec![], imports: vec![], bindings: vec![] };
         let mut next = body;
         for statement in statements(cell) {
             let text = cell.get(statement.range.clone()).unwrap_or_default();
-            let found = match statement.is_item {
+            let found = match statement.is_item() {
                 true => find_lines(generated, text, 0..body),
                 false => find_lines(generated, text, next..generated.len()),
             };
-            let Some(found) = found else {
-                if statement.is_import {
-                    imports.push(statement.range);
-                }
-                continue;
-            };
-            if !statement.is_item {
-                next = found + text.trim_end().len();
+            if let Some(found) = found {
+                let end = found + text.trim_end().len();
+                next = if statement.is_item() { next } else { end };
+                map.pieces.push(Piece {
+                    line: line_of(generated, found),
+                    lines: text.trim_end().matches('\n').count() + 1,
+                    start: place_of(cell, statement.range.start),
+                    end: place_of(cell, statement.end),
+                });
+            } else if statement.is_import() {
+                map.imports.push(statement.range.clone());
             }
-            let line = generated.get(..found).unwrap_or_default().matches('\n').count() + 1;
-            let (start, end) =
-                (place_of(cell, statement.range.start), place_of(cell, statement.end));
-            pieces.push(Piece {
-                line,
-                lines: text.trim_end().matches('\n').count() + 1,
-                start,
-                end,
-            });
+            for inserted in insertions.iter().filter(|one| one.at == statement.range.end) {
+                let text = inserted.text.trim();
+                let Some(found) = find_lines(generated, text, next..generated.len()) else {
+                    continue;
+                };
+                next = found + text.len();
+                map.bindings.push(Binding {
+                    line: line_of(generated, found),
+                    start: place_of(cell, inserted.name.start),
+                    end: place_of(cell, inserted.name.end),
+                });
+            }
         }
-        Self { cell, generated: generated.lines().collect(), pieces, imports }
+        map
     }
 
     /// The place in the cell; `None` for code of evcxr.
@@ -91,6 +112,10 @@ impl<'a> SourceMap<'a> {
 
     /// The range in the cell, including names in a `use`.
     pub(super) fn range(&self, start: Place, end: Place) -> Option<(Place, Place)> {
+        if let Some(binding) = self.bindings.iter().find(|binding| binding.line == start.line) {
+            let end = if start == end { binding.start } else { binding.end };
+            return Some((binding.start, end));
+        }
         match (self.place(start), self.place(end)) {
             (Some(start), Some(end)) => Some((start, end)),
             // An unterminated string, for example, extends into other code; the range ends with the
@@ -98,6 +123,11 @@ impl<'a> SourceMap<'a> {
             (Some(start), None) => Some((start, self.line_end(start.line))),
             (None, _) => self.imported(start, end).or_else(|| self.enclosed(start, end)),
         }
+    }
+
+    /// Whether a line of the generated source states the type of a variable.
+    pub(super) fn is_binding(&self, line: usize) -> bool {
+        self.bindings.iter().any(|binding| binding.line == line)
     }
 
     /// The single statement inside the range, which evcxr has wrapped in code of its own, such as
@@ -155,62 +185,9 @@ impl<'a> SourceMap<'a> {
     }
 }
 
-/// A statement of a cell.
-struct Statement {
-    range: Range<usize>,
-    /// End without trailing spaces and comments.
-    end: usize,
-    is_item: bool,
-    is_import: bool,
-}
-
-/// Splits a cell into statements as evcxr does: each with the spaces and comments after it, the
-/// first also with those before it.
-fn statements(cell: &str) -> Vec<Statement> {
-    let before = commands_end(cell);
-    let code = cell.get(before..).unwrap_or_default();
-    let prelude = "fn f(){";
-    let parsed = SourceFile::parse(&format!("{prelude}{code}\n}}"), Edition::Edition2024).tree();
-    let function = parsed.syntax().children().find_map(ast::Fn::cast);
-    let Some(list) =
-        function.and_then(|function| function.body()).and_then(|body| body.stmt_list())
-    else {
-        return Vec::new();
-    };
-    let nodes: Vec<_> = list.syntax().children().collect();
-    let starts: Vec<usize> = nodes
-        .iter()
-        .map(|node| usize::from(node.text_range().start()).saturating_sub(prelude.len()))
-        .collect();
-    let mut found = Vec::new();
-    let mut start = 0;
-    for (index, node) in nodes.iter().enumerate() {
-        let end = starts.get(index + 1).copied().unwrap_or(code.len()).min(code.len());
-        if start >= end {
-            break;
-        }
-        let kind = node.kind();
-        let node_end =
-            usize::from(node.text_range().end()).saturating_sub(prelude.len()).min(code.len());
-        found.push(Statement {
-            range: before + start..before + end,
-            end: before + node_end,
-            is_item: ast::Item::can_cast(kind),
-            is_import: kind == SyntaxKind::USE,
-        });
-        start = end;
-    }
-    found
-}
-
-/// The end of the `:commands`, comments and blank lines at the beginning of a cell.
-fn commands_end(cell: &str) -> usize {
-    let is_before = |line: &&str| {
-        line.trim().is_empty()
-            || line.starts_with("//")
-            || line.trim_start_matches(' ').starts_with(':') && !line.trim_start().starts_with("::")
-    };
-    cell.split_inclusive('\n').take_while(is_before).map(str::len).sum()
+/// The line of a byte offset, from 1.
+fn line_of(text: &str, byte: usize) -> usize {
+    text.get(..byte).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// The position of `lines` as whole lines of `text`, within a range.
@@ -263,12 +240,21 @@ pub(super) fn place_of(text: &str, byte: usize) -> Place {
     Place { line, column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1 }
 }
 
+/// The byte offset of a place.
+pub(super) fn byte_of(text: &str, place: Place) -> usize {
+    let lines = text.split_inclusive('\n');
+    let before: usize = lines.clone().take(place.line.saturating_sub(1)).map(str::len).sum();
+    let line = lines.clone().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let column: usize = line.chars().take(place.column.saturating_sub(1)).map(char::len_utf8).sum();
+    (before + column).min(text.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(cell: &str, generated: &str, line: usize, column: usize) -> Option<(usize, usize)> {
-        SourceMap::new(cell, generated)
+        SourceMap::new(cell, generated, &[])
             .place(Place { line, column })
             .map(|place| (place.line, place.column))
     }
@@ -304,7 +290,7 @@ mod tests {
         let cell = "use std::{fs, colections::HashMap};\nlet x = 1;";
         let generated =
             "use std::fs;\nuse std::colections::HashMap;\nfn run_user_code_2() {\nlet x = 1;\n}";
-        let map = SourceMap::new(cell, generated);
+        let map = SourceMap::new(cell, generated, &[]);
         let range =
             map.range(Place { line: 2, column: 10 }, Place { line: 2, column: 20 }).unwrap();
         assert_eq!(
@@ -314,10 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_with_a_type_stands_for_the_name_of_its_variable() {
+        let insertion = Insertion { at: 21, text: "let v: Vec<u8> = v; ".to_owned(), name: 4..5 };
+        let cell = "let v = Vec::new();  v.push(1);";
+        let generated =
+            "fn run_user_code_2() {\nlet v = Vec::new();  \nlet v: Vec<u8> = v; \nv.push(1);\n}";
+        let map = SourceMap::new(cell, generated, &[insertion]);
+        let at = |line, column| Place { line, column };
+        assert_eq!(map.range(at(3, 5), at(3, 6)), Some((at(1, 5), at(1, 6))));
+        assert_eq!(map.range(at(3, 5), at(3, 5)), Some((at(1, 5), at(1, 5))), "an insertion");
+        assert_eq!(map.place(at(4, 1)), Some(at(1, 22)));
+    }
+
+    #[test]
+    fn the_byte_of_a_place_is_the_inverse_of_the_place_of_a_byte() {
+        let text = "é = 1;\nab";
+        for byte in [0, 2, 5, 8, 10] {
+            assert_eq!(byte_of(text, place_of(text, byte)), byte);
+        }
+    }
+
+    #[test]
     fn a_missing_token_is_missing_at_the_end_of_the_previous_statement() {
         let map = SourceMap::new(
             "let x = 5  // five\n",
             "fn evcxr_analysis_wrapper(\n) {\nlet x = 5  // five\nevcxr_variable_store(x);\n}",
+            &[],
         );
         assert_eq!(
             map.end_before(Place { line: 4, column: 1 }),

@@ -17,7 +17,7 @@ fn recorded() -> Vec<Recorded> {
     let one = |entry: &Value| {
         let text = |name: &str| entry[name].as_str().unwrap().to_owned();
         let (cell, generated) = (text("cell"), text("generated"));
-        let map = SourceMap::new(&cell, &generated);
+        let map = SourceMap::new(&cell, &generated, &[]);
         let found: Vec<Diagnostic> = entry["errors"]
             .as_array()
             .unwrap()
@@ -252,7 +252,7 @@ fn a_panic_shows_its_message_and_the_line_of_the_cell() {
     let error = panic(
         stderr,
         &Compiled {
-            code: "let a = 1;\nv[3];".to_owned(),
+            cell: TypedCell::unchanged("let a = 1;\nv[3];"),
             generated: "fn run_user_code_1() {\nv[3];".to_owned(),
         },
         &VecDeque::new(),

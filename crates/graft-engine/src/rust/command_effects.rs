@@ -6,6 +6,7 @@ use super::worker::Worker;
 use crate::colon_commands;
 use crate::rust_error::RustError;
 use crate::rust_result::RustOutput;
+use crate::typed_cell::TypedCell;
 
 impl Worker {
     /// Applies the commands of a cell that ran to everything outside evcxr.
@@ -39,7 +40,7 @@ impl Worker {
 
     fn set_up_again(&mut self) -> Result<(), RustError> {
         self.question_mark = false;
-        let code = self.set_up_code();
+        let code = TypedCell::unchanged(&self.set_up_code());
         self.execute(&code).map(drop)
     }
 

@@ -6,13 +6,14 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use evcxr::{CommandContext, EvalContext};
-use graft_prebuilt::{FACADE, toolchain};
+use graft_prebuilt::{FACADE, rustc_wrapper, toolchain};
 
 use super::worker::{CHILD_START_TIMEOUT, Worker};
 use crate::event::EngineEvent;
 use crate::rust_error::RustError;
 use crate::session_folder::SessionFolder;
 use crate::stderr_filter::CargoOutputFilter;
+use crate::typed_cell::TypedCell;
 use crate::{errors, relay, unix};
 
 impl Worker {
@@ -27,7 +28,6 @@ impl Worker {
         self.context.shared.send(EngineEvent::Status(String::new()));
         self.evcxr = Some(result?);
         self.generation = self.context.supervisor.generation();
-        self.warmed = false;
         self.question_mark = false;
         self.publish_variables();
         Ok(())
@@ -39,22 +39,26 @@ impl Worker {
         if !self.context.supervisor.wait_ready(CHILD_START_TIMEOUT) {
             return Err(errors::plain("SessionDied", "the session's process is not running"));
         }
-        let sources = self.check_toolchain()?;
-        // evcxr starts by evaluating `42`. rust-analyzer would read the whole standard library for
-        // it, and again for the facade.
+        self.check_toolchain()?;
+        // evcxr asks rust-analyzer only for types that the cells state; see `type_probe`. The
+        // analyzer for completion is another process, which starts when it is needed.
         set_for_evcxr("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
-        let created = self.create();
-        set_for_evcxr("RUST_SRC_PATH", Some(sources.as_os_str()));
-        let mut evcxr = created?;
-        status("loading the library that cells use…");
-        let set_up = evcxr.execute(&self.set_up_code());
-        set_up.map_err(|error| self.error(&self.set_up_code(), error))?;
+        set_for_evcxr(rustc_wrapper::START_VARIABLE, Some("1".as_ref()));
+        let started = self.start_evcxr();
+        set_for_evcxr(rustc_wrapper::START_VARIABLE, None);
+        started
+    }
+
+    /// Creates evcxr and makes the facade known to it. Nothing is compiled for it.
+    fn start_evcxr(&self) -> Result<CommandContext, RustError> {
+        let mut evcxr = self.create()?;
+        let code = TypedCell::unchanged(&self.set_up_code());
+        evcxr.execute(&code.text).map_err(|error| self.error(&code, error))?;
         Ok(evcxr)
     }
 
-    /// Checks that the compiler is the one that built the library; returns the folder of the
-    /// standard library's sources.
-    fn check_toolchain(&self) -> Result<PathBuf, RustError> {
+    /// Checks that the compiler is the one that built the library.
+    fn check_toolchain(&self) -> Result<(), RustError> {
         let version = toolchain::verbose_version().map_err(|error| {
             errors::plain(
                 "RustMissing",
@@ -73,15 +77,7 @@ impl Worker {
                 ),
             ));
         }
-        toolchain::standard_sources().ok_or_else(|| {
-            errors::plain(
-                "RustSourcesMissing",
-                format!(
-                    "rust-analyzer needs the sources of the standard library\nhint: {}",
-                    toolchain::SOURCES_HINT
-                ),
-            )
-        })
+        Ok(())
     }
 
     /// Creates evcxr with a configuration of its own. Neither the user's settings nor those of the
@@ -89,6 +85,9 @@ impl Worker {
     fn create(&self) -> Result<CommandContext, RustError> {
         let folder = &self.context.folder;
         set_environment(folder);
+        if let Some(threads) = self.context.share.threads_text() {
+            set_for_evcxr("CARGO_BUILD_JOBS", Some(threads.as_ref()));
+        }
         // evcxr asks rustup in the current folder, where this variable takes precedence over any
         // `rust-toolchain.toml`.
         let name = toolchain::tools().ok().and_then(|tools| tools.name.clone());
@@ -103,7 +102,7 @@ impl Worker {
         });
         let (evcxr, outputs) = match created {
             Ok(Ok(created)) => created,
-            Ok(Err(error)) => return Err(self.error("", error)),
+            Ok(Err(error)) => return Err(self.error(&TypedCell::default(), error)),
             Err(_) => {
                 return Err(errors::plain(
                     "EvcxrPanic",

@@ -9,11 +9,13 @@ use std::time::Duration;
 use evcxr::CommandContext;
 
 use super::WorkerContext;
+use crate::analyzer::Analyzer;
 use crate::compile_progress::CompileProgress;
 use crate::errors::{self, Compiled};
 use crate::rust_error::RustError;
-use crate::rust_result::{RustCompletion, RustInspection, RustOutput};
+use crate::rust_result::RustOutput;
 use crate::stderr_filter::CargoOutputFilter;
+use crate::typed_cell::{TypedCell, short_type};
 use crate::{colon_commands, panic_report};
 
 /// Longest wait for the child before evcxr is attached to it.
@@ -21,15 +23,16 @@ pub(super) const CHILD_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the output that a cell printed before it ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Code whose completion makes rust-analyzer infer a tensor's type, which is slow the first time.
-const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zeros(2, graft::candle::DType::F32, &graft::candle::Device::Cpu); warm.";
-
 /// The shortest cell that needs `?`.
 const QUESTION_MARK: &str = "Ok::<(), std::fmt::Error>(())?;";
 
 /// Number of earlier cells whose sources are stored: a closure may panic long after the cell that
 /// defined it.
 const MAX_SOURCES: usize = 64;
+
+/// The message of an interrupted compilation.
+pub(super) const INTERRUPTED: &str =
+    "interrupted while the cell was compiled; variables and session are kept";
 
 /// The answer to `:restart`.
 const RESTARTED: &str = "the Rust variables are gone; items, model, adapters and data are kept\n";
@@ -40,8 +43,8 @@ pub(super) struct Worker {
     pub(super) evcxr: Option<CommandContext>,
     /// The number of the child that holds evcxr's variables.
     pub(super) generation: u64,
-    /// Whether rust-analyzer has been warmed up.
-    pub(super) warmed: bool,
+    /// rust-analyzer for completion and inspection.
+    pub(super) analyzer: Analyzer,
     /// Whether evcxr has been set up for cells that use `?`.
     pub(super) question_mark: bool,
     /// The last cells that ran, with their generated sources.
@@ -51,11 +54,12 @@ pub(super) struct Worker {
 impl Worker {
     /// A worker without evcxr, which starts with the first cell.
     pub(super) fn new(context: WorkerContext) -> Self {
+        let analyzer = Analyzer::new(&context.executable, context.folder.analysis());
         Self {
             context,
             evcxr: None,
+            analyzer,
             generation: 0,
-            warmed: false,
             question_mark: false,
             earlier: VecDeque::new(),
         }
@@ -84,9 +88,11 @@ impl Worker {
             self.publish_variables();
             return Ok(RustOutput::text(RESTARTED));
         }
+        if let Some(name) = code.trim().strip_prefix(":doc ") {
+            return self.documentation(name.trim());
+        }
         let lost = self.follow_child();
         let result = self.run_cell(code).map_err(|error| note_lost_variables(error, &lost));
-        self.remember_source(code, &result);
         self.after_commands(code, result.as_ref().ok())?;
         if result
             .as_ref()
@@ -105,21 +111,25 @@ impl Worker {
         let progress =
             CompileProgress::start(&self.context.shared, &self.context.folder.progress());
         let filter = CargoOutputFilter::begin();
+        self.allow_crates(code)?;
         self.allow_question_mark(code);
-        self.locate_panics(code);
-        let result = self.execute(code);
+        let cell = self.with_types(code)?;
+        self.locate_panics(&cell);
+        let result = self.execute(&cell);
         drop((progress, filter));
-        self.finish(code, result)
+        let result = self.finish(&cell, result);
+        self.remember_source(&cell, &result);
+        result
     }
 
     /// Maps panics of the cell's threads to lines of the cell. The thread may outlive the cell.
-    fn locate_panics(&self, code: &str) {
-        let code = code.to_owned();
+    fn locate_panics(&self, cell: &TypedCell) {
+        let cell = cell.clone();
         let source = self.context.folder.generated();
         let earlier = self.earlier.clone();
         self.context.supervisor.set_panic_locator(Arc::new(move |text| {
             let generated = std::fs::read_to_string(&source).unwrap_or_default();
-            let cell = Compiled { code: code.clone(), generated };
+            let cell = Compiled { cell: cell.clone(), generated };
             panic_report::replace_locations(text, |file, line, column| {
                 errors::describe_panic(file, line, column, &cell, &earlier)
             })
@@ -127,23 +137,37 @@ impl Worker {
     }
 
     /// The cell with the source that was compiled last.
-    fn compiled(&self, code: &str) -> Compiled {
+    fn compiled(&self, cell: &TypedCell) -> Compiled {
         // Without the source, errors are shown without their lines.
         Compiled {
-            code: code.to_owned(),
+            cell: cell.clone(),
             generated: std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default(),
         }
     }
 
     /// Stores the source of a cell that ran, also of one that ended with an error.
-    fn remember_source(&mut self, code: &str, result: &Result<RustOutput, RustError>) {
+    fn remember_source(&mut self, cell: &TypedCell, result: &Result<RustOutput, RustError>) {
         let did_not_run = |error: &RustError| !matches!(error.ename.as_str(), "Panic" | "Error");
         if !result.as_ref().is_err_and(did_not_run) {
-            self.earlier.push_back(Arc::new(self.compiled(code)));
+            self.earlier.push_back(Arc::new(self.compiled(cell)));
             if self.earlier.len() > MAX_SOURCES {
                 self.earlier.pop_front();
             }
         }
+    }
+
+    /// Prepares the session for the crates of a cell. evcxr adds crates for `:dep` and `extern
+    /// crate`, and `tokio` for `.await`.
+    fn allow_crates(&self, code: &str) -> Result<(), RustError> {
+        let has_command = colon_commands::of(code).next().is_some();
+        if !has_command && !code.contains("extern crate") && !code.contains(".await") {
+            return Ok(());
+        }
+        let folder = &self.context.folder;
+        folder.allow_crates(&self.context.prebuilt.layout).map_err(|error| {
+            let place = folder.root().display();
+            errors::plain("Error", format!("cannot write to the session's folder `{place}`: {error}\nhint: free disk space, then run the cell again"))
+        })
     }
 
     /// Runs a small cell with `?` before the first cell whose last expression contains one. evcxr
@@ -151,7 +175,10 @@ impl Worker {
     /// cell's value.
     fn allow_question_mark(&mut self, code: &str) {
         let last = code.rsplit(';').next().unwrap_or_default();
-        if !self.question_mark && last.contains('?') && self.execute(QUESTION_MARK).is_ok() {
+        if !self.question_mark
+            && last.contains('?')
+            && self.execute(&TypedCell::unchanged(QUESTION_MARK)).is_ok()
+        {
             self.question_mark = true;
             self.context.supervisor.cell().reset();
         }
@@ -183,53 +210,18 @@ impl Worker {
         }
     }
 
-    /// Completions at a byte offset.
-    pub(super) fn complete(&mut self, code: &str, byte: usize) -> Vec<RustCompletion> {
-        let Some(evcxr) = &mut self.evcxr else { return Vec::new() };
-        let found = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(code, byte)));
-        let Ok(Ok(found)) = found else { return Vec::new() };
-        let (start, end) = (found.start_offset, found.end_offset);
-        found
-            .completions
-            .into_iter()
-            .map(|item| RustCompletion { text: item.code, kind: item.kind.to_owned(), start, end })
-            .collect()
-    }
-
-    /// Documentation of the name at a byte offset.
-    pub(super) fn inspect(&mut self, code: &str, byte: usize) -> Option<RustInspection> {
-        let end = end_of_name(code, byte);
-        let evcxr = self.evcxr.as_mut()?;
-        let found = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.hover_at(code, end)));
-        let (plain, html) = found.ok()?.ok()?;
-        (plain != "No documentation found").then_some(RustInspection { plain, html })
-    }
-
-    /// Starts evcxr and warms rust-analyzer up, so that the first cell and the first `let` are
-    /// fast.
+    /// Starts evcxr, so that the first cell is fast.
     pub(super) fn warm(&mut self) {
-        if self.attach().is_err() || std::mem::replace(&mut self.warmed, true) {
-            return;
-        }
-        if let Some(evcxr) = &mut self.evcxr {
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                evcxr.completions(WARM_UP, WARM_UP.len())
-            }));
-        }
+        let _ = self.attach();
     }
 
-    /// Whether evcxr is running and [`Self::warm`] has not run yet.
-    pub(super) fn is_cold(&self) -> bool {
-        self.evcxr.is_some() && !self.warmed
-    }
-
-    pub(super) fn execute(&mut self, code: &str) -> Result<evcxr::EvalOutputs, RustError> {
+    pub(super) fn execute(&mut self, cell: &TypedCell) -> Result<evcxr::EvalOutputs, RustError> {
         let Some(evcxr) = &mut self.evcxr else {
             return Err(errors::plain("SessionDied", "evcxr is not running"));
         };
-        match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(code))) {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(&cell.text))) {
             Ok(Ok(outputs)) => Ok(outputs),
-            Ok(Err(error)) => Err(self.error(code, error)),
+            Ok(Err(error)) => Err(self.error(cell, error)),
             Err(_) => {
                 self.evcxr = None;
                 let message = "evcxr panicked; it restarts with the next cell, without the variables and items of earlier cells. The session is kept";
@@ -242,7 +234,7 @@ impl Worker {
     /// collects its displays.
     fn finish(
         &self,
-        code: &str,
+        cell: &TypedCell,
         result: Result<evcxr::EvalOutputs, RustError>,
     ) -> Result<RustOutput, RustError> {
         let outputs = result?;
@@ -252,20 +244,21 @@ impl Worker {
             std::thread::spawn(move || drop(sender.send(done.blocking_recv())));
             let _ = receiver.recv_timeout(DRAIN_TIMEOUT);
         }
-        let cell = self.context.supervisor.cell();
-        if let Some((ename, text)) = cell.unanswered {
+        let status = self.context.supervisor.cell();
+        if let Some((ename, text)) = status.unanswered {
             return Err(errors::plain(ename, text));
         }
-        if cell.panicked() {
-            return Err(errors::panic(&cell.stderr_text(), &self.compiled(code), &self.earlier));
+        if status.panicked() {
+            return Err(errors::panic(&status.stderr_text(), &self.compiled(cell), &self.earlier));
         }
-        if let Some(message) = cell.failed() {
-            return Err(errors::question_mark(message, &cell.stderr_text()));
+        if let Some(message) = status.failed() {
+            return Err(errors::question_mark(message, &status.stderr_text()));
         }
-        let mut mime = cell.displays();
+        let mut mime = status.displays();
         let answer: BTreeMap<String, String> = outputs.content_by_mime_type.into_iter().collect();
         // The answer to a `:command` does not come from the child.
-        if colon_commands::of(code).next().is_some() && mime.is_empty() && !answer.is_empty() {
+        if colon_commands::of(&cell.code).next().is_some() && mime.is_empty() && !answer.is_empty()
+        {
             mime.push(answer);
         }
         Ok(RustOutput { mime })
@@ -275,23 +268,20 @@ impl Worker {
         if let Some(evcxr) = &self.evcxr {
             let variables = evcxr
                 .variables_and_types()
-                .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+                .map(|(name, kind)| (name.to_owned(), short_type(kind)))
                 .collect();
             self.context.shared.set_variables(variables);
         }
     }
 
-    pub(super) fn error(&self, code: &str, error: evcxr::Error) -> RustError {
+    pub(super) fn error(&self, cell: &TypedCell, error: evcxr::Error) -> RustError {
         if self.context.interrupted.load(Ordering::Acquire)
             && !matches!(error, evcxr::Error::SubprocessTerminated(_))
         {
-            return errors::plain(
-                "Interrupted",
-                "interrupted while the cell was compiled; variables and session are kept",
-            );
+            return errors::plain("Interrupted", INTERRUPTED);
         }
         match error {
-            evcxr::Error::CompilationErrors(found) => errors::compile(&self.compiled(code), &found),
+            evcxr::Error::CompilationErrors(found) => errors::compile(&self.compiled(cell), &found),
             evcxr::Error::SubprocessTerminated(text) => match self.context.supervisor.last_exit() {
                 Some(exit) => errors::child_exit(&exit),
                 None => errors::plain("SessionDied", text),
@@ -317,27 +307,4 @@ fn note_lost_variables(mut error: RustError, lost: &[String]) -> RustError {
         ));
     }
     error
-}
-
-/// The end of the name at the cursor. evcxr inspects the name that ends at a given byte, but the
-/// cursor may be inside the name.
-fn end_of_name(code: &str, byte: usize) -> usize {
-    let rest = code.get(byte..).unwrap_or_default();
-    let inside = rest
-        .find(|character: char| !character.is_alphanumeric() && character != '_')
-        .unwrap_or(rest.len());
-    byte.min(code.len()) + inside
-}
-
-#[cfg(test)]
-mod tests {
-    use super::end_of_name;
-
-    #[test]
-    fn the_whole_name_under_the_cursor_is_inspected() {
-        assert_eq!(end_of_name("tensor.dims()", 3), 6);
-        assert_eq!(end_of_name("tensor.dims()", 6), 6);
-        assert_eq!(end_of_name("é", 0), 2);
-        assert_eq!(end_of_name("x", 9), 1);
-    }
 }

@@ -74,6 +74,12 @@ impl Supervisor {
         self.changed.notify_all();
     }
 
+    /// Reports to evcxr that a cell without an effect has run.
+    pub(super) fn skip_cell(&self) {
+        self.cell().begin();
+        self.cell_ended(CellEnd::default());
+    }
+
     /// Reports the end of a cell to evcxr, in evcxr's own control lines.
     fn cell_ended(&self, end: CellEnd) {
         let lines = self.cell().end(end);

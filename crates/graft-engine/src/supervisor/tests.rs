@@ -18,7 +18,8 @@ fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (output, _) = tokio::sync::mpsc::unbounded_channel();
     let shared = Arc::new(SharedState::new(output, OutputBudget::default()));
-    let command = ChildCommand { prebuilt: prebuilt(folder.path()), executable };
+    let share = crate::Share::default();
+    let command = ChildCommand { prebuilt: prebuilt(folder.path()), executable, share };
     let supervisor = Supervisor::start(shared, command, ChildEnvironment::default());
     (folder, supervisor)
 }

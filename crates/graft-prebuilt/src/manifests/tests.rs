@@ -98,7 +98,9 @@ fn rust_analyzer_sees_only_crates_whose_types_cells_can_have() {
 #[test]
 fn special_characters_in_paths_are_escaped_in_the_configuration() {
     let layout = Layout::new(PathBuf::from("/cache/a \"b\" \\c/abc"));
-    let text = session_config(&layout, Path::new("/x/graft-rustc"), Path::new("/x/progress"));
+    let file = |name: &str| Path::new("/x").join(name);
+    let text =
+        session_config(&layout, &file("graft-rustc"), &file("progress"), &file("cell-arguments"));
     let config: Table = text.parse().unwrap();
     assert_eq!(config["env"]["GRAFT_TEMPLATE"].as_str(), Some("/cache/a \"b\" \\c/abc"));
     let keep: Table = session_keep(&layout).unwrap().parse().unwrap();
