@@ -24,6 +24,7 @@ use worker::Worker;
 
 mod command_effects;
 mod evcxr_setup;
+mod library;
 mod worker;
 
 /// Longest wait for completion or inspection while a cell runs or evcxr starts.

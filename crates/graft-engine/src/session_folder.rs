@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use graft_prebuilt::{Layout, make_private, rustc_wrapper, session_config};
+use graft_prebuilt::{Layout, Registry, make_private, rustc_wrapper, session_config, session_keep};
 
 /// The file that the owner locks while it runs.
 const OWNER: &str = "owner";
@@ -71,7 +71,20 @@ impl SessionFolder {
         self.root.join("cell/src/lib.rs")
     }
 
-    fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
+    /// Lets cells depend on crates of a registry, in the versions of the prebuilt library where it
+    /// has them. Until then cargo needs no registry and no network.
+    pub(crate) fn use_registry(&self, prebuilt: &Layout) -> io::Result<()> {
+        let keep = self.root.join("keep/Cargo.toml");
+        let text = session_keep(&prebuilt.facade(), Registry::Used).map_err(io::Error::other)?;
+        if std::fs::read_to_string(&keep).is_ok_and(|present| present == text) {
+            return Ok(());
+        }
+        copy_writable(&prebuilt.registry_lock(), &self.root.join("Cargo.lock"))?;
+        std::fs::write(keep, text)
+    }
+
+    /// Writes the files that refer to the prebuilt library.
+    pub(crate) fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
         let skeleton = prebuilt.skeleton();
         for folder in ["cell/src", "keep/src", "config", ".cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
@@ -79,13 +92,14 @@ impl SessionFolder {
         for file in [
             "Cargo.toml",
             "Cargo.lock",
-            "keep/Cargo.toml",
             "keep/src/lib.rs",
             "cell/Cargo.toml",
             "cell/src/lib.rs",
         ] {
             copy_writable(&skeleton.join(file), &self.root.join(file))?;
         }
+        let keep = session_keep(&prebuilt.facade(), Registry::Unused).map_err(io::Error::other)?;
+        std::fs::write(self.root.join("keep/Cargo.toml"), keep)?;
         for name in ["core", "alloc", "std"] {
             let source = self.empty_library().join(name).join("src");
             std::fs::create_dir_all(&source)?;
@@ -93,7 +107,9 @@ impl SessionFolder {
         }
         File::create(self.progress())?;
         let wrapper = self.root.join(rustc_wrapper::WRAPPER);
-        symlink(std::env::current_exe()?, &wrapper)?;
+        if !wrapper.exists() {
+            symlink(std::env::current_exe()?, &wrapper)?;
+        }
         std::fs::write(
             self.root.join(".cargo/config.toml"),
             session_config(prebuilt, &wrapper, &self.progress()),
@@ -148,7 +164,7 @@ mod tests {
         for file in [
             "Cargo.toml",
             "Cargo.lock",
-            "keep/Cargo.toml",
+            "registry.lock",
             "keep/src/lib.rs",
             "cell/Cargo.toml",
             "cell/src/lib.rs",
@@ -172,6 +188,22 @@ mod tests {
             std::fs::read_to_string(layout.skeleton().join("Cargo.lock")).unwrap(),
             "Cargo.lock"
         );
+    }
+
+    #[test]
+    fn the_registry_is_used_from_the_first_dependency_on() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = prebuilt(root.path());
+        let folder = SessionFolder::create(&root.path().join("sessions"), &layout).unwrap();
+        let read = |file: &str| std::fs::read_to_string(folder.root.join(file)).unwrap();
+        assert!(!read("keep/Cargo.toml").contains("candle-core"));
+        folder.use_registry(&layout).unwrap();
+        assert!(read("keep/Cargo.toml").contains("candle-core"));
+        assert_eq!(read("Cargo.lock"), "registry.lock");
+        // cargo has added the crate of the cell, which a second call must not remove.
+        std::fs::write(folder.root.join("Cargo.lock"), "with a crate").unwrap();
+        folder.use_registry(&layout).unwrap();
+        assert_eq!(read("Cargo.lock"), "with a crate");
     }
 
     #[test]

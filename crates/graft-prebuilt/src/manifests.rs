@@ -86,6 +86,10 @@ opt-level = 0
 pub(crate) const SHOWN: [&str; 5] =
     ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
+/// The path of a library's folder from the folder of a manifest for rust-analyzer. Paths within the
+/// library are relative, so that it can be moved.
+const FROM_ANALYSIS: &str = "../..";
+
 /// The feature of the facade that adds the crates of [`SHOWN`] to the prelude for rust-analyzer.
 const SEES_CRATES: &str = "analysis";
 
@@ -127,15 +131,15 @@ pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
 /// The manifest of a member for rust-analyzer: with the same sources, but only those dependencies
 /// whose types variables of cells can have, since rust-analyzer reads all crates before it infers
 /// the first type. The facade is a dylib, and for cargo's builds it has no dependencies.
-pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, PrebuiltError> {
+pub(super) fn analysis(member: &str) -> Result<String, PrebuiltError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let manifest = parse(&file)?;
-    let dependencies = shown_dependencies(layout, &manifest);
-    let source = layout.sources().join(member).join("src/lib.rs");
+    let dependencies = shown_dependencies(&manifest);
+    let source = Path::new(FROM_ANALYSIS).join("sources").join(member).join("src/lib.rs");
     let package =
         [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
     let mut library =
@@ -158,7 +162,7 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Prebuilt
 }
 
 /// The dependencies whose types variables of cells can have.
-fn shown_dependencies(layout: &Layout, manifest: &Table) -> Table {
+fn shown_dependencies(manifest: &Table) -> Table {
     let keys = manifest
         .get("dependencies")
         .and_then(Value::as_table)
@@ -168,7 +172,7 @@ fn shown_dependencies(layout: &Layout, manifest: &Table) -> Table {
     let path = |key: &str| {
         Table::from_iter([(
             "path".to_owned(),
-            Value::from(layout.analysis(key).display().to_string()),
+            Value::from(format!("../{key}")),
         )])
     };
     keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect()
@@ -192,10 +196,23 @@ pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
-/// The manifest of the member `keep`. Its dependencies stay in the lock file but are invisible to
-/// builds and rust-analyzer: the facade and its external crates, so that a cell's `:dep` resolves
+/// Whether the cells of a session use crates from a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registry {
+    /// They do, or will in the next cell. cargo reads the registry's index.
+    Used,
+    /// They do not. cargo needs neither a network nor a copy of the index.
+    Unused,
+}
+
+/// The manifest of the member `keep`, which depends on the facade in the folder `facade`. Its
+/// dependencies stay in the lock file but are invisible to builds and rust-analyzer: the facade and,
+/// if the session uses a registry, the facade's external crates, so that a cell's `:dep` resolves
 /// to the versions of the facade.
-pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
+///
+/// # Errors
+/// Returns an error if the packed manifest of the workspace is invalid.
+pub fn session_keep(facade: &Path, registry: Registry) -> Result<String, PrebuiltError> {
     let root = parse("Cargo.toml")?;
     let shared = root
         .get("workspace")
@@ -204,11 +221,11 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
     let mut dependencies: Table = shared
         .into_iter()
         .flatten()
-        .filter(|(key, _)| SHOWN.contains(&key.as_str()))
+        .filter(|(key, _)| registry == Registry::Used && SHOWN.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     let facade =
-        Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
+        Table::from_iter([("path".to_owned(), Value::from(facade.display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
     let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
@@ -233,18 +250,13 @@ pub fn shared_version(name: &str) -> Option<String> {
     Some(version.trim_start_matches('=').to_owned())
 }
 
-/// The name and the manifest of each external crate for rust-analyzer. `metadata` is the output of
-/// `cargo metadata` for the copied workspace.
-pub(super) fn foreign(
+/// Each external crate as rust-analyzer sees it. `metadata` is the output of `cargo metadata` for
+/// the copied workspace.
+pub(super) fn external(
     metadata: &[u8],
     layout: &Layout,
-) -> Result<Vec<(String, String)>, PrebuiltError> {
-    let metadata = foreign::Metadata::parse(metadata)?;
-    Ok(metadata
-        .manifests(layout)
-        .into_iter()
-        .map(|(name, manifest)| (name.to_owned(), manifest))
-        .collect())
+) -> Result<Vec<foreign::External>, PrebuiltError> {
+    Ok(foreign::Metadata::parse(metadata)?.external(layout))
 }
 
 /// The initial manifest of the member `cell`, which evcxr overwrites.

@@ -85,6 +85,7 @@ impl Worker {
             return Ok(RustOutput::text(RESTARTED));
         }
         let lost = self.follow_child();
+        self.use_registry(code)?;
         let result = self.run_cell(code).map_err(|error| note_lost_variables(error, &lost));
         self.remember_source(code, &result);
         self.after_commands(code, result.as_ref().ok())?;
@@ -98,6 +99,22 @@ impl Worker {
         }
         self.publish_variables();
         result
+    }
+
+    /// Prepares the session's folder for a cell that adds a crate.
+    fn use_registry(&self, code: &str) -> Result<(), RustError> {
+        let adds = colon_commands::of(code).any(|command| command.name == ":dep");
+        if !adds && !code.contains("extern crate") {
+            return Ok(());
+        }
+        self.context.folder.use_registry(&self.context.prebuilt.layout).map_err(|error| {
+            errors::plain("Error", format!("cannot write the session's lock file: {error}"))
+        })
+    }
+
+    /// Whether the user has interrupted the current cell.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.context.interrupted.load(Ordering::Acquire)
     }
 
     fn run_cell(&mut self, code: &str) -> Result<RustOutput, RustError> {
@@ -282,7 +299,7 @@ impl Worker {
     }
 
     pub(super) fn error(&self, code: &str, error: evcxr::Error) -> RustError {
-        if self.context.interrupted.load(Ordering::Acquire)
+        if self.is_interrupted()
             && !matches!(error, evcxr::Error::SubprocessTerminated(_))
         {
             return errors::plain(
