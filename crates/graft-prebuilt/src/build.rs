@@ -78,14 +78,7 @@ pub fn build(
         let _ = reuse::copy(&other.join("target"), &target);
         let _ = reuse::copy(&other.join(fingerprint.short()).join("sources"), &layout.sources());
     }
-    progress("unpacking sources");
-    write_sources(&layout)?;
-    compile(&layout, &target, variant, progress)?;
-    collect_std(&layout)?;
-    write_native(&layout, variant)?;
-    progress("preparing sessions");
-    write_external(&layout)?;
-    prepare_sessions(&layout)?;
+    write_library(&layout, &target, variant, progress)?;
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
     BuildInfo::new(fingerprint, archive::HASH, rustc, &layout)?.write(&layout.build_info())?;
     if *intermediates == Intermediates::Remove {
@@ -94,6 +87,23 @@ pub fn build(
     }
     open(layout.root())
         .ok_or_else(|| PrebuiltError::Build { message: "the build produced no library".to_owned() })
+}
+
+/// Writes all files of the library but its description.
+fn write_library(
+    layout: &Layout,
+    target: &Path,
+    variant: Variant,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), PrebuiltError> {
+    progress("unpacking sources");
+    write_sources(layout)?;
+    compile(layout, target, variant, progress)?;
+    collect_std(layout)?;
+    write_native(layout, variant)?;
+    progress("preparing sessions");
+    write_external(layout)?;
+    prepare_sessions(layout)
 }
 
 /// Blocks until no other process builds. Closing the file releases the lock.
@@ -135,8 +145,10 @@ fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
             .unwrap_or_default();
         archive::write_if_changed(
             &layout.analysis(&name).join("Cargo.toml"),
-            manifests::analysis(layout, member)?.as_bytes(),
+            manifests::analysis(member)?.as_bytes(),
         )?;
+        let copy = layout.analysis(&name).join("src");
+        copy_sources(&sources.join(member).join("src"), &copy)?;
     }
     Ok(())
 }

@@ -22,12 +22,12 @@ impl Layout {
         &self.root
     }
 
-    /// The copy of the workspace, which is compiled and which rust-analyzer reads.
+    /// The copy of the workspace, which is compiled.
     pub fn sources(&self) -> PathBuf {
         self.root.join("sources")
     }
 
-    /// The manifest folder of a crate for rust-analyzer.
+    /// The folder of a crate as rust-analyzer sees it: its manifest and a copy of its sources.
     pub fn analysis(&self, name: &str) -> PathBuf {
         self.root.join("analysis").join(name)
     }
@@ -83,11 +83,6 @@ impl Layout {
     /// The folders in which the compiler finds the crates of the facade.
     pub fn dependency_folders(&self) -> [PathBuf; 2] {
         [self.dependencies(), self.macros()]
-    }
-
-    /// The sources of the external crates that rust-analyzer reads.
-    pub fn external_sources(&self) -> PathBuf {
-        self.root.join("external")
     }
 
     /// The target folder of cargo during the build, unless the caller names another. All prebuilt

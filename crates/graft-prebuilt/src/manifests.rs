@@ -86,10 +86,6 @@ opt-level = 0
 pub(crate) const SHOWN: [&str; 5] =
     ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
-/// The path of a library's folder from the folder of a manifest for rust-analyzer. Paths within the
-/// library are relative, so that it can be moved.
-const FROM_ANALYSIS: &str = "../..";
-
 /// The feature of the facade that adds the crates of [`SHOWN`] to the prelude for rust-analyzer.
 const SEES_CRATES: &str = "analysis";
 
@@ -130,7 +126,8 @@ pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
 
 /// The manifest of a member for rust-analyzer: with the same sources, but only those dependencies
 /// whose types variables of cells can have, since rust-analyzer reads all crates before it infers
-/// the first type. The facade is a dylib, and for cargo's builds it has no dependencies.
+/// the first type. The facade is a dylib, and for cargo's builds it has no dependencies. Paths are
+/// relative, so that the library can be moved.
 pub(super) fn analysis(member: &str) -> Result<String, PrebuiltError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member)
@@ -139,11 +136,10 @@ pub(super) fn analysis(member: &str) -> Result<String, PrebuiltError> {
         .unwrap_or_default();
     let manifest = parse(&file)?;
     let dependencies = shown_dependencies(&manifest);
-    let source = Path::new(FROM_ANALYSIS).join("sources").join(member).join("src/lib.rs");
     let package =
         [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
     let mut library =
-        Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
+        Table::from_iter([("path".to_owned(), Value::from("src/lib.rs"))]);
     let mut all = Table::new();
     all.insert(
         "package".to_owned(),

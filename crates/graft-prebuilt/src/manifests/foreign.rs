@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::FROM_ANALYSIS;
 use crate::{Layout, PrebuiltError};
 
 /// Crates whose types variables of cells can have, and the crates in their signatures.
@@ -35,15 +34,15 @@ pub(super) const VISIBLE: [&str; 13] = [
 ];
 
 /// An external crate as rust-analyzer sees it.
-pub(in crate::manifests) struct External {
+pub(crate) struct External {
     /// The name of the package.
-    pub(in crate::manifests) name: String,
+    pub(crate) name: String,
     /// Its manifest.
-    pub(in crate::manifests) manifest: String,
+    pub(crate) manifest: String,
     /// The folder with its sources in cargo's registry.
-    pub(in crate::manifests) sources: PathBuf,
+    pub(crate) sources: PathBuf,
     /// The folder of their copy.
-    pub(in crate::manifests) copy: PathBuf,
+    pub(crate) copy: PathBuf,
 }
 
 /// The fields of `cargo metadata` that are used here.
@@ -129,14 +128,12 @@ impl Package {
             .targets
             .iter()
             .find(|target| target.kind.iter().any(|kind| kind == "lib" || kind == "rlib"))?;
-        let (sources, root) = (library.src_path.parent()?, library.src_path.file_name()?);
-        let folder = format!("{}-{}", self.name, self.version);
-        let root = Path::new(FROM_ANALYSIS).join("external").join(&folder).join(root);
+        let root = Path::new("src").join(library.src_path.file_name()?);
         Some(External {
             name: self.name.clone(),
             manifest: self.manifest(&library.name, &root, enabled, dependencies),
-            sources: sources.to_owned(),
-            copy: layout.external_sources().join(folder),
+            sources: library.src_path.parent()?.to_owned(),
+            copy: layout.analysis(&self.name).join("src"),
         })
     }
 
@@ -206,13 +203,13 @@ mod tests {
             ["candle-nn", "candle-core"]
         );
         assert_eq!(external[0].sources, Path::new("/r/nn/src"));
-        assert_eq!(external[0].copy, Path::new("/t/external/candle-nn-1.0.0"));
+        assert_eq!(external[0].copy, Path::new("/t/analysis/candle-nn/src"));
         let nn: Table = external[0].manifest.parse().unwrap();
         assert_eq!(nn["dependencies"].as_table().unwrap().keys().collect::<Vec<_>>(), ["candle"]);
         assert_eq!(nn["dependencies"]["candle"]["package"].as_str(), Some("candle-core"));
         assert_eq!(nn["dependencies"]["candle"]["path"].as_str(), Some("../candle-core"));
         assert_eq!(nn["features"]["default"].as_array().unwrap(), &[Value::from("half")]);
-        assert_eq!(nn["lib"]["path"].as_str(), Some("../../external/candle-nn-1.0.0/lib.rs"));
+        assert_eq!(nn["lib"]["path"].as_str(), Some("src/lib.rs"));
     }
 
     #[test]

@@ -84,10 +84,7 @@ fn rust_analyzer_sees_only_crates_whose_types_cells_can_have() {
         let seen =
             manifest.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
         assert!(seen.keys().all(|key| is_shown(key)), "{member}: {seen}");
-        assert_eq!(
-            manifest["lib"]["path"].as_str().unwrap(),
-            format!("../../sources/{member}/src/lib.rs")
-        );
+        assert_eq!(manifest["lib"]["path"].as_str(), Some("src/lib.rs"));
     }
 }
 
