@@ -12,25 +12,26 @@ const METADATA: &[u8] = b"lib.rmeta";
 const SECTION: &str = ".rmeta";
 /// The first bytes of an archive.
 const MAGIC: &[u8] = b"!<arch>\n";
-/// Width of the name in the header of a member.
-const NAME_WIDTH: usize = 16;
-/// Width of the modification time, owner, group and mode that follow the name.
-const OWNER_WIDTH: usize = 32;
-/// Width of the size that follows.
-const SIZE_WIDTH: usize = 10;
+/// The table of long names, which is empty. With it, the member begins at a multiple of 8 bytes, as
+/// readers of object files expect.
+const NAMES: &str = "//";
 
 /// Returns an archive that contains only the metadata of `rlib`; `None` if it has none.
 pub(crate) fn without_code(rlib: &[u8]) -> Option<Vec<u8>> {
     let member = member(rlib)?;
     let mut archive = MAGIC.to_vec();
-    let name = String::from_utf8_lossy(METADATA).into_owned() + "/";
-    archive.extend(format!("{name:NAME_WIDTH$}{:OWNER_WIDTH$}", "0           0     0     644").bytes());
-    archive.extend(format!("{:SIZE_WIDTH$}`\n", member.len()).bytes());
+    archive.extend(header(NAMES, 0).bytes());
+    archive.extend(header(&(String::from_utf8_lossy(METADATA) + "/"), member.len()).bytes());
     archive.extend(member);
     if member.len() % 2 == 1 {
         archive.push(b'\n');
     }
     Some(archive)
+}
+
+/// The header of a member: name, time, owner, group, mode and size.
+fn header(name: &str, size: usize) -> String {
+    format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644)
 }
 
 /// Returns the metadata of `rlib` as rustc writes it to an `.rmeta` file; `None` if it has none.
