@@ -117,10 +117,9 @@ pub(crate) fn prebuilt_library(
     }
     let status = |text: String| drop(output.send(EngineEvent::Status(text)));
     status("building the library that cells use; this is done once…".to_owned());
-    let built =
-        graft_prebuilt::build(&dirs, Variant::Plain, &Intermediates::Keep, &mut |line| {
-            status(format!("building the library that cells use: {line}"))
-        });
+    let built = graft_prebuilt::build(&dirs, Variant::Plain, &Intermediates::Keep, &mut |line| {
+        status(format!("building the library that cells use: {line}"))
+    });
     status(String::new());
     Ok(built?)
 }

@@ -89,13 +89,9 @@ impl SessionFolder {
         for folder in ["cell/src", "keep/src", "config", ".cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
-        for file in [
-            "Cargo.toml",
-            "Cargo.lock",
-            "keep/src/lib.rs",
-            "cell/Cargo.toml",
-            "cell/src/lib.rs",
-        ] {
+        for file in
+            ["Cargo.toml", "Cargo.lock", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"]
+        {
             copy_writable(&skeleton.join(file), &self.root.join(file))?;
         }
         let keep = session_keep(&prebuilt.facade(), Registry::Unused).map_err(io::Error::other)?;

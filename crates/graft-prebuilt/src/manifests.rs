@@ -138,8 +138,7 @@ pub(super) fn analysis(member: &str) -> Result<String, PrebuiltError> {
     let dependencies = shown_dependencies(&manifest);
     let package =
         [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
-    let mut library =
-        Table::from_iter([("path".to_owned(), Value::from("src/lib.rs"))]);
+    let mut library = Table::from_iter([("path".to_owned(), Value::from("src/lib.rs"))]);
     let mut all = Table::new();
     all.insert(
         "package".to_owned(),
@@ -165,12 +164,8 @@ fn shown_dependencies(manifest: &Table) -> Table {
         .into_iter()
         .flatten()
         .map(|(key, _)| key);
-    let path = |key: &str| {
-        Table::from_iter([(
-            "path".to_owned(),
-            Value::from(format!("../{key}")),
-        )])
-    };
+    let path =
+        |key: &str| Table::from_iter([("path".to_owned(), Value::from(format!("../{key}")))]);
     keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect()
 }
 
@@ -220,8 +215,7 @@ pub fn session_keep(facade: &Path, registry: Registry) -> Result<String, Prebuil
         .filter(|(key, _)| registry == Registry::Used && SHOWN.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let facade =
-        Table::from_iter([("path".to_owned(), Value::from(facade.display().to_string()))]);
+    let facade = Table::from_iter([("path".to_owned(), Value::from(facade.display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
     let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];

@@ -54,7 +54,8 @@ fn options(arguments: &[String]) -> Result<Options> {
                     .hint("it takes: --output DIR, --from PREFIX"));
             }
         };
-        let folder = words.next().ok_or_else(|| Problem::new(format!("`{word}` needs a folder")))?;
+        let folder =
+            words.next().ok_or_else(|| Problem::new(format!("`{word}` needs a folder")))?;
         *place = Some(PathBuf::from(folder));
     }
     Ok(options)
@@ -68,7 +69,8 @@ pub(crate) fn build(paths: &Paths, phases: &mut Phases) -> Result<PathBuf> {
             .and_then(|()| machine::rust_sources())
     })?;
     phases.run("the program, optimized (takes minutes the first time)", || {
-        let words = ["build", "--release", "--locked", "--package", "graft-kernel", "--bin", "graft"];
+        let words =
+            ["build", "--release", "--locked", "--package", "graft-kernel", "--bin", "graft"];
         shell::run(shell::command("cargo", &words).current_dir(&paths.root))
     })?;
     let prefix = paths.wheel().join("prefix");
@@ -106,9 +108,10 @@ pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<PathBuf> {
     }
     let mut audit = Environment::at(&python).python();
     audit.arg(paths.root.join("crates/xtask/python/glibc_tag.py")).arg(&draft);
-    let tag = shell::stdout_of(&mut audit)
-        .filter(|tag| tag.starts_with(POLICY))
-        .ok_or_else(|| Problem::new(format!("auditwheel accepts no tag for {}", draft.display())))?;
+    let tag =
+        shell::stdout_of(&mut audit).filter(|tag| tag.starts_with(POLICY)).ok_or_else(|| {
+            Problem::new(format!("auditwheel accepts no tag for {}", draft.display()))
+        })?;
     println!("  auditwheel: the symbols need {tag}");
     let wheel = write(paths, packed, &tag)?;
     std::fs::remove_file(&draft).map_err(|error| Problem::file("remove", &draft, &error))?;

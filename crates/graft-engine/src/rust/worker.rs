@@ -299,9 +299,7 @@ impl Worker {
     }
 
     pub(super) fn error(&self, code: &str, error: evcxr::Error) -> RustError {
-        if self.is_interrupted()
-            && !matches!(error, evcxr::Error::SubprocessTerminated(_))
-        {
+        if self.is_interrupted() && !matches!(error, evcxr::Error::SubprocessTerminated(_)) {
             return errors::plain(
                 "Interrupted",
                 "interrupted while the cell was compiled; variables and session are kept",

@@ -65,9 +65,8 @@ pub(super) fn collect(artifacts: &[Artifact], layout: &Layout) -> Result<(), Pre
         }
     }
     archive::write_if_changed(&layout.crates(), shown(artifacts).as_bytes())?;
-    let facade = facade.ok_or_else(|| PrebuiltError::Build {
-        message: "cargo reported no library".to_owned(),
-    })?;
+    let facade = facade
+        .ok_or_else(|| PrebuiltError::Build { message: "cargo reported no library".to_owned() })?;
     copy_atomically(&facade, &layout.library())?;
     strip(&layout.library());
     Ok(())
@@ -138,7 +137,8 @@ mod tests {
         assert_eq!(candle.part(), Part::Dependency(Path::new(&candle.filenames[0])));
         let host = artifact("serde_json", "lib", &["/t/debug/deps/libserde_json-2.rlib"]);
         assert_eq!(host.part(), Part::None);
-        let derive = artifact("serde_derive", "proc-macro", &["/t/debug/deps/libserde_derive-3.so"]);
+        let derive =
+            artifact("serde_derive", "proc-macro", &["/t/debug/deps/libserde_derive-3.so"]);
         assert_eq!(derive.part(), Part::Macro(Path::new("/t/debug/deps/libserde_derive-3.so")));
         let facade = artifact("graft", "dylib", &["/t/x/libgraft.so"]);
         assert_eq!(facade.part(), Part::Facade(Path::new("/t/x/libgraft.so")));
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn only_messages_about_compiled_crates_are_read() {
         let message = r#"{"reason":"compiler-artifact","target":{"name":"a","kind":["lib"]},"filenames":["/a"]}"#;
-        let messages = format!("{{\"reason\":\"build-finished\",\"success\":true}}\nno json\n{message}\n");
+        let messages =
+            format!("{{\"reason\":\"build-finished\",\"success\":true}}\nno json\n{message}\n");
         assert_eq!(parse(&messages).len(), 1);
     }
 }

@@ -138,7 +138,13 @@ impl Package {
     }
 
     /// A manifest with the sources of the crate, in which all enabled features are default features.
-    fn manifest(&self, library: &str, root: &Path, enabled: &[String], dependencies: Table) -> String {
+    fn manifest(
+        &self,
+        library: &str,
+        root: &Path,
+        enabled: &[String],
+        dependencies: Table,
+    ) -> String {
         let names: Vec<Value> = enabled
             .iter()
             .filter(|name| *name != "default")

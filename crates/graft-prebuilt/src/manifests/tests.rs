@@ -49,14 +49,8 @@ fn the_facade_hides_its_dependencies_from_builds() {
     let manifest: Table = analysis("crates/graft").unwrap().parse().unwrap();
     assert!(manifest.get("dependencies").is_none());
     let seen = manifest["target"]["cfg(graft_analysis)"]["dependencies"].as_table().unwrap();
-    assert_eq!(
-        seen["graft-session"]["path"].as_str(),
-        Some("../graft-session")
-    );
-    assert_eq!(
-        seen["candle-core"]["path"].as_str(),
-        Some("../candle-core")
-    );
+    assert_eq!(seen["graft-session"]["path"].as_str(), Some("../graft-session"));
+    assert_eq!(seen["candle-core"]["path"].as_str(), Some("../candle-core"));
     assert_eq!(manifest["lib"]["crate-type"][0].as_str(), Some("dylib"));
 }
 
