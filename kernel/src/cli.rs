@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 
 /// A Jupyter kernel for Rust with parameter-efficient fine-tuning built in.
 #[derive(Parser)]
-#[command(name = "graft", version)]
+#[command(name = "graft", version = env!("GRAFT_VERSION"))]
 pub(crate) struct Cli {
     /// The subcommand.
     #[command(subcommand)]
@@ -50,6 +50,10 @@ pub(crate) struct InstallArgs {
     /// Prebuild for NVIDIA GPUs; needs the CUDA compiler (`cargo xtask cuda-build` installs it)
     #[arg(long)]
     pub(crate) cuda: bool,
+    /// Compile in this target folder of cargo and keep it, so that the next installation compiles
+    /// only what has changed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) build_dir: Option<PathBuf>,
     /// Name of the kernel spec
     #[arg(long, default_value = "graft")]
     pub(crate) name: String,

@@ -8,6 +8,9 @@ use std::process::{Command, ExitCode};
 
 use graft_prebuilt::{Dirs, toolchain};
 
+use crate::engine_handle::repair;
+use crate::install::kernelspec::version_of;
+
 /// The result of one check.
 struct Finding {
     name: &'static str,
@@ -82,12 +85,26 @@ fn platform() -> Finding {
 }
 
 fn rustc() -> Finding {
-    match toolchain::verbose_version() {
-        Ok(version) => ok("rustc", version.lines().next().unwrap_or_default()),
-        Err(_) => note(
+    let library = graft_prebuilt::find(&Dirs::user());
+    let version = library.as_ref().and_then(|library| library.info.version());
+    let fix = version.map_or_else(
+        || "curl https://sh.rustup.rs -sSf | sh".to_owned(),
+        toolchain::install_command,
+    );
+    let Ok(found) = toolchain::verbose_version() else {
+        let needed = version.map_or_else(String::new, |version| format!(" {version}"));
+        let text = format!("not found; magics work, Rust cells need rustc{needed}: {fix}");
+        return note("rustc", text);
+    };
+    let found = found.lines().next().unwrap_or_default();
+    match library.as_ref().map(|library| library.info.rustc.as_str()) {
+        Some(built_with) if built_with != found => note(
             "rustc",
-            "not found; Rust cells do not work, magics do: curl https://sh.rustup.rs -sSf | sh",
+            format!(
+                "{found}, but the prebuilt library needs {built_with}; the first Rust cell builds it again, or install that compiler: {fix}"
+            ),
         ),
+        _ => ok("rustc", found),
     }
 }
 
@@ -131,19 +148,20 @@ fn rust_sources() -> Finding {
 }
 
 fn prebuilt_library() -> Finding {
+    let name = "prebuilt library";
     let dirs = Dirs::user();
-    match graft_prebuilt::find(&dirs) {
-        Some(library) => ok("prebuilt library", library.layout.root().display().to_string()),
-        None if dirs.all_prebuilt().iter().any(|folder| graft_prebuilt::open(folder).is_some()) => {
-            note(
-                "prebuilt library",
-                "built by another compiler or from other sources: graft install",
-            )
+    if let Some(library) = graft_prebuilt::find(&dirs) {
+        return ok(name, library.layout.root().display().to_string());
+    }
+    if let Some(file) = graft_prebuilt::damaged_file(&dirs) {
+        let text = format!("`{}` is missing or truncated: {}", file.display(), repair(&file));
+        return fail(name, text);
+    }
+    match dirs.all_prebuilt().iter().any(|folder| graft_prebuilt::open(folder).is_some()) {
+        true => note(name, "built from other sources: graft install"),
+        false => {
+            note(name, "not built yet; the first kernel builds it, or build it now: graft install")
         }
-        None => note(
-            "prebuilt library",
-            "not built yet; the first kernel builds it, or build it now: graft install",
-        ),
     }
 }
 
@@ -180,13 +198,28 @@ fn jupyter() -> Finding {
 }
 
 fn kernel_spec() -> Finding {
-    match kernel_folders()
+    let found: Vec<PathBuf> = kernel_folders()
         .into_iter()
         .map(|folder| folder.join("kernels/graft/kernel.json"))
-        .find(|path| path.exists())
-    {
-        Some(path) => ok("kernel", path.display().to_string()),
-        None => note("kernel", "not installed for this user: graft install"),
+        .filter(|path| path.exists())
+        .collect();
+    match found.as_slice() {
+        [] => note("kernel", "not installed for this user: graft install"),
+        [one] => ok("kernel", one.display().to_string()),
+        [first, others @ ..] => {
+            let shown = |path: &PathBuf| match version_of(path) {
+                Some(version) => format!("{} (Graft {version})", path.display()),
+                None => path.display().to_string(),
+            };
+            let others: Vec<String> = others.iter().map(shown).collect();
+            let text = format!(
+                "{} kernels are named `graft`: Jupyter starts one, usually {}, and hides {}; remove those with `pip uninstall graft-kernel` or `graft uninstall`",
+                found.len(),
+                shown(first),
+                others.join(" and ")
+            );
+            note("kernel", text)
+        }
     }
 }
 
@@ -201,10 +234,19 @@ fn kernel_folders() -> Vec<PathBuf> {
     let user = std::env::var_os("JUPYTER_DATA_DIR")
         .map(PathBuf::from)
         .or_else(|| data.map(|data| data.join("jupyter")));
-    let environment =
-        std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
+    let environment = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
+    // The prefix of this program: that of a wheel.
+    let own = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned()));
+    let prefixes = environment.map(PathBuf::from).chain(own);
+    let prefixes = prefixes.map(|folder| folder.join("share/jupyter"));
     let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
-    listed.into_iter().chain(user).chain(environment).chain(system).collect()
+    let mut folders = Vec::new();
+    for folder in listed.into_iter().chain(prefixes).chain(user).chain(system) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {

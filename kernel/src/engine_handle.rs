@@ -3,6 +3,7 @@
 //! If no prebuilt library is ready (first start, another rustc, other sources), it is built first,
 //! and its progress is sent as [`EngineEvent::Status`], which the first cell shows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio::sync::{mpsc, watch};
 
 use graft_engine::{Engine, EngineEvent, EngineOptions, Executor};
 use graft_frontend::OutputBudget;
-use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
+use graft_prebuilt::{Dirs, Intermediates, PrebuiltLibrary, Variant};
+
+use crate::install::kernelspec::Installer;
 
 /// Used instead of an interrupt grace period that is not a valid duration.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -101,7 +104,7 @@ pub(crate) fn engine_factory(
     })
 }
 
-/// Finds the prebuilt library of this program, or builds it and reports the progress.
+/// Finds a prebuilt library of this program, or builds it and reports the progress.
 pub(crate) fn prebuilt_library(
     output: &mpsc::UnboundedSender<EngineEvent>,
 ) -> Result<PrebuiltLibrary, Failure> {
@@ -109,11 +112,33 @@ pub(crate) fn prebuilt_library(
     if let Some(library) = graft_prebuilt::find(&dirs) {
         return Ok(library);
     }
+    if let Some(failure) = damaged_installation(&dirs) {
+        return Err(failure);
+    }
     let status = |text: String| drop(output.send(EngineEvent::Status(text)));
     status("building the library that cells use; this is done once…".to_owned());
-    let built = graft_prebuilt::build(&dirs, Variant::Plain, &mut |line| {
+    let built = graft_prebuilt::build(&dirs, Variant::Plain, &Intermediates::Keep, &mut |line| {
         status(format!("building the library that cells use: {line}"))
     });
     status(String::new());
     Ok(built?)
+}
+
+/// The failure of an installation with missing or truncated files.
+fn damaged_installation(dirs: &Dirs) -> Option<Failure> {
+    // A damaged library of this user is built again.
+    let file = graft_prebuilt::damaged_file(dirs).filter(|file| !file.starts_with(dirs.cache()))?;
+    let message =
+        format!("the installation is incomplete: `{}` is missing or truncated", file.display());
+    Some(Failure::new("prebuilt::incomplete", message).hint(repair(&file)))
+}
+
+/// How to repair an installation with the damaged file `file`.
+pub(crate) fn repair(file: &Path) -> String {
+    match Installer::of_file(file) {
+        Installer::Pip => {
+            "free disk space, then run `pip install --force-reinstall --no-deps FILE.whl` with the wheel of Graft".to_owned()
+        }
+        Installer::Graft => "free disk space, then run `graft clean` and `graft install`, with the same options as before".to_owned(),
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use graft_spec::{Failure, Hint};
 
 use crate::cli::InstallArgs;
-use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
+use graft_prebuilt::{Dirs, Intermediates, PrebuiltLibrary, Variant};
 use kernelspec::Kernelspec;
 use spec_dir::Place;
 
@@ -33,6 +33,14 @@ pub(crate) enum InstallError {
         path: PathBuf,
         /// Display name of the other kernel.
         display_name: String,
+    },
+    /// pip has installed a kernel of this name.
+    #[error("{path} belongs to the wheel of Graft {version}, installed with pip")]
+    Pip {
+        /// Folder of the kernel spec.
+        path: PathBuf,
+        /// Version of the wheel.
+        version: String,
     },
     /// `--sys-prefix` outside a Python environment.
     #[error("no Python environment is active")]
@@ -56,6 +64,7 @@ impl Hint for InstallError {
         match self {
             Self::Name { .. } => "install::name",
             Self::Foreign { .. } => "install::foreign",
+            Self::Pip { .. } => "install::pip",
             Self::NoEnvironment => "install::no_environment",
             Self::NoHome => "install::no_home",
             Self::File { .. } => "install::file",
@@ -66,6 +75,10 @@ impl Hint for InstallError {
         Some(match self {
             Self::Name { .. } => "use letters, digits, dots, hyphens and underscores; the name must not start with a dot".to_owned(),
             Self::Foreign { .. } => "choose another name with `--name`".to_owned(),
+            Self::Pip { .. } => {
+                "remove the wheel with `pip uninstall graft-kernel`, or choose another name with `--name`"
+                    .to_owned()
+            }
             Self::NoEnvironment => {
                 "activate one (VIRTUAL_ENV or CONDA_PREFIX), or use `--user` or `--prefix PREFIX`"
                     .to_owned()
@@ -95,8 +108,8 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
     // The build comes first: if it fails, no files have been installed.
-    let library =
-        prebuilt_library(&dirs(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
+    let variant = if args.cuda { Variant::Cuda } else { Variant::Plain };
+    let library = prebuilt_library(&dirs(&place)?, variant, &intermediates(args, &place)?)?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
@@ -119,13 +132,28 @@ fn dirs(place: &Place) -> Result<Dirs, InstallError> {
     Ok(dirs)
 }
 
+/// Where to compile the library: under a prefix nothing remains that its users do not need.
+fn intermediates(args: &InstallArgs, place: &Place) -> Result<Intermediates, InstallError> {
+    Ok(match &args.build_dir {
+        Some(folder) => {
+            Intermediates::In(std::path::absolute(folder).map_err(InstallError::file(folder))?)
+        }
+        None if place.prefix()?.is_some() => Intermediates::Remove,
+        None => Intermediates::Keep,
+    })
+}
+
 /// Finds the prebuilt library or builds it.
-pub(crate) fn prebuilt_library(dirs: &Dirs, variant: Variant) -> Result<PrebuiltLibrary, Failure> {
+fn prebuilt_library(
+    dirs: &Dirs,
+    variant: Variant,
+    intermediates: &Intermediates,
+) -> Result<PrebuiltLibrary, Failure> {
     if let Some(found) = graft_prebuilt::find_variant(dirs, variant) {
         return Ok(found);
     }
     say("building the library that cells link to (once per compiler; takes several minutes)");
-    Ok(graft_prebuilt::build(dirs, variant, &mut |line| say(&format!("  {line}")))?)
+    Ok(graft_prebuilt::build(dirs, variant, intermediates, &mut |line| say(&format!("  {line}")))?)
 }
 
 /// Prints a line; errors are ignored, so that a closed standard output does not abort the

@@ -25,6 +25,13 @@ pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
         let folder = kernels.join(name);
         match owner(&folder) {
             Owner::Graft => removed += usize::from(remove(&folder)?),
+            Owner::Pip(version) => {
+                println!(
+                    "kept {}: it belongs to the wheel of Graft {version}; `pip uninstall graft-kernel` removes it",
+                    folder.display()
+                );
+                continue;
+            }
             Owner::Other(display_name) => {
                 println!("kept {}: it belongs to another kernel ({display_name})", folder.display())
             }
@@ -43,9 +50,9 @@ pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
 
 /// Whether the folder contains another kernel spec of Graft, which may use the same binary.
 fn has_other_specs(kernels: &Path) -> bool {
-    std::fs::read_dir(kernels).is_ok_and(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| owner(&entry.path()) == Owner::Graft))
-    })
+    let is_graft = |folder: &Path| matches!(owner(folder), Owner::Graft | Owner::Pip(_));
+    std::fs::read_dir(kernels)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|it| is_graft(&it.path()))))
 }
 
 /// Removes the copy of the binary that `graft install` made, and its empty folders.

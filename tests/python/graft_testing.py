@@ -190,11 +190,11 @@ class Cell:
 class Kernel:
     """A kernel started from its installed spec, and a client for it."""
 
-    def __init__(self, places=None, name=None, env=None, cwd=None, transport="tcp"):
+    def __init__(self, places=None, name=None, env=None, cwd=None, transport="tcp", prefix=PREFIX):
         self.own_places = places is None
         self.places = places or Places()
         self.environment = self.places.environment(**(env or {}))
-        specs = KernelSpecManager(kernel_dirs=[str(PREFIX / "share" / "jupyter" / "kernels")])
+        specs = KernelSpecManager(kernel_dirs=[str(pathlib.Path(prefix) / "share" / "jupyter" / "kernels")])
         self.manager = KernelManager(kernel_name=name or KERNEL_NAME, kernel_spec_manager=specs, transport=transport)
         self.manager.connection_file = str(self.places.folder("jupyter-runtime") / f"kernel-{time.monotonic_ns()}.json")
         if transport == "ipc":

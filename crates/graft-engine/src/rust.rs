@@ -25,6 +25,7 @@ use worker::Worker;
 mod assistance;
 mod command_effects;
 mod evcxr_setup;
+mod library;
 mod type_probe;
 mod worker;
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use graft_prebuilt::{
-    Layout, analysis_config, make_private, rustc_wrapper, session_config, session_without_crates,
+    Layout, analysis_config, make_private, rustc_wrapper, session_config, session_keep,
+    session_without_crates,
 };
 
 /// The file that the owner locks while it runs.
@@ -89,12 +90,13 @@ impl SessionFolder {
         self.root.join("analysis")
     }
 
-    /// Prepares both workspaces for crates: they resolve to the versions in the lock file of the
-    /// facade. Does nothing the second time.
+    /// Prepares both workspaces for crates of a registry, in the versions of the prebuilt library
+    /// where it has them. Until then cargo needs no registry and no network. Does nothing the second
+    /// time.
     pub(crate) fn allow_crates(&self, prebuilt: &Layout) -> io::Result<()> {
         let skeleton = prebuilt.skeleton();
-        let wanted = std::fs::read(skeleton.join("keep/Cargo.toml"))?;
-        if std::fs::read(self.root.join("keep/Cargo.toml"))? == wanted {
+        let wanted = session_keep(&prebuilt.facade()).map_err(io::Error::other)?;
+        if std::fs::read_to_string(self.root.join("keep/Cargo.toml"))? == wanted {
             return Ok(());
         }
         for workspace in [self.analysis(), self.root.clone()] {
@@ -113,7 +115,8 @@ impl SessionFolder {
         }
     }
 
-    fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
+    /// Writes the files that refer to the prebuilt library.
+    pub(crate) fn fill(&self, prebuilt: &Layout) -> io::Result<()> {
         for folder in ["config", "probe", ".cargo", "analysis/.cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
@@ -127,7 +130,9 @@ impl SessionFolder {
         }
         File::create(self.progress())?;
         let wrapper = self.root.join(rustc_wrapper::WRAPPER);
-        symlink(std::env::current_exe()?, &wrapper)?;
+        if !wrapper.exists() {
+            symlink(std::env::current_exe()?, &wrapper)?;
+        }
         std::fs::write(
             self.root.join(".cargo/config.toml"),
             session_config(prebuilt, &wrapper, &self.progress(), &self.recorded_cell()),
@@ -190,14 +195,9 @@ mod tests {
 
     fn prebuilt(root: &Path) -> Layout {
         let layout = Layout::new(root.join("templates/abc"));
-        for file in [
-            "Cargo.toml",
-            "Cargo.lock",
-            "keep/Cargo.toml",
-            "keep/src/lib.rs",
-            "cell/Cargo.toml",
-            "cell/src/lib.rs",
-        ] {
+        for file in
+            ["Cargo.toml", "Cargo.lock", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"]
+        {
             let path = layout.skeleton().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, file).unwrap();
@@ -213,7 +213,10 @@ mod tests {
         let folder = SessionFolder::create(&root.path().join("sessions"), &layout).unwrap();
         assert_eq!(std::fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(!folder.root.join("Cargo.lock").exists(), "no crate is needed yet");
+        let keep = || std::fs::read_to_string(folder.root.join("keep/Cargo.toml")).unwrap();
+        assert!(!keep().contains("candle-core"), "cargo reads no registry");
         folder.allow_crates(&layout).unwrap();
+        assert!(keep().contains("candle-core"));
         for workspace in [folder.root.clone(), folder.analysis()] {
             let lock = std::fs::read_to_string(workspace.join("Cargo.lock")).unwrap();
             assert_eq!(lock, "Cargo.lock");

@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use graft_prebuilt::process;
+use graft_prebuilt::{PrebuiltLibrary, process};
 use graft_protocol::{Command, Reply, ToChild, frame};
 use graft_spec::Failure;
 use tokio::sync::oneshot;
@@ -48,7 +48,7 @@ pub(crate) type PanicLocator = Arc<dyn Fn(&str) -> String + Send + Sync>;
 /// Owns the child. There is at most one at a time.
 pub(crate) struct Supervisor {
     shared: Arc<SharedState>,
-    command: ChildCommand,
+    command: Mutex<ChildCommand>,
     state: Mutex<State>,
     changed: Condvar,
     environment: Mutex<ChildEnvironment>,
@@ -107,7 +107,7 @@ impl Supervisor {
     ) -> Arc<Self> {
         let supervisor = Arc::new(Self {
             shared,
-            command,
+            command: Mutex::new(command),
             state: Mutex::default(),
             changed: Condvar::new(),
             environment: Mutex::new(environment),
@@ -123,6 +123,11 @@ impl Supervisor {
         let running = Arc::clone(&supervisor);
         std::thread::spawn(move || running.run());
         supervisor
+    }
+
+    /// Sets the library that the next children open.
+    pub(crate) fn use_library(&self, library: PrebuiltLibrary) {
+        lock(&self.command).prebuilt = library;
     }
 
     /// Sends a command. The receiver gets its outcome even if the child dies.

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,10 @@ use super::{
     fingerprint, manifests, open, process, reuse, toolchain,
 };
 
+mod artifacts;
+
 /// The version of the folder layout, part of the fingerprint.
-pub(super) const LAYOUT_VERSION: &str = "6";
+pub(super) const LAYOUT_VERSION: &str = "7";
 
 /// Number of cargo's last lines in the error message.
 const ERROR_LINES: usize = 40;
@@ -30,6 +32,17 @@ pub fn stop() {
     }
 }
 
+/// Where cargo compiles, and what remains of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intermediates {
+    /// In a folder next to the library, which the next build reuses.
+    Keep,
+    /// In a folder next to the library, which is removed when the library is complete.
+    Remove,
+    /// In this target folder of cargo, which is kept.
+    In(PathBuf),
+}
+
 /// Builds the prebuilt library for this program and compiler, unless it exists. `progress` receives
 /// status lines. The crates of an interrupted build are reused. A second builder blocks until
 /// the first has finished.
@@ -39,6 +52,7 @@ pub fn stop() {
 pub fn build(
     dirs: &Dirs,
     variant: Variant,
+    intermediates: &Intermediates,
     progress: &mut dyn FnMut(&str),
 ) -> Result<PrebuiltLibrary, PrebuiltError> {
     let fingerprint = fingerprint(variant)?;
@@ -52,27 +66,44 @@ pub fn build(
     if let Some(ready) = open(layout.root()) {
         return Ok(ready);
     }
-    if !layout.target().exists()
+    let target = match intermediates {
+        Intermediates::In(folder) => folder.clone(),
+        Intermediates::Keep | Intermediates::Remove => layout.target(),
+    };
+    if !target.exists()
         && let Some(other) = dirs.reusable().find(|folder| folder.join("target").is_dir())
     {
         // Without them everything is compiled. Sources that are equal and no newer spare Graft's
         // own crates too.
-        let _ = reuse::copy(&other.join("target"), &layout.target());
+        let _ = reuse::copy(&other.join("target"), &target);
         let _ = reuse::copy(&other.join(fingerprint.short()).join("sources"), &layout.sources());
     }
-    progress("unpacking sources");
-    write_sources(&layout)?;
-    compile(&layout, variant, progress)?;
-    collect_libraries(&layout)?;
-    write_native(&layout, variant)?;
-    progress("preparing sessions");
-    write_foreign(&layout)?;
-    prepare_sessions(&layout)?;
+    write_library(&layout, &target, variant, progress)?;
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
-    BuildInfo { fingerprint, sources: archive::HASH.to_owned(), rustc }
-        .write(&layout.build_info())?;
+    BuildInfo::new(fingerprint, archive::HASH, rustc, &layout)?.write(&layout.build_info())?;
+    if *intermediates == Intermediates::Remove {
+        // The library is complete without them.
+        let _ = std::fs::remove_dir_all(&target);
+    }
     open(layout.root())
         .ok_or_else(|| PrebuiltError::Build { message: "the build produced no library".to_owned() })
+}
+
+/// Writes all files of the library but its description.
+fn write_library(
+    layout: &Layout,
+    target: &Path,
+    variant: Variant,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), PrebuiltError> {
+    progress("unpacking sources");
+    write_sources(layout)?;
+    compile(layout, target, variant, progress)?;
+    collect_std(layout)?;
+    write_native(layout, variant)?;
+    progress("preparing sessions");
+    write_external(layout)?;
+    prepare_sessions(layout)
 }
 
 /// Blocks until no other process builds. Closing the file releases the lock.
@@ -114,8 +145,10 @@ fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
             .unwrap_or_default();
         archive::write_if_changed(
             &layout.analysis(&name).join("Cargo.toml"),
-            manifests::analysis(layout, member)?.as_bytes(),
+            manifests::analysis(member)?.as_bytes(),
         )?;
+        let copy = layout.analysis(&name).join("src");
+        copy_sources(&sources.join(member).join("src"), &copy)?;
     }
     Ok(())
 }
@@ -124,16 +157,17 @@ fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
 /// compiled crates.
 fn compile(
     layout: &Layout,
+    target: &Path,
     variant: Variant,
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), PrebuiltError> {
     let libraries = layout.libraries();
     std::fs::create_dir_all(&libraries).map_err(PrebuiltError::file(&libraries))?;
-    let mut process = compile_command(layout, variant)?
+    let mut process = compile_command(layout, target, variant)?
         .spawn()
         .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
     set_compiling(Some(process.id()));
-    let artifacts = process
+    let messages = process
         .stdout
         .take()
         .map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
@@ -146,12 +180,16 @@ fn compile(
     if !status.success() {
         return Err(PrebuiltError::Build { message: last.join("\n") });
     }
-    let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
+    let messages = messages.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    artifacts::collect(&artifacts::parse(&messages), layout)
 }
 
 /// The cargo command that compiles the facade.
-fn compile_command(layout: &Layout, variant: Variant) -> Result<Command, PrebuiltError> {
+fn compile_command(
+    layout: &Layout,
+    target: &Path,
+    variant: Variant,
+) -> Result<Command, PrebuiltError> {
     let mut command = cargo(&layout.sources())?;
     command
         .args([
@@ -167,7 +205,7 @@ fn compile_command(layout: &Layout, variant: Variant) -> Result<Command, Prebuil
             variant.features(),
         ])
         .args(["--message-format", "json-render-diagnostics", "--target-dir"])
-        .arg(layout.target());
+        .arg(target);
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0);
@@ -189,36 +227,6 @@ fn follow(stderr: impl io::Read, progress: &mut dyn FnMut(&str)) -> Vec<String> 
     last
 }
 
-/// A line `name=file` for each crate that cells can use without a `:dep`, from cargo's messages
-/// about compiled crates.
-fn crates(artifacts: &str, compiled: &Path) -> String {
-    let names = manifests::SHOWN.map(|name| name.replace('-', "_"));
-    let mut lines = String::new();
-    for message in artifacts.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
-    {
-        let file = message.filenames.iter().map(Path::new).find(|file| {
-            file.parent() == Some(compiled) && file.extension().is_some_and(|end| end == "rlib")
-        });
-        if let Some(file) = file.filter(|_| names.contains(&message.target.name)) {
-            lines.push_str(&format!("{}={}\n", message.target.name, file.display()));
-        }
-    }
-    lines
-}
-
-/// cargo's message about a compiled crate.
-#[derive(serde::Deserialize)]
-struct Artifact {
-    target: ArtifactTarget,
-    filenames: Vec<String>,
-}
-
-/// The target of the crate.
-#[derive(serde::Deserialize)]
-struct ArtifactTarget {
-    name: String,
-}
-
 fn set_compiling(cargo: Option<u32>) {
     *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) = cargo;
 }
@@ -238,28 +246,11 @@ fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Copies the facade and libstd into one folder, so that the child needs no toolchain.
-fn collect_libraries(layout: &Layout) -> Result<(), PrebuiltError> {
-    copy_atomically(&layout.compiled().join("libgraft.so"), &layout.library())?;
-    collect_members(layout)?;
+/// Copies libstd next to the facade, so that the child needs no toolchain.
+fn collect_std(layout: &Layout) -> Result<(), PrebuiltError> {
     let std = toolchain::shared_std()?;
     let name = std.file_name().map(Path::new).unwrap_or(Path::new("libstd.so"));
     copy_atomically(&std, &layout.libraries().join(name))
-}
-
-/// Copies the compiled members of the workspace, which the next build would overwrite.
-fn collect_members(layout: &Layout) -> Result<(), PrebuiltError> {
-    let (from, to) = (layout.compiled(), layout.members());
-    std::fs::create_dir_all(&to).map_err(PrebuiltError::file(&to))?;
-    for entry in std::fs::read_dir(&from).map_err(PrebuiltError::file(&from))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_compiled =
-            name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
-        if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
-            copy_atomically(&entry.path(), &to.join(name))?;
-        }
-    }
-    Ok(())
 }
 
 /// Writes empty archives for the linker of cells.
@@ -271,39 +262,50 @@ fn write_native(layout: &Layout, variant: Variant) -> Result<(), PrebuiltError> 
 }
 
 /// Copies to a temporary file and renames it, so that a running child keeps the old file.
-fn copy_atomically(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
+pub(super) fn copy_atomically(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
     let temporary = to.with_extension("new");
     std::fs::copy(from, &temporary).map_err(PrebuiltError::file(from))?;
     std::fs::rename(&temporary, to).map_err(PrebuiltError::file(to))
 }
 
-/// Writes the skeleton of a session's folder. cargo derives its lock file from that of the
-/// workspace.
+/// Writes the skeleton of a session's folder. cargo derives its lock files from that of the
+/// workspace: with the crates that a `:dep` may add.
 fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
     let skeleton = layout.skeleton();
-    archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
-    archive::write_if_changed(
-        &skeleton.join("keep/Cargo.toml"),
-        manifests::session_keep(layout)?.as_bytes(),
-    )?;
-    archive::write_if_changed(
-        &skeleton.join("keep/src/lib.rs"),
-        b"//! Keeps the lock file complete.\n",
-    )?;
-    archive::write_if_changed(
-        &skeleton.join("cell/Cargo.toml"),
-        manifests::session_cell().as_bytes(),
-    )?;
-    archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
-    let lock = layout.sources().join("Cargo.lock");
-    std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(PrebuiltError::file(&lock))?;
+    let facade = Path::new("../../analysis").join(FACADE);
+    let keep = skeleton.join("keep/Cargo.toml");
+    let write = |path: &Path, text: &str| archive::write_if_changed(path, text.as_bytes());
+    write(&skeleton.join("Cargo.toml"), &manifests::session_root())?;
+    write(&skeleton.join("keep/src/lib.rs"), "//! Keeps the lock file complete.\n")?;
+    write(&skeleton.join("cell/Cargo.toml"), manifests::session_cell())?;
+    write(&skeleton.join("cell/src/lib.rs"), "")?;
+    copy_atomically(&layout.sources().join("Cargo.lock"), &skeleton.join("Cargo.lock"))?;
+    write(&keep, &manifests::session_keep(&facade)?)?;
     metadata(&skeleton).map(drop)
 }
 
-/// Writes the manifests of external crates for rust-analyzer.
-fn write_foreign(layout: &Layout) -> Result<(), PrebuiltError> {
-    for (name, manifest) in manifests::foreign(&metadata(&layout.sources())?, layout)? {
-        archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifest.as_bytes())?;
+/// Writes the sources and manifests of external crates for rust-analyzer.
+fn write_external(layout: &Layout) -> Result<(), PrebuiltError> {
+    for external in manifests::external(&metadata(&layout.sources())?, layout)? {
+        copy_sources(&external.sources, &external.copy)?;
+        archive::write_if_changed(
+            &layout.analysis(&external.name).join("Cargo.toml"),
+            external.manifest.as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Copies the Rust files of a folder.
+fn copy_sources(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
+    for entry in std::fs::read_dir(from).map_err(PrebuiltError::file(from))?.flatten() {
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_sources(&path, &copy)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let content = std::fs::read(&path).map_err(PrebuiltError::file(&path))?;
+            archive::write_if_changed(&copy, &content)?;
+        }
     }
     Ok(())
 }
@@ -345,29 +347,4 @@ fn cargo(folder: &Path) -> Result<Command, PrebuiltError> {
         }
     }
     Ok(command)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_listed_crate_files_are_those_compiled_for_the_target() {
-        let message = |name: &str, files: &str| {
-            format!(
-                "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n"
-            )
-        };
-        let artifacts = message(
-            "candle_core",
-            "\"/t/deps/libcandle_core-1.rlib\",\"/t/deps/libcandle_core-1.rmeta\"",
-        ) + &message("serde_json", "\"/host/deps/libserde_json-2.rlib\"")
-            + &message("rand", "\"/t/deps/librand-3.rlib\"")
-            + "{\"reason\":\"build-finished\",\"success\":true}\nno json\n"
-            + &message("serde_json", "\"/t/deps/libserde_json-4.rlib\"");
-        assert_eq!(
-            crates(&artifacts, Path::new("/t/deps")),
-            "candle_core=/t/deps/libcandle_core-1.rlib\nserde_json=/t/deps/libserde_json-4.rlib\n"
-        );
-    }
 }

@@ -22,12 +22,12 @@ impl Layout {
         &self.root
     }
 
-    /// The copy of the workspace, which is compiled and which rust-analyzer reads.
+    /// The copy of the workspace, which is compiled.
     pub fn sources(&self) -> PathBuf {
         self.root.join("sources")
     }
 
-    /// The manifest folder of a crate for rust-analyzer.
+    /// The folder of a crate as rust-analyzer sees it: its manifest and a copy of its sources.
     pub fn analysis(&self, name: &str) -> PathBuf {
         self.root.join("analysis").join(name)
     }
@@ -38,7 +38,7 @@ impl Layout {
     }
 
     /// The skeleton of a session's folder: workspace manifest, lock file, and the member that keeps
-    /// the lock file complete.
+    /// the lock file complete. A session without crates needs neither of the last two.
     pub fn skeleton(&self) -> PathBuf {
         self.root.join("session")
     }
@@ -53,8 +53,8 @@ impl Layout {
         self.libraries().join("libgraft.so")
     }
 
-    /// A list of the crates that cells can use without a `:dep`, with the file of each that the
-    /// facade was linked from.
+    /// A list of the crates that cells can use without a `:dep`, with the name of each one's file
+    /// in [`Layout::dependencies`].
     pub fn crates(&self) -> PathBuf {
         self.libraries().join("crates")
     }
@@ -64,29 +64,26 @@ impl Layout {
         self.libraries().join("libgraft.rmeta")
     }
 
-    /// The compiled crates of the copied workspace. cargo derives their file names from the path
-    /// within the workspace, which is the same in all prebuilt libraries, so the next build would
-    /// overwrite files that this facade refers to.
-    pub fn members(&self) -> PathBuf {
-        self.libraries().join("members")
+    /// The metadata of the crates in the facade. Their machine code is in the facade itself.
+    pub fn dependencies(&self) -> PathBuf {
+        self.libraries().join("deps")
     }
 
-    /// The target folder of cargo. All prebuilt libraries in the same parent folder share it, so
-    /// that a new one compiles only what has changed. File names of external crates contain a hash
-    /// of version and features, so files of older libraries are not replaced.
-    pub fn target(&self) -> PathBuf {
+    /// The procedural macros that the crates in the facade mention in their metadata.
+    pub fn macros(&self) -> PathBuf {
+        self.libraries().join("macros")
+    }
+
+    /// The folders in which the compiler finds the crates of the facade.
+    pub fn dependency_folders(&self) -> [PathBuf; 2] {
+        [self.dependencies(), self.macros()]
+    }
+
+    /// The target folder of cargo during the build, unless the caller names another. All prebuilt
+    /// libraries in the same parent folder share it, so that a new one compiles only what has
+    /// changed.
+    pub(crate) fn target(&self) -> PathBuf {
         self.root.with_file_name("target")
-    }
-
-    /// The folders with the metadata of the crates in the facade: members, crates compiled for the
-    /// target, and crates for the host (procedural macros).
-    pub fn dependency_folders(&self) -> [PathBuf; 3] {
-        [self.members(), self.compiled(), self.target().join("debug/deps")]
-    }
-
-    /// The folder of the crates compiled for the target.
-    pub fn compiled(&self) -> PathBuf {
-        self.target().join(super::TARGET).join("debug/deps")
     }
 
     /// Empty archives named as the native libraries inside the facade. The linker looks for these

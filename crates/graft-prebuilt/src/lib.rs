@@ -11,6 +11,7 @@
 mod archive;
 mod build;
 mod build_info;
+mod compiled_crate;
 mod dirs;
 mod fingerprint;
 mod hash;
@@ -26,13 +27,15 @@ use std::path::{Path, PathBuf};
 
 use graft_spec::Hint;
 
-pub use build::{build, stop as stop_build};
+pub use build::{Intermediates, build, stop as stop_build};
 pub use build_info::BuildInfo;
 pub use dirs::{Dirs, make_private};
 pub use fingerprint::Fingerprint;
 use fingerprint::fingerprint;
 pub use layout::{FACADE, Layout};
-pub use manifests::{analysis_config, session_config, session_without_crates, shared_version};
+pub use manifests::{
+    analysis_config, session_config, session_keep, session_without_crates, shared_version,
+};
 pub use variant::Variant;
 
 /// The supported platform.
@@ -111,18 +114,36 @@ impl Hint for PrebuiltError {
     }
 }
 
-/// Finds the prebuilt library for this program and the installed compiler; a variant with GPU
-/// support is preferred. Without a compiler, any library of the same sources is returned, since
-/// magics need no compiler.
+/// Finds a prebuilt library for this program: that of the installed compiler, or else any library of
+/// the same sources, since magics need no compiler. A variant with GPU support is preferred. If
+/// rustup has the compiler of the library that is found, Rust cells use that compiler.
 pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
-    match toolchain::verbose_version() {
-        Ok(_) => Variant::BEST_FIRST.into_iter().find_map(|variant| find_variant(dirs, variant)),
-        Err(_) => dirs
-            .all_prebuilt()
-            .into_iter()
-            .filter_map(|folder| open(&folder))
-            .find(|prebuilt| prebuilt.info.sources == archive::HASH),
+    if let Some(fitting) = find_fitting(dirs) {
+        return Some(fitting);
     }
+    let other = complete(dirs).find(|prebuilt| prebuilt.info.sources == archive::HASH)?;
+    let has_compiler = other.info.version().is_some_and(toolchain::switch_to);
+    has_compiler.then(|| find_fitting(dirs)).flatten().or(Some(other))
+}
+
+/// Finds the prebuilt library of the installed compiler.
+pub fn find_fitting(dirs: &Dirs) -> Option<PrebuiltLibrary> {
+    Variant::BEST_FIRST.into_iter().find_map(|variant| find_variant(dirs, variant))
+}
+
+/// All complete prebuilt libraries, newest first.
+fn complete(dirs: &Dirs) -> impl Iterator<Item = PrebuiltLibrary> {
+    dirs.all_prebuilt().into_iter().filter_map(|folder| open(&folder))
+}
+
+/// The first missing or truncated file of a library that this program was installed with, if there
+/// is one: the installation was interrupted or the disk was full.
+pub fn damaged_file(dirs: &Dirs) -> Option<PathBuf> {
+    dirs.all_prebuilt().into_iter().find_map(|folder| {
+        let layout = Layout::new(folder);
+        let info = BuildInfo::read(&layout.build_info())?;
+        info.damaged_file(&layout).filter(|_| info.sources == archive::HASH)
+    })
 }
 
 /// Finds the prebuilt library of a variant.
@@ -137,5 +158,44 @@ pub fn find_variant(dirs: &Dirs, variant: Variant) -> Option<PrebuiltLibrary> {
 pub fn open(folder: &Path) -> Option<PrebuiltLibrary> {
     let layout = Layout::new(folder.to_owned());
     let info = BuildInfo::read(&layout.build_info())?;
-    layout.library().exists().then_some(PrebuiltLibrary { layout, info })
+    info.damaged_file(&layout).is_none().then_some(PrebuiltLibrary { layout, info })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with the files that [`BuildInfo`] lists.
+    fn library(dirs: &Dirs) -> Layout {
+        let layout = Layout::new(dirs.prebuilt().join("abc"));
+        std::fs::create_dir_all(layout.libraries()).unwrap();
+        std::fs::write(layout.library(), "machine code").unwrap();
+        let fingerprint = fingerprint(Variant::Plain).unwrap();
+        let rustc = "rustc 1.0.0 (aaaa 2015-05-15)".to_owned();
+        let info = BuildInfo::new(fingerprint, archive::HASH, rustc, &layout).unwrap();
+        info.write(&layout.build_info()).unwrap();
+        layout
+    }
+
+    #[test]
+    fn a_library_of_another_compiler_is_found_and_does_not_fit() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::in_cache(home.path().to_owned());
+        let layout = library(&dirs);
+        assert!(find_fitting(&dirs).is_none());
+        assert_eq!(find(&dirs).unwrap().layout, layout);
+    }
+
+    #[test]
+    fn a_truncated_library_is_not_used_and_its_file_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::in_cache(home.path().to_owned());
+        let layout = library(&dirs);
+        assert!(damaged_file(&dirs).is_none());
+        std::fs::write(layout.library(), "machine").unwrap();
+        assert!(find(&dirs).is_none());
+        assert_eq!(damaged_file(&dirs), Some(layout.library()));
+        std::fs::remove_file(layout.library()).unwrap();
+        assert_eq!(damaged_file(&dirs), Some(layout.library()));
+    }
 }

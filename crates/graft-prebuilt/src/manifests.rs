@@ -129,20 +129,19 @@ pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
 
 /// The manifest of a member for rust-analyzer: with the same sources, but only those dependencies
 /// whose types variables of cells can have, since rust-analyzer reads all crates before it infers
-/// the first type. The facade is a dylib, and for cargo's builds it has no dependencies.
-pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, PrebuiltError> {
+/// the first type. The facade is a dylib, and for cargo's builds it has no dependencies. Paths are
+/// relative, so that the library can be moved.
+pub(super) fn analysis(member: &str) -> Result<String, PrebuiltError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let manifest = parse(&file)?;
-    let dependencies = shown_dependencies(layout, &manifest);
-    let source = layout.sources().join(member).join("src/lib.rs");
+    let dependencies = shown_dependencies(&manifest);
     let package =
         [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
-    let mut library =
-        Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
+    let mut library = Table::from_iter([("path".to_owned(), Value::from("src/lib.rs"))]);
     let mut all = Table::new();
     all.insert(
         "package".to_owned(),
@@ -161,19 +160,15 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Prebuilt
 }
 
 /// The dependencies whose types variables of cells can have.
-fn shown_dependencies(layout: &Layout, manifest: &Table) -> Table {
+fn shown_dependencies(manifest: &Table) -> Table {
     let keys = manifest
         .get("dependencies")
         .and_then(Value::as_table)
         .into_iter()
         .flatten()
         .map(|(key, _)| key);
-    let path = |key: &str| {
-        Table::from_iter([(
-            "path".to_owned(),
-            Value::from(layout.analysis(key).display().to_string()),
-        )])
-    };
+    let path =
+        |key: &str| Table::from_iter([("path".to_owned(), Value::from(format!("../{key}")))]);
     keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect()
 }
 
@@ -196,15 +191,19 @@ pub(super) fn session_root() -> String {
 }
 
 /// The manifest of the member `keep` until a cell needs a crate. cargo then reads the manifests of
-/// two crates instead of two hundred.
+/// two crates instead of two hundred, and no registry.
 pub fn session_without_crates() -> String {
     format!("[package]\nname = \"{KEEP}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n")
 }
 
-/// The manifest of the member `keep`. Its dependencies stay in the lock file but are invisible to
-/// builds and rust-analyzer: the facade and its external crates, so that a cell's `:dep` resolves
+/// The manifest of the member `keep`, which depends on the facade in the folder `facade`. Its
+/// dependencies stay in the lock file but are invisible to builds and rust-analyzer: the facade and
+/// its external crates, so that a cell's `:dep` resolves
 /// to the versions of the facade.
-pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
+///
+/// # Errors
+/// Returns an error if the packed manifest of the workspace is invalid.
+pub fn session_keep(facade: &Path) -> Result<String, PrebuiltError> {
     let root = parse("Cargo.toml")?;
     let shared = root
         .get("workspace")
@@ -216,8 +215,7 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
         .filter(|(key, _)| SHOWN.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let facade =
-        Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
+    let facade = Table::from_iter([("path".to_owned(), Value::from(facade.display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
     let package = [("name", KEEP), ("version", "0.0.0"), ("edition", "2024")];
@@ -242,18 +240,13 @@ pub fn shared_version(name: &str) -> Option<String> {
     Some(version.trim_start_matches('=').to_owned())
 }
 
-/// The name and the manifest of each external crate for rust-analyzer. `metadata` is the output of
-/// `cargo metadata` for the copied workspace.
-pub(super) fn foreign(
+/// Each external crate as rust-analyzer sees it. `metadata` is the output of `cargo metadata` for
+/// the copied workspace.
+pub(super) fn external(
     metadata: &[u8],
     layout: &Layout,
-) -> Result<Vec<(String, String)>, PrebuiltError> {
-    let metadata = foreign::Metadata::parse(metadata)?;
-    Ok(metadata
-        .manifests(layout)
-        .into_iter()
-        .map(|(name, manifest)| (name.to_owned(), manifest))
-        .collect())
+) -> Result<Vec<foreign::External>, PrebuiltError> {
+    Ok(foreign::Metadata::parse(metadata)?.external(layout))
 }
 
 /// The initial manifest of the member `cell`, which evcxr overwrites.

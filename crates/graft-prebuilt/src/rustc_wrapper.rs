@@ -15,6 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::compiled_crate;
 use crate::layout::{FACADE, Layout};
 
 mod question_mark;
@@ -213,11 +214,7 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
     for file in &outputs {
         std::fs::write(call.out_dir.join(file), b"")?;
     }
-    let first = outputs.first().map(String::as_str).unwrap_or(FACADE);
-    std::fs::write(
-        call.out_dir.join(call.dep_info()),
-        format!("{}: {}\n", call.out_dir.join(first).display(), call.source),
-    )
+    write_dep_info(call, &outputs)
 }
 
 /// Points `--extern graft=...` to the prebuilt library, adds the folders of the crates inside it
@@ -257,7 +254,9 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
         .lines()
         .filter(|line| line.split_once('=').is_some_and(|(name, _)| !named.contains(&name)))
     {
-        changed.extend(["--extern".to_owned(), line.to_owned()]);
+        let Some((name, file)) = line.split_once('=') else { continue };
+        let file = layout.dependencies().join(file);
+        changed.extend(["--extern".to_owned(), format!("{name}={}", file.display())]);
     }
     changed.extend(search_paths(layout));
     changed
@@ -276,25 +275,48 @@ fn search_paths(layout: &Layout) -> Vec<String> {
     changed
 }
 
-/// Copies a crate if the prebuilt library has all its files. The copies get a new modification
-/// time, which cargo requires.
+/// Writes the output files of a crate if the prebuilt library has it. The files get a new
+/// modification time, which cargo requires.
 fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
     let outputs = call.outputs();
     if call.extra.is_empty() || outputs.is_empty() {
         return Ok(false);
     }
-    for folder in layout.dependency_folders() {
-        if outputs.iter().chain([&call.dep_info()]).all(|file| folder.join(file).exists()) {
-            for file in outputs.iter().chain([&call.dep_info()]) {
-                let target = call.out_dir.join(file);
-                let _ = std::fs::remove_file(&target);
-                let mut from = std::fs::File::open(folder.join(file))?;
-                std::io::copy(&mut from, &mut std::fs::File::create(target)?)?;
-            }
-            return Ok(true);
+    let stem = format!("lib{}{}", call.crate_name, call.extra);
+    if call.crate_type == "proc-macro" {
+        let file = layout.macros().join(format!("{stem}.so"));
+        // Metadata of a procedural macro alone is for `cargo check`, which sessions do not use.
+        if !file.exists() || outputs.len() > 1 {
+            return Ok(false);
+        }
+        replace(&call.out_dir.join(&outputs[0]), &std::fs::read(file)?)?;
+    } else {
+        let Ok(rlib) = std::fs::read(layout.dependencies().join(format!("{stem}.rlib"))) else {
+            return Ok(false);
+        };
+        let Some(metadata) = compiled_crate::metadata(&rlib) else { return Ok(false) };
+        for file in &outputs {
+            let content = if file.ends_with(".rmeta") { metadata } else { &rlib };
+            replace(&call.out_dir.join(file), content)?;
         }
     }
-    Ok(false)
+    write_dep_info(call, &outputs)?;
+    Ok(true)
+}
+
+/// Writes a file; one that another process reads keeps its content.
+fn replace(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    let _ = std::fs::remove_file(file);
+    std::fs::write(file, content)
+}
+
+/// Writes the list of sources that cargo expects, with the root of the crate only.
+fn write_dep_info(call: &Call, outputs: &[String]) -> std::io::Result<()> {
+    let first = outputs.first().map(String::as_str).unwrap_or(FACADE);
+    std::fs::write(
+        call.out_dir.join(call.dep_info()),
+        format!("{}: {}\n", call.out_dir.join(first).display(), call.source),
+    )
 }
 
 /// Records the call for the host. Without the file, only variables with a type annotation are kept

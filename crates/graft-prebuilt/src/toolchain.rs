@@ -5,10 +5,15 @@ mod resolve;
 use std::path::{Path, PathBuf};
 
 use crate::PrebuiltError;
-pub use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, tools};
+pub use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, switch_to, tools};
 
 /// How to install the sources of the standard library.
 pub const SOURCES_HINT: &str = "`rustup component add rust-src`, or for Debian's rustc `sudo apt install rust-src` (`rust-web-src` for `rustc-web`), which installs the same version";
+
+/// The command that installs the compiler of a prebuilt library, with what Rust cells need.
+pub fn install_command(version: &str) -> String {
+    format!("rustup toolchain install {version} --profile minimal --component rust-src")
+}
 
 /// The output of `rustc -vV`.
 ///

@@ -39,11 +39,16 @@ pub(crate) fn documentation(paths: &Paths) -> Result<()> {
     shell::run(cargo.current_dir(&paths.root).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Checks the Python tests for unused names, wrong imports and likely bugs, by the rules in
+/// Checks the Python code for unused names, wrong imports and likely bugs, by the rules in
 /// `tests/python/pyproject.toml`.
 pub(crate) fn python(paths: &Paths) -> Result<()> {
+    let tests = paths.root.join("tests/python");
     let mut ruff = Environment::at(&paths.test()).program("ruff");
-    shell::run(ruff.args(["check", "--no-cache"]).arg(paths.root.join("tests/python")))
+    shell::run(ruff.args(["check", "--no-cache"]).arg(&tests))?;
+    let mut ruff = Environment::at(&paths.test()).program("ruff");
+    ruff.args(["check", "--no-cache", "--config"]).arg(tests.join("pyproject.toml"));
+    let others = ["crates/xtask/python", "kernel/python"];
+    shell::run(ruff.args(others.map(|folder| paths.root.join(folder))))
 }
 
 /// Checks the spelling of all files, by the rules in `_typos.toml`.

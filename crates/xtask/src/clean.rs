@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         paths.peft(),
         paths.adapterhub(),
         paths.cuda(),
+        paths.wheel(),
         paths.target.join("peers"),
     ] {
         match std::fs::remove_dir_all(&folder) {

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         || {
             let mut install = shell::command(paths.graft(), &["install", "--cuda", "--prefix"]);
             toolkit.prepare(&mut install, options.oldest);
-            shell::run(install.arg(&prefix))
+            shell::run(install.arg(&prefix).arg("--build-dir").arg(&paths.target))
         },
     )?;
     phases.summary();

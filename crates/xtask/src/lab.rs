@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     })?;
     phases
         .run("the kernel and its prebuilt Rust library (takes minutes the first time)", || {
-            install(&paths)
+            install(&paths, &paths.graft(), &paths.lab())
         })?;
     match &options.run {
         Some(wanted) => {
@@ -91,21 +91,29 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     )
 }
 
-/// Installs the kernel into the lab. The binary builds the prebuilt library there
-/// and shows the progress.
-fn install(paths: &Paths) -> Result<()> {
-    shell::run(shell::command(paths.graft(), &["install", "--prefix"]).arg(paths.lab()))
+/// Installs the kernel into a prefix. The program builds the prebuilt library and shows the
+/// progress.
+pub(crate) fn install(paths: &Paths, program: &Path, prefix: &Path) -> Result<()> {
+    shell::run(&mut install_command(paths, program, prefix))
 }
 
 /// Installs the kernel for the tests; the prebuilt library is in the prefix, so that each test
 /// may have an empty cache of its own. Returns the dependencies that its build compiled.
 pub(crate) fn install_for_tests(paths: &Paths) -> Result<Vec<String>> {
-    let mut install = shell::command(paths.graft(), &["install", "--prefix"]);
+    let mut install = install_command(paths, &paths.graft(), &paths.test());
     let mut compiled = Vec::new();
-    let status = shell::watch(install.arg(paths.test()), |line| {
+    let status = shell::watch(&mut install, |line| {
         compiled.extend(reuse::compiled_dependency(line).map(str::to_owned));
     })?;
     shell::succeeded(&install, status).map(|()| compiled)
+}
+
+/// The command that installs the kernel. The library is compiled in cargo's own target directory,
+/// where the tests of the tensor crates compile the same dependencies.
+fn install_command(paths: &Paths, program: &Path, prefix: &Path) -> std::process::Command {
+    let mut install = shell::command(program, &["install", "--prefix"]);
+    install.arg(prefix).arg("--build-dir").arg(&paths.target);
+    install
 }
 
 /// Finds the notebook whose file name begins with `wanted`.

@@ -18,11 +18,13 @@ mod phases;
 mod pretrain;
 mod problem;
 mod python;
+mod release;
 mod reuse;
 mod runner;
 mod shell;
 mod test;
 mod timings;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,18 @@ const TASKS: &[Task] = &[
         usage: "cuda-build [--arch 80,86,89,90,120] [--prefix FOLDER]",
         summary: "install the kernel with a library for NVIDIA GPUs into target/graft-cuda or FOLDER; building needs no GPU",
         run: cuda::run,
+    },
+    Task {
+        name: "wheel",
+        usage: "wheel [--output DIR] [--from PREFIX]",
+        summary: "pack the optimized kernel, its prebuilt library and the notebooks as a Python wheel in target/wheels or DIR; --from packs the kernel installed in PREFIX",
+        run: wheel::run,
+    },
+    Task {
+        name: "release",
+        usage: "release",
+        summary: "write the files of a release into target/release-files: wheel, source archive, bill of materials, notes and checksums; publishes nothing",
+        run: release::run,
     },
     Task {
         name: "pretrain",

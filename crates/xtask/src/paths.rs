@@ -39,6 +39,11 @@ impl Paths {
         self.target.join("graft-test")
     }
 
+    /// The prefix that `wheel` packs and the Python environment that checks it.
+    pub(crate) fn wheel(&self) -> PathBuf {
+        self.target.join("graft-wheel")
+    }
+
     /// The Python environment of `test --peft` with PyTorch and HF PEFT.
     pub(crate) fn peft(&self) -> PathBuf {
         self.target.join("graft-peft")

@@ -173,10 +173,6 @@ fn machine_needs() -> Result<()> {
 /// Installs the kernel. Its library uses the dependencies that were compiled for the tests; returns
 /// those that were compiled again.
 fn install(paths: &Paths) -> Result<Vec<String>> {
-    // Without the copies, everything is compiled again, which a separate check reports.
-    if let Err(problem) = reuse::copy_dependencies(paths) {
-        println!("  {problem}");
-    }
     let compiled = lab::install_for_tests(paths)?;
     println!("  {} dependencies compiled again {}", compiled.len(), compiled.join(" "));
     Ok(compiled)

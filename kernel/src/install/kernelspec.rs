@@ -37,6 +37,32 @@ struct Metadata {
 #[derive(Debug, Serialize, Deserialize)]
 struct GraftMetadata {
     version: String,
+    #[serde(default)]
+    installer: Installer,
+}
+
+/// The program that installed Graft and can remove it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Installer {
+    /// `graft install`
+    #[default]
+    Graft,
+    /// pip or a tool like it, from the wheel.
+    Pip,
+}
+
+impl Installer {
+    /// The installer of a prebuilt library, by one of its files: the wheel marks its folder
+    /// `share/graft`.
+    pub(crate) fn of_file(file: &Path) -> Self {
+        let mut folders = file.ancestors();
+        let templates = folders.find(|folder| folder.ends_with("share/graft/templates"));
+        match templates.is_some_and(|folder| folder.with_file_name("installed-by-pip").exists()) {
+            true => Self::Pip,
+            false => Self::Graft,
+        }
+    }
 }
 
 impl Kernelspec {
@@ -52,7 +78,10 @@ impl Kernelspec {
             argv.push("--warm".to_owned());
         }
         argv.extend(["--grace".to_owned(), args.grace.to_string()]);
-        let metadata = GraftMetadata { version: env!("CARGO_PKG_VERSION").to_owned() };
+        let metadata = GraftMetadata {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            installer: Installer::Graft,
+        };
         Self {
             argv,
             display_name: args.display_name.clone(),
@@ -117,8 +146,10 @@ pub(crate) fn valid_name(name: &str) -> Result<&str, InstallError> {
 pub(crate) enum Owner {
     /// The folder does not exist.
     None,
-    /// A kernel spec written by Graft.
+    /// A kernel spec written by `graft install`.
     Graft,
+    /// A kernel spec of the wheel of this version.
+    Pip(String),
     /// Another kernel, with its display name.
     Other(String),
 }
@@ -133,21 +164,31 @@ pub(crate) fn owner(folder: &Path) -> Owner {
         };
     };
     match serde_json::from_str::<Kernelspec>(&text) {
-        Ok(spec) if spec.metadata.graft.is_some() => Owner::Graft,
-        Ok(spec) => Owner::Other(spec.display_name),
+        Ok(spec) => match spec.metadata.graft {
+            Some(graft) if graft.installer == Installer::Pip => Owner::Pip(graft.version),
+            Some(_) => Owner::Graft,
+            None => Owner::Other(spec.display_name),
+        },
         Err(_) => Owner::Other("an unreadable kernel.json".to_owned()),
     }
 }
 
-/// Prevents the kernel spec of another kernel from being overwritten.
+/// The version of Graft that wrote a `kernel.json`; `None` for another kernel.
+pub(crate) fn version_of(file: &Path) -> Option<String> {
+    let spec: Kernelspec = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    Some(spec.metadata.graft?.version)
+}
+
+/// Prevents the kernel spec of another kernel, or of the wheel, from being overwritten.
 ///
 /// # Errors
-/// [`InstallError::Foreign`]
+/// [`InstallError::Foreign`] or [`InstallError::Pip`]
 pub(crate) fn refuse_foreign(folder: &Path) -> Result<(), InstallError> {
     match owner(folder) {
         Owner::Other(display_name) => {
             Err(InstallError::Foreign { path: folder.to_owned(), display_name })
         }
+        Owner::Pip(version) => Err(InstallError::Pip { path: folder.to_owned(), version }),
         Owner::None | Owner::Graft => Ok(()),
     }
 }
@@ -164,6 +205,7 @@ mod tests {
             sys_prefix: false,
             prefix: None,
             cuda: false,
+            build_dir: None,
             name: "graft".to_owned(),
             display_name: "Rust (Graft)".to_owned(),
             warm: true,
@@ -212,6 +254,31 @@ mod tests {
         let error = refuse_foreign(home.path()).unwrap_err();
         assert_eq!(error.code(), "install::foreign");
         assert!(error.to_string().contains("(Rust)"));
+    }
+
+    #[test]
+    fn a_kernel_of_the_wheel_is_left_to_pip() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(
+            home.path().join("kernel.json"),
+            r#"{"argv":[],"display_name":"Rust (Graft)","language":"rust","metadata":{"graft":{"version":"0.2.0","installer":"pip"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(owner(home.path()), Owner::Pip("0.2.0".to_owned()));
+        let error = refuse_foreign(home.path()).unwrap_err();
+        assert!(error.to_string().contains("Graft 0.2.0"), "{error}");
+        assert!(error.hint().unwrap().contains("pip uninstall graft-kernel"));
+    }
+
+    #[test]
+    fn a_library_of_the_wheel_is_recognized() {
+        let prefix = tempfile::tempdir().unwrap();
+        let share = prefix.path().join("share/graft");
+        let file = share.join("templates/abc/lib/libgraft.so");
+        std::fs::create_dir_all(&share).unwrap();
+        assert_eq!(Installer::of_file(&file), Installer::Graft);
+        std::fs::write(share.join("installed-by-pip"), "").unwrap();
+        assert_eq!(Installer::of_file(&file), Installer::Pip);
     }
 
     #[test]

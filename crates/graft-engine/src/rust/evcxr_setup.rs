@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use evcxr::{CommandContext, EvalContext};
 use graft_prebuilt::{FACADE, rustc_wrapper, toolchain};
@@ -33,13 +34,14 @@ impl Worker {
         Ok(())
     }
 
-    fn start(&self) -> Result<CommandContext, RustError> {
-        let status = |text: &str| self.context.shared.send(EngineEvent::Status(text.to_owned()));
+    fn start(&mut self) -> Result<CommandContext, RustError> {
+        let shared = Arc::clone(&self.context.shared);
+        let status = |text: &str| shared.send(EngineEvent::Status(text.to_owned()));
         status("starting Rust…");
         if !self.context.supervisor.wait_ready(CHILD_START_TIMEOUT) {
             return Err(errors::plain("SessionDied", "the session's process is not running"));
         }
-        self.check_toolchain()?;
+        self.use_fitting_library()?;
         // evcxr asks rust-analyzer only for types that the cells state; see `type_probe`. The
         // analyzer for completion is another process, which starts when it is needed.
         set_for_evcxr("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
@@ -55,29 +57,6 @@ impl Worker {
         let code = TypedCell::unchanged(&self.set_up_code());
         evcxr.execute(&code.text).map_err(|error| self.error(&code, error))?;
         Ok(evcxr)
-    }
-
-    /// Checks that the compiler is the one that built the library.
-    fn check_toolchain(&self) -> Result<(), RustError> {
-        let version = toolchain::verbose_version().map_err(|error| {
-            errors::plain(
-                "RustMissing",
-                format!(
-                    "{error}: Rust cells need a compiler; magics work without\nhint: install Rust from https://rustup.rs, then `graft install`"
-                ),
-            )
-        })?;
-        let built_with = &self.context.prebuilt.info.rustc;
-        let installed = version.lines().next().unwrap_or_default();
-        if built_with != installed {
-            return Err(errors::plain(
-                "RustChanged",
-                format!(
-                    "the library that cells use was built by {built_with}, but the compiler is now {installed}\nhint: `graft install` rebuilds it; then restart the kernel"
-                ),
-            ));
-        }
-        Ok(())
     }
 
     /// Creates evcxr with a configuration of its own. Neither the user's settings nor those of the

@@ -106,6 +106,11 @@ impl Worker {
         result
     }
 
+    /// Whether the user has interrupted the current cell.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.context.interrupted.load(Ordering::Acquire)
+    }
+
     fn run_cell(&mut self, code: &str) -> Result<RustOutput, RustError> {
         self.context.supervisor.cell().reset();
         let progress =
@@ -275,9 +280,7 @@ impl Worker {
     }
 
     pub(super) fn error(&self, cell: &TypedCell, error: evcxr::Error) -> RustError {
-        if self.context.interrupted.load(Ordering::Acquire)
-            && !matches!(error, evcxr::Error::SubprocessTerminated(_))
-        {
+        if self.is_interrupted() && !matches!(error, evcxr::Error::SubprocessTerminated(_)) {
             return errors::plain("Interrupted", INTERRUPTED);
         }
         match error {

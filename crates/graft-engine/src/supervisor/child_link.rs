@@ -61,7 +61,8 @@ impl Supervisor {
     }
 
     fn ready(&self, protocol: u32, fingerprint: &str) {
-        let expected = self.command.prebuilt.info.fingerprint.as_str();
+        let command = lock(&self.command).clone();
+        let expected = command.prebuilt.info.fingerprint.as_str();
         if protocol != PROTOCOL_VERSION || fingerprint != expected {
             self.kill(Cause::Shutdown);
             return self.fail_permanently(format!(

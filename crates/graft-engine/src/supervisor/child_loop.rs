@@ -73,7 +73,8 @@ impl Supervisor {
     /// Runs one child from its start until it has been reaped.
     fn run_child(self: &Arc<Self>) -> std::io::Result<Progress> {
         let environment = lock(&self.environment).clone();
-        let mut started = self.command.spawn(&environment)?;
+        let command = lock(&self.command).clone();
+        let mut started = command.spawn(&environment)?;
         let pid = started.process.id();
         let writer = started.link.try_clone()?;
         let (link, messages) = channel();

@@ -5,10 +5,11 @@
 //! as all other crates. Variables of cells can only have types that occur in public signatures, so
 //! each crate of [`VISIBLE`] gets a new manifest: with its own sources and enabled features, but
 //! only the dependencies in the list. Function bodies that use the other dependencies do not
-//! resolve, which has no effect here.
+//! resolve, which has no effect here. The sources are copied, because the machine that runs the
+//! cells may have no copy of the registry.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -32,6 +33,18 @@ pub(super) const VISIBLE: [&str; 13] = [
     "serde_core",
 ];
 
+/// An external crate as rust-analyzer sees it.
+pub(crate) struct External {
+    /// The name of the package.
+    pub(crate) name: String,
+    /// Its manifest.
+    pub(crate) manifest: String,
+    /// The folder with its sources in cargo's registry.
+    pub(crate) sources: PathBuf,
+    /// The folder of their copy.
+    pub(crate) copy: PathBuf,
+}
+
 /// The fields of `cargo metadata` that are used here.
 #[derive(Deserialize)]
 pub(super) struct Metadata {
@@ -52,7 +65,7 @@ struct Package {
 struct Target {
     kind: Vec<String>,
     name: String,
-    src_path: String,
+    src_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +94,8 @@ impl Metadata {
         })
     }
 
-    /// The name and the manifest of each crate of [`VISIBLE`] that is in use.
-    pub(super) fn manifests(&self, layout: &Layout) -> Vec<(&str, String)> {
+    /// The crates of [`VISIBLE`] that are in use.
+    pub(super) fn external(&self, layout: &Layout) -> Vec<External> {
         let packages: BTreeMap<&str, &Package> =
             self.packages.iter().map(|package| (package.id.as_str(), package)).collect();
         let visible = |id: &str| {
@@ -95,59 +108,79 @@ impl Metadata {
                 let package = visible(&node.id)?;
                 let dependencies = node.deps.iter().filter_map(|dependency| {
                     let name = &visible(&dependency.pkg)?.name;
-                    Some((dependency.name.clone(), renamed(name, &layout.analysis(name))))
+                    Some((dependency.name.clone(), renamed(name)))
                 });
-                Some((
-                    package.name.as_str(),
-                    manifest(package, &node.features, dependencies.collect())?,
-                ))
+                package.external(&node.features, dependencies.collect(), layout)
             })
             .collect()
     }
 }
 
-/// A path dependency that may be renamed.
-fn renamed(package: &str, folder: &Path) -> Value {
-    Table::from_iter([
-        ("package".to_owned(), Value::from(package)),
-        ("path".to_owned(), Value::from(folder.display().to_string())),
-    ])
-    .into()
+impl Package {
+    /// The crate with the features `enabled` and these dependencies.
+    fn external(
+        &self,
+        enabled: &[String],
+        dependencies: Table,
+        layout: &Layout,
+    ) -> Option<External> {
+        let library = self
+            .targets
+            .iter()
+            .find(|target| target.kind.iter().any(|kind| kind == "lib" || kind == "rlib"))?;
+        let root = Path::new("src").join(library.src_path.file_name()?);
+        Some(External {
+            name: self.name.clone(),
+            manifest: self.manifest(&library.name, &root, enabled, dependencies),
+            sources: library.src_path.parent()?.to_owned(),
+            copy: layout.analysis(&self.name).join("src"),
+        })
+    }
+
+    /// A manifest with the sources of the crate, in which all enabled features are default features.
+    fn manifest(
+        &self,
+        library: &str,
+        root: &Path,
+        enabled: &[String],
+        dependencies: Table,
+    ) -> String {
+        let names: Vec<Value> = enabled
+            .iter()
+            .filter(|name| *name != "default")
+            .map(|name| Value::from(name.as_str()))
+            .collect();
+        let mut features: Table = names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|name| (name.to_owned(), Value::Array(Vec::new())))
+            .collect();
+        features.insert("default".to_owned(), names.into());
+        let table = |fields: [(&str, &str); 2]| {
+            Table::from_iter(fields.map(|(key, value)| (key.to_owned(), Value::from(value))))
+        };
+        let mut about = table([("name", &self.name), ("version", &self.version)]);
+        about.insert("edition".to_owned(), Value::from(self.edition.as_str()));
+        let root = root.display().to_string();
+        let sections = [
+            ("package", about),
+            ("workspace", Table::new()),
+            ("lib", table([("name", library), ("path", &root)])),
+            ("features", features),
+            ("dependencies", dependencies),
+        ];
+        let sections = sections.map(|(name, section)| (name.to_owned(), Value::from(section)));
+        Table::from_iter(sections).to_string()
+    }
 }
 
-/// A manifest with the sources of the crate, in which all enabled features are default features.
-fn manifest(package: &Package, enabled: &[String], dependencies: Table) -> Option<String> {
-    let library = package
-        .targets
-        .iter()
-        .find(|target| target.kind.iter().any(|kind| kind == "lib" || kind == "rlib"))?;
-    let names: Vec<Value> = enabled
-        .iter()
-        .filter(|name| *name != "default")
-        .map(|name| Value::from(name.as_str()))
-        .collect();
-    let mut features: Table = names
-        .iter()
-        .filter_map(Value::as_str)
-        .map(|name| (name.to_owned(), Value::Array(Vec::new())))
-        .collect();
-    features.insert("default".to_owned(), names.into());
-    let table = |fields: [(&str, &str); 2]| {
-        Table::from_iter(fields.map(|(key, value)| (key.to_owned(), Value::from(value))))
-    };
-    let mut about = table([("name", &package.name), ("version", &package.version)]);
-    about.insert("edition".to_owned(), Value::from(package.edition.as_str()));
-    let sections = [
-        ("package", about),
-        ("workspace", Table::new()),
-        ("lib", table([("name", &library.name), ("path", &library.src_path)])),
-        ("features", features),
-        ("dependencies", dependencies),
-    ];
-    Some(
-        Table::from_iter(sections.map(|(name, section)| (name.to_owned(), Value::from(section))))
-            .to_string(),
-    )
+/// A path dependency that may be renamed.
+fn renamed(package: &str) -> Value {
+    Table::from_iter([
+        ("package".to_owned(), Value::from(package)),
+        ("path".to_owned(), Value::from(format!("../{package}"))),
+    ])
+    .into()
 }
 
 #[cfg(test)]
@@ -170,17 +203,19 @@ mod tests {
     #[test]
     fn only_crates_in_signatures_remain_as_dependencies() {
         let metadata = Metadata::parse(METADATA.as_bytes()).unwrap();
-        let manifests = metadata.manifests(&Layout::new("/t".into()));
+        let external = metadata.external(&Layout::new("/t".into()));
         assert_eq!(
-            manifests.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            external.iter().map(|external| external.name.as_str()).collect::<Vec<_>>(),
             ["candle-nn", "candle-core"]
         );
-        let nn: Table = manifests[0].1.parse().unwrap();
+        assert_eq!(external[0].sources, Path::new("/r/nn/src"));
+        assert_eq!(external[0].copy, Path::new("/t/analysis/candle-nn/src"));
+        let nn: Table = external[0].manifest.parse().unwrap();
         assert_eq!(nn["dependencies"].as_table().unwrap().keys().collect::<Vec<_>>(), ["candle"]);
         assert_eq!(nn["dependencies"]["candle"]["package"].as_str(), Some("candle-core"));
-        assert_eq!(nn["dependencies"]["candle"]["path"].as_str(), Some("/t/analysis/candle-core"));
+        assert_eq!(nn["dependencies"]["candle"]["path"].as_str(), Some("../candle-core"));
         assert_eq!(nn["features"]["default"].as_array().unwrap(), &[Value::from("half")]);
-        assert_eq!(nn["lib"]["path"].as_str(), Some("/r/nn/src/lib.rs"));
+        assert_eq!(nn["lib"]["path"].as_str(), Some("src/lib.rs"));
     }
 
     #[test]

@@ -1,9 +1,5 @@
 use super::*;
 
-fn layout() -> Layout {
-    Layout::new(PathBuf::from("/cache/templates/abc"))
-}
-
 #[test]
 fn the_workspace_contains_only_packed_members() {
     let root: Table = workspace_root().unwrap().parse().unwrap();
@@ -50,23 +46,17 @@ fn a_member_has_no_test_sections() {
 
 #[test]
 fn the_facade_hides_its_dependencies_from_builds() {
-    let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
+    let manifest: Table = analysis("crates/graft").unwrap().parse().unwrap();
     assert!(manifest.get("dependencies").is_none());
     let seen = manifest["target"]["cfg(graft_analysis)"]["dependencies"].as_table().unwrap();
-    assert_eq!(
-        seen["graft-session"]["path"].as_str(),
-        Some("/cache/templates/abc/analysis/graft-session")
-    );
-    assert_eq!(
-        seen["candle-core"]["path"].as_str(),
-        Some("/cache/templates/abc/analysis/candle-core")
-    );
+    assert_eq!(seen["graft-session"]["path"].as_str(), Some("../graft-session"));
+    assert_eq!(seen["candle-core"]["path"].as_str(), Some("../candle-core"));
     assert_eq!(manifest["lib"]["crate-type"][0].as_str(), Some("dylib"));
 }
 
 #[test]
 fn the_prelude_shows_rust_analyzer_the_crates_that_the_compiler_gets() {
-    let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
+    let manifest: Table = analysis("crates/graft").unwrap().parse().unwrap();
     assert_eq!(manifest["features"]["default"][0].as_str(), Some(SEES_CRATES));
     let built: Table = member("crates/graft/Cargo.toml").unwrap().parse().unwrap();
     assert_eq!(built["features"][SEES_CRATES].as_array().map(Vec::len), Some(0));
@@ -84,14 +74,11 @@ fn the_prelude_shows_rust_analyzer_the_crates_that_the_compiler_gets() {
 #[test]
 fn rust_analyzer_sees_only_crates_whose_types_cells_can_have() {
     for member in members() {
-        let manifest: Table = analysis(&layout(), member).unwrap().parse().unwrap();
+        let manifest: Table = analysis(member).unwrap().parse().unwrap();
         let seen =
             manifest.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
         assert!(seen.keys().all(|key| is_shown(key)), "{member}: {seen}");
-        assert_eq!(
-            manifest["lib"]["path"].as_str().unwrap(),
-            format!("/cache/templates/abc/sources/{member}/src/lib.rs")
-        );
+        assert_eq!(manifest["lib"]["path"].as_str(), Some("src/lib.rs"));
     }
 }
 
@@ -103,10 +90,18 @@ fn special_characters_in_paths_are_escaped_in_the_configuration() {
         session_config(&layout, &file("graft-rustc"), &file("progress"), &file("cell-arguments"));
     let config: Table = text.parse().unwrap();
     assert_eq!(config["env"]["GRAFT_TEMPLATE"].as_str(), Some("/cache/a \"b\" \\c/abc"));
-    let keep: Table = session_keep(&layout).unwrap().parse().unwrap();
-    assert!(keep["target"]["cfg(graft_lock)"]["dependencies"]["candle-core"].is_table());
+    let keep: Table = session_keep(&layout.facade()).unwrap().parse().unwrap();
     assert_eq!(
         keep["target"]["cfg(graft_lock)"]["dependencies"]["graft"]["path"].as_str(),
         Some("/cache/a \"b\" \\c/abc/analysis/graft")
     );
+}
+
+#[test]
+fn a_session_depends_on_the_registry_only_if_its_cells_do() {
+    let keep: Table = session_keep(Path::new("/x")).unwrap().parse().unwrap();
+    let with = keep["target"]["cfg(graft_lock)"]["dependencies"].as_table().unwrap();
+    assert_eq!(with.len(), 1 + SHOWN.len());
+    let keep: Table = session_without_crates().parse().unwrap();
+    assert!(!keep.contains_key("target") && !keep.contains_key("dependencies"));
 }

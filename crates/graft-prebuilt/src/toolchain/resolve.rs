@@ -28,6 +28,9 @@ pub const COMPILER_VARIABLES: [&str; 8] = [
     "CARGO_BUILD_RUSTDOC",
 ];
 
+/// The programs in use.
+static FOUND: Mutex<Option<Arc<Tools>>> = Mutex::new(None);
+
 /// The programs of a toolchain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
@@ -47,7 +50,6 @@ pub struct Tools {
 /// # Errors
 /// Returns an error if rustc or cargo is missing, or if rustup fails.
 pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
-    static FOUND: Mutex<Option<Arc<Tools>>> = Mutex::new(None);
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(tools) = &*found {
         return Ok(Arc::clone(tools));
@@ -58,6 +60,20 @@ pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
     )?);
     *found = Some(Arc::clone(&tools));
     Ok(tools)
+}
+
+/// Uses the toolchain `version` of rustup from now on. Returns whether it is installed; the
+/// user's own choice is never replaced.
+pub fn switch_to(version: &str) -> bool {
+    let has_choice = std::env::var_os(TOOLCHAIN_VARIABLE).is_some();
+    let path = std::env::var_os("PATH");
+    match (!has_choice).then(|| find_version(version, path.as_deref())).flatten() {
+        Some(tools) => {
+            *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tools));
+            true
+        }
+        None => false,
+    }
 }
 
 /// Calls `remove` with the toolchain variable if this process, not the user, has set it, so that
@@ -108,7 +124,22 @@ fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, PrebuiltEr
     let Some(rustup) = rustup_of(&rustc) else {
         return Ok(Tools { cargo: on_path("cargo", path)?, rustc, name: None, is_users_choice });
     };
-    let (rustc, cargo) = (which(&rustup, "rustc")?, which(&rustup, "cargo")?);
+    of_rustup(&rustup, None, is_users_choice)
+}
+
+/// The programs of an installed toolchain of rustup.
+fn find_version(version: &str, path: Option<&OsStr>) -> Option<Tools> {
+    let rustup = rustup_of(&on_path("rustc", path).ok()?)?;
+    of_rustup(&rustup, Some(version), false).ok()
+}
+
+/// The programs that rustup runs for the toolchain `version`, or for the selected or default one.
+fn of_rustup(
+    rustup: &Path,
+    version: Option<&str>,
+    is_users_choice: bool,
+) -> Result<Tools, PrebuiltError> {
+    let (rustc, cargo) = (which(rustup, "rustc", version)?, which(rustup, "cargo", version)?);
     // TOOLCHAINS/NAME/bin/rustc
     let name = rustc
         .ancestors()
@@ -146,11 +177,13 @@ fn rustup_of(rustc: &Path) -> Option<PathBuf> {
     ((one.dev(), one.ino()) == (other.dev(), other.ino())).then_some(rustup)
 }
 
-/// The program that rustup's proxy runs for the selected or default toolchain, regardless of the
-/// notebook's folder.
-fn which(rustup: &Path, tool: &str) -> Result<PathBuf, PrebuiltError> {
+/// The program that rustup's proxy runs for a toolchain, or for the selected or default one,
+/// regardless of the notebook's folder.
+fn which(rustup: &Path, tool: &str, version: Option<&str>) -> Result<PathBuf, PrebuiltError> {
     let output = Command::new(rustup)
         .args(["which", tool])
+        .args(version.into_iter().flat_map(|version| ["--toolchain", version]))
+        .env("RUSTUP_AUTO_INSTALL", "0")
         .current_dir(TRUSTED_FOLDER)
         .output()
         .map_err(|source| PrebuiltError::Toolchain { tool: "rustup".to_owned(), source })?;
@@ -225,6 +258,21 @@ mod tests {
             output,
             format!("{}\nstable {} []\n", folder.path().display(), tools.rustc.display())
         );
+    }
+
+    #[test]
+    fn an_installed_toolchain_of_another_version_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = rustup(folder.path());
+        let script = format!(
+            "[ \"$3 $4\" = '--toolchain 1.95.0' ] || exit 1; echo {}/toolchains/1.95.0/bin/$2",
+            folder.path().display()
+        );
+        program(&bin.join("rustup"), &script);
+        let found = find_version("1.95.0", Some(bin.as_os_str())).unwrap();
+        assert_eq!(found.name.as_deref(), Some("1.95.0"));
+        assert_eq!(found.rustc, folder.path().join("toolchains/1.95.0/bin/rustc"));
+        assert!(find_version("1.80.0", Some(bin.as_os_str())).is_none(), "not installed");
     }
 
     #[test]

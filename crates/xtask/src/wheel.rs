@@ -1,0 +1,154 @@
+//! `cargo xtask wheel`: the program, its prebuilt library and the notebooks as a Python wheel.
+
+use std::path::{Path, PathBuf};
+
+use crate::lab;
+use crate::machine;
+use crate::paths::Paths;
+use crate::phases::Phases;
+use crate::problem::{Problem, Result};
+use crate::python::Environment;
+use crate::shell;
+
+/// The tag of a wheel for this platform whose glibc version is not known yet.
+const ANY_GLIBC: &str = "linux_x86_64";
+/// The beginning of the tags that name a version of glibc.
+const POLICY: &str = "manylinux_";
+
+/// The parsed arguments.
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    /// Pack the kernel installed in this prefix instead of building one.
+    from: Option<PathBuf>,
+    /// The folder of the wheel.
+    output: Option<PathBuf>,
+}
+
+/// Builds the wheel and prints its path and the sizes of its parts.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let options = options(arguments)?;
+    let paths = Paths::here();
+    let output = options.output.unwrap_or_else(|| paths.target.join("wheels"));
+    let mut phases = Phases::new(if options.from.is_some() { 1 } else { 5 });
+    let prefix = match options.from {
+        Some(prefix) => prefix,
+        None => build(&paths, &mut phases)?,
+    };
+    let wheel =
+        phases.run("the wheel", || pack(&paths, &Packed { prefix: &prefix, output: &output }))?;
+    phases.summary();
+    println!("\n{}", wheel.display());
+    Ok(())
+}
+
+/// Parses the arguments.
+fn options(arguments: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let place = match word.as_str() {
+            "--from" => &mut options.from,
+            "--output" => &mut options.output,
+            other => {
+                return Err(Problem::new(format!("`wheel` does not take `{other}`"))
+                    .hint("it takes: --output DIR, --from PREFIX"));
+            }
+        };
+        let folder =
+            words.next().ok_or_else(|| Problem::new(format!("`{word}` needs a folder")))?;
+        *place = Some(PathBuf::from(folder));
+    }
+    Ok(options)
+}
+
+/// Builds the optimized program and installs it into a prefix of its own.
+pub(crate) fn build(paths: &Paths, phases: &mut Phases) -> Result<PathBuf> {
+    phases.run("system requirements", || {
+        machine::c_compiler()
+            .and_then(|()| machine::python_with_venv())
+            .and_then(|()| machine::rust_sources())
+    })?;
+    phases.run("the program, optimized (takes minutes the first time)", || {
+        let words =
+            ["build", "--release", "--locked", "--package", "graft-kernel", "--bin", "graft"];
+        shell::run(shell::command("cargo", &words).current_dir(&paths.root))
+    })?;
+    let prefix = paths.wheel().join("prefix");
+    phases.run("the prebuilt library", || {
+        // Files of an earlier build must not get into the wheel.
+        match std::fs::remove_dir_all(&prefix) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Problem::file("remove", &prefix, &error));
+            }
+            _ => {}
+        }
+        lab::install(paths, &paths.target.join("release/graft"), &prefix)
+    })?;
+    phases.run("auditwheel", || {
+        Environment::ready(&paths.wheel().join("python"), &paths.requirements("wheel")).map(drop)
+    })?;
+    Ok(prefix)
+}
+
+/// What is packed, and where to.
+pub(crate) struct Packed<'a> {
+    /// The folder in which the kernel is installed.
+    pub(crate) prefix: &'a Path,
+    /// The folder of the wheel.
+    pub(crate) output: &'a Path,
+}
+
+/// Packs a wheel with the platform tag that is true for its symbols.
+pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<PathBuf> {
+    let draft = write(paths, packed, ANY_GLIBC)?;
+    let python = paths.wheel().join("python");
+    if !python.join("bin/auditwheel").exists() {
+        println!("  the tag is {ANY_GLIBC}: auditwheel is not installed");
+        return Ok(draft);
+    }
+    let mut audit = Environment::at(&python).python();
+    audit.arg(paths.root.join("crates/xtask/python/glibc_tag.py")).arg(&draft);
+    let tag =
+        shell::stdout_of(&mut audit).filter(|tag| tag.starts_with(POLICY)).ok_or_else(|| {
+            Problem::new(format!("auditwheel accepts no tag for {}", draft.display()))
+        })?;
+    println!("  auditwheel: the symbols need {tag}");
+    let wheel = write(paths, packed, &tag)?;
+    std::fs::remove_file(&draft).map_err(|error| Problem::file("remove", &draft, &error))?;
+    Ok(wheel)
+}
+
+/// Writes a wheel with this platform tag.
+fn write(paths: &Paths, packed: &Packed<'_>, tag: &str) -> Result<PathBuf> {
+    let mut pack = shell::command("python3", &[]);
+    pack.arg(paths.root.join("crates/xtask/python/pack_wheel.py"))
+        .args([&paths.root, packed.prefix, packed.output])
+        .args([tag, &commit_time(paths)]);
+    let written = shell::stdout_of(&mut pack).map(PathBuf::from);
+    written.filter(|wheel| wheel.is_file()).ok_or_else(|| {
+        Problem::new(format!("cannot pack `{}` into a wheel", packed.prefix.display()))
+            .hint(format!("to see the reason, run `{}`", shell::shown(&pack)))
+    })
+}
+
+/// The time of the commit in seconds, or `SOURCE_DATE_EPOCH`; 0 outside a git checkout.
+pub(crate) fn commit_time(paths: &Paths) -> String {
+    std::env::var("SOURCE_DATE_EPOCH").ok().unwrap_or_else(|| {
+        let mut git = shell::command("git", &["log", "-1", "--format=%ct"]);
+        shell::stdout_of(git.current_dir(&paths.root)).unwrap_or_else(|| "0".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_parsed_and_unknown_ones_rejected() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let parsed = options(&words("--from /p --output w")).unwrap();
+        assert_eq!(parsed, Options { from: Some("/p".into()), output: Some("w".into()) });
+        assert!(options(&words("--from")).is_err());
+        assert!(options(&words("--upload")).unwrap_err().to_string().contains("--output DIR"));
+    }
+}
