@@ -2,8 +2,9 @@
 //! fixes the problem.
 
 mod gpu;
+mod jupyter;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use graft_prebuilt::{Dirs, toolchain};
@@ -28,7 +29,10 @@ enum Status {
 
 /// Runs the checks and prints the findings; the exit status is 1 if one of them has failed.
 pub(crate) fn run(gpu_only: bool) -> ExitCode {
-    let findings = if gpu_only { gpu::findings() } else { machine() };
+    let findings = match gpu_only {
+        true => gpu::findings(),
+        false => machine().into_iter().chain(jupyter::findings()).collect(),
+    };
     for finding in &findings {
         let mark = match finding.status {
             Status::Ok => "ok  ",
@@ -55,8 +59,6 @@ fn machine() -> Vec<Finding> {
         prebuilt_library(),
         cache(),
         program("python", &["python3", "python"]),
-        jupyter(),
-        kernel_spec(),
     ]
 }
 
@@ -149,17 +151,33 @@ fn prebuilt_library() -> Finding {
 
 fn cache() -> Finding {
     let cache = Dirs::user().cache().to_owned();
-    let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
-    let probe = nearest.join(format!(".graft-doctor-{}", std::process::id()));
-    let writable = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).is_ok();
-    if writable {
-        ok("cache", cache.display().to_string())
-    } else {
-        fail(
-            "cache",
-            format!("{} is not writable: export XDG_CACHE_HOME=FOLDER", nearest.display()),
-        )
+    let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if !cache.exists() && is_writable(nearest) {
+        // The kernel will create it.
+        return ok("cache", cache.display().to_string());
     }
+    match Dirs::user().claimed() {
+        Ok(dirs) if dirs.cache() == cache && is_writable(&cache) => {
+            ok("cache", cache.display().to_string())
+        }
+        Ok(dirs) if is_writable(dirs.cache()) => note(
+            "cache",
+            format!(
+                "{} is not writable; {} is used until the machine restarts: export XDG_CACHE_HOME=FOLDER",
+                cache.display(),
+                dirs.cache().display()
+            ),
+        ),
+        Ok(_) | Err(_) => fail(
+            "cache",
+            format!("{} is not writable: export XDG_CACHE_HOME=FOLDER", cache.display()),
+        ),
+    }
+}
+
+/// Whether a file can be created in a folder.
+fn is_writable(folder: &Path) -> bool {
+    tempfile::tempfile_in(folder).is_ok()
 }
 
 fn program(name: &'static str, words: &[&str]) -> Finding {
@@ -167,44 +185,6 @@ fn program(name: &'static str, words: &[&str]) -> Finding {
         Some(version) => ok(name, version),
         None => note(name, "not found, required by Jupyter: sudo apt install python3 python3-venv"),
     }
-}
-
-fn jupyter() -> Finding {
-    match first_line("jupyter", &["--version"]) {
-        Some(version) => ok("jupyter", version),
-        None => note(
-            "jupyter",
-            "not on PATH; it may be in a Python environment that is not active: cargo xtask lab",
-        ),
-    }
-}
-
-fn kernel_spec() -> Finding {
-    match kernel_folders()
-        .into_iter()
-        .map(|folder| folder.join("kernels/graft/kernel.json"))
-        .find(|path| path.exists())
-    {
-        Some(path) => ok("kernel", path.display().to_string()),
-        None => note("kernel", "not installed for this user: graft install"),
-    }
-}
-
-/// The folders in which Jupyter searches for kernels, as far as they can be determined.
-fn kernel_folders() -> Vec<PathBuf> {
-    let listed = std::env::var_os("JUPYTER_PATH")
-        .map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>())
-        .unwrap_or_default();
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let user = std::env::var_os("JUPYTER_DATA_DIR")
-        .map(PathBuf::from)
-        .or_else(|| data.map(|data| data.join("jupyter")));
-    let environment =
-        std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
-    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
-    listed.into_iter().chain(user).chain(environment).chain(system).collect()
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
