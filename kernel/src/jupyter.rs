@@ -69,12 +69,25 @@ impl Jupyter {
 
 /// The first kernel spec with this name in the given data folders.
 pub(crate) fn find_spec(data: &[PathBuf], name: &str) -> Option<FoundSpec> {
-    let folders = data.iter().map(|folder| folder.join("kernels").join(name));
-    let folder = folders.into_iter().find(|folder| folder.join("kernel.json").is_file())?;
-    Some(FoundSpec { program: spec_program(&folder), folder })
+    find_specs(data, name).into_iter().next()
 }
 
-/// The program of a kernel spec, as an absolute path where it is on PATH.
+/// All kernel specs with this name in the given data folders; Jupyter uses the first.
+pub(crate) fn find_specs(data: &[PathBuf], name: &str) -> Vec<FoundSpec> {
+    let mut found: Vec<FoundSpec> = Vec::new();
+    let mut seen = Vec::new();
+    for folder in data.iter().map(|folder| folder.join("kernels").join(name)) {
+        // A link to a kernel spec is the same kernel.
+        let target = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        if folder.join("kernel.json").is_file() && !seen.contains(&target) {
+            seen.push(target);
+            found.push(FoundSpec { program: spec_program(&folder), folder });
+        }
+    }
+    found
+}
+
+/// The program of a kernel spec, as an absolute path where that is possible.
 fn spec_program(folder: &Path) -> Option<PathBuf> {
     let text = graft_spec::user_file::read_text(
         &folder.join("kernel.json"),
@@ -83,8 +96,10 @@ fn spec_program(folder: &Path) -> Option<PathBuf> {
     .ok()?;
     let spec: Spec = serde_json::from_str(&text).ok()?;
     let program = spec.argv.into_iter().next()?;
+    // Jupyter replaces it, and the kernel spec of a wheel uses it.
+    let program = program.replace("{resource_dir}", &folder.to_string_lossy());
     match program.contains('/') {
-        true => Some(PathBuf::from(program)),
+        true => Some(PathBuf::from(&program).canonicalize().unwrap_or(PathBuf::from(program))),
         false => Some(on_path(&program).into_iter().next().unwrap_or(PathBuf::from(program))),
     }
 }
@@ -98,10 +113,11 @@ pub(crate) fn default_data_dirs() -> Vec<PathBuf> {
     let user = variable("JUPYTER_DATA_DIR")
         .map(PathBuf::from)
         .or_else(|| crate::install::spec_dir::data_home().map(|home| home.join("jupyter")));
-    let environment =
-        variable("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
+    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable);
+    let environments = environments.map(|folder| PathBuf::from(folder).join("share/jupyter"));
     let system = [SYSTEM_DATA_DIR, "/usr/share/jupyter"].map(PathBuf::from);
-    listed.into_iter().chain(user).chain(environment).chain(system).collect()
+    let all = listed.into_iter().chain(environments).chain(user).chain(own_data_dir());
+    all.chain(system).collect()
 }
 
 /// The data folder of the prefix that contains this program: `share/jupyter` next to `bin`.
@@ -193,6 +209,29 @@ mod tests {
         let damaged = find_spec(&[first, second], "graft").unwrap();
         assert_eq!(damaged.program, None);
         assert_eq!(find_spec(&[data.path().join("none")], "graft"), None);
+    }
+
+    #[test]
+    fn a_program_relative_to_the_kernel_spec_is_resolved_as_jupyter_does() {
+        let prefix = tempfile::tempdir().unwrap();
+        let folder = prefix.path().join("share/jupyter/kernels/graft");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir(prefix.path().join("bin")).unwrap();
+        std::fs::write(prefix.path().join("bin/graft"), "").unwrap();
+        let json = r#"{"argv": ["{resource_dir}/../../../../bin/graft"]}"#;
+        std::fs::write(folder.join("kernel.json"), json).unwrap();
+        let found = find_spec(&[prefix.path().join("share/jupyter")], "graft").unwrap();
+        assert_eq!(found.program, Some(prefix.path().canonicalize().unwrap().join("bin/graft")));
+    }
+
+    #[test]
+    fn a_link_to_a_kernel_spec_is_not_a_second_kernel() {
+        let data = tempfile::tempdir().unwrap();
+        let (first, second) = (data.path().join("first"), data.path().join("second"));
+        std::fs::create_dir_all(first.join("kernels/graft")).unwrap();
+        std::fs::write(first.join("kernels/graft/kernel.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(&first, &second).unwrap();
+        assert_eq!(find_specs(&[first, second], "graft").len(), 1);
     }
 
     #[test]

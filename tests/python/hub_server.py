@@ -13,7 +13,7 @@ import pytest
 import requests
 import websocket
 
-from graft_testing import ANSWER, ANSI, PATIENCE, PREFIX, ROOT
+from graft_testing import ANSI, ANSWER, PATIENCE, PREFIX, ROOT
 
 PASSWORD = "for-tests-only"
 ADMIN = "an-admin-token-for-tests-only"

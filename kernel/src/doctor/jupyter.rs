@@ -18,7 +18,7 @@ pub(super) fn findings() -> Vec<Finding> {
     vec![
         program(found.as_ref()),
         folders(found.as_ref(), &data),
-        kernel(jupyter::find_spec(&data, KERNEL), own),
+        kernel(&jupyter::find_specs(&data, KERNEL), own),
     ]
 }
 
@@ -42,12 +42,22 @@ fn folders(found: Option<&Jupyter>, data: &[PathBuf]) -> Finding {
     }
 }
 
-/// The kernel spec that Jupyter finds; `own` is that of this program's prefix.
-fn kernel(found: Option<FoundSpec>, own: Option<FoundSpec>) -> Finding {
+/// The kernel specs in the folders of Jupyter; `own` is that of this program's prefix.
+fn kernel(found: &[FoundSpec], own: Option<FoundSpec>) -> Finding {
     let name = "kernel";
     match (found, own) {
-        (Some(found), _) => spec(name, &found),
-        (None, Some(own)) => {
+        ([one], _) => spec(name, one),
+        ([first, others @ ..], _) => {
+            let others: Vec<_> = others.iter().map(|it| it.folder.display().to_string()).collect();
+            let text = format!(
+                "{} kernels are named `{KERNEL}`: Jupyter starts {} and hides {}; remove those with `pip uninstall graft-kernel` or `graft uninstall`",
+                found.len(),
+                first.folder.display(),
+                others.join(" and ")
+            );
+            note(name, text)
+        }
+        ([], Some(own)) => {
             let data = own.folder.ancestors().nth(2).unwrap_or(Path::new("/"));
             let folder = own.folder.display();
             note(
@@ -55,7 +65,7 @@ fn kernel(found: Option<FoundSpec>, own: Option<FoundSpec>) -> Finding {
                 format!("{folder} is outside the kernel folders above: {}", export_line(data)),
             )
         }
-        (None, None) => {
+        ([], None) => {
             note(name, format!("no `{KERNEL}` in the kernel folders above: graft install"))
         }
     }
@@ -95,7 +105,7 @@ mod tests {
     fn a_kernel_in_a_prefix_that_jupyter_does_not_search_is_reported_with_the_line_to_type() {
         let prefix = tempfile::tempdir().unwrap();
         let own = written(prefix.path(), r#"{"argv": ["/bin/sh"]}"#);
-        let finding = kernel(None, Some(own));
+        let finding = kernel(&[], Some(own));
         assert!(finding.status == Status::Note, "{}", finding.text);
         assert!(
             finding.text.contains(&format!("export JUPYTER_PATH={}", prefix.path().display())),
@@ -116,10 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_kernel_of_the_same_name_is_reported() {
+        let prefix = tempfile::tempdir().unwrap();
+        let json = r#"{"argv": ["/bin/sh"]}"#;
+        let [first, second] = ["first", "second"].map(|it| written(&prefix.path().join(it), json));
+        let finding = kernel(&[first, second], None);
+        assert!(finding.text.starts_with("2 kernels are named `graft`"), "{}", finding.text);
+        assert!(finding.text.contains("second/kernels/graft; remove"), "{}", finding.text);
+    }
+
+    #[test]
     fn without_a_kernel_the_searched_folders_are_listed() {
         let data = [PathBuf::from("/a/share/jupyter")];
         assert!(folders(None, &data).text.starts_with("/a/share/jupyter/kernels (assumed"));
-        let finding = kernel(None, None);
+        let finding = kernel(&[], None);
         assert!(finding.text.contains("no `graft` in the kernel folders above"), "{}", finding.text);
     }
 }
