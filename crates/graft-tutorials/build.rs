@@ -12,9 +12,8 @@ use flate2::write::ZlibEncoder;
 const EXTENSIONS: [&str; 3] = ["ipynb", "md", "svg"];
 
 fn main() {
-    let variable = |name| {
-        PathBuf::from(std::env::var_os(name).expect("invariant: cargo sets the variable"))
-    };
+    let variable =
+        |name| PathBuf::from(std::env::var_os(name).expect("invariant: cargo sets the variable"));
     let folder = variable("CARGO_MANIFEST_DIR").join("../../notebooks");
     let mut names = Vec::new();
     collect(&folder, Path::new(""), &mut names);
@@ -42,7 +41,8 @@ fn collect(root: &Path, folder: &Path, names: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(root.join(folder)).expect("the tutorials exist").flatten() {
         let name = folder.join(entry.file_name());
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        let is_wanted = name.extension().is_some_and(|found| EXTENSIONS.iter().any(|it| found == *it));
+        let is_wanted =
+            name.extension().is_some_and(|found| EXTENSIONS.iter().any(|it| found == *it));
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && !is_hidden => collect(root, &name, names),
             Ok(kind) if kind.is_file() && !is_hidden && is_wanted => {

@@ -199,7 +199,9 @@ mod tests {
     fn the_first_kernel_spec_in_jupyters_folders_is_found_with_its_program() {
         let data = tempfile::tempdir().unwrap();
         let (first, second) = (data.path().join("first"), data.path().join("second"));
-        for (folder, json) in [(&first, "{"), (&second, r#"{"argv": ["/opt/bin/graft", "kernel"]}"#)] {
+        for (folder, json) in
+            [(&first, "{"), (&second, r#"{"argv": ["/opt/bin/graft", "kernel"]}"#)]
+        {
             std::fs::create_dir_all(folder.join("kernels/graft")).unwrap();
             std::fs::write(folder.join("kernels/graft/kernel.json"), json).unwrap();
         }

@@ -52,7 +52,12 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../notebooks");
         let files = files().unwrap();
         for file in &files {
-            assert_eq!(file.content, std::fs::read(folder.join(file.name)).unwrap(), "{}", file.name);
+            assert_eq!(
+                file.content,
+                std::fs::read(folder.join(file.name)).unwrap(),
+                "{}",
+                file.name
+            );
         }
         let notebooks = std::fs::read_dir(&folder).unwrap().flatten();
         for name in notebooks.map(|entry| entry.file_name().into_string().unwrap()) {

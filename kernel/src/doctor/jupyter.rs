@@ -77,7 +77,9 @@ fn spec(name: &'static str, found: &FoundSpec) -> Finding {
     if let Owner::Other(display_name) = owner(&found.folder) {
         return note(
             name,
-            format!("{folder} belongs to another kernel ({display_name}): graft install --name graft-rust"),
+            format!(
+                "{folder} belongs to another kernel ({display_name}): graft install --name graft-rust"
+            ),
         );
     }
     match &found.program {
@@ -121,7 +123,8 @@ mod tests {
         let finding = spec("kernel", &written(prefix.path(), json));
         assert!(finding.status == Status::Fail, "{}", finding.text);
         assert!(finding.text.contains("/no/graft, which does not exist"), "{}", finding.text);
-        let present = spec("kernel", &written(prefix.path(), &json.replace("/no/graft", "/bin/sh")));
+        let present =
+            spec("kernel", &written(prefix.path(), &json.replace("/no/graft", "/bin/sh")));
         assert!(present.status == Status::Ok, "{}", present.text);
     }
 
@@ -140,6 +143,10 @@ mod tests {
         let data = [PathBuf::from("/a/share/jupyter")];
         assert!(folders(None, &data).text.starts_with("/a/share/jupyter/kernels (assumed"));
         let finding = kernel(&[], None);
-        assert!(finding.text.contains("no `graft` in the kernel folders above"), "{}", finding.text);
+        assert!(
+            finding.text.contains("no `graft` in the kernel folders above"),
+            "{}",
+            finding.text
+        );
     }
 }

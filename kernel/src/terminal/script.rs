@@ -117,12 +117,10 @@ impl Script {
             Source::Lines(lines) => lines.concat(),
             Source::Text(text) => text,
         };
-        let cells = notebook
-            .cells
-            .into_iter()
-            .filter(|cell| cell.cell_type == "code")
-            .enumerate()
-            .map(|(index, cell)| ScriptCell { text: text(cell.source), number: Some(index + 1) });
+        let cells =
+            notebook.cells.into_iter().filter(|cell| cell.cell_type == "code").enumerate().map(
+                |(index, cell)| ScriptCell { text: text(cell.source), number: Some(index + 1) },
+            );
         Self { cells: cells.filter(|cell| !cell.text.trim().is_empty()).collect() }
     }
 

@@ -56,9 +56,8 @@ pub(super) fn find(
     let known = known_models();
     // The names that the Hub accepted before every model had an owner.
     let owner = OWNERS.iter().find(|(names, _)| names.contains(&source));
-    let nearest = owner
-        .map(|(_, owner)| format!("{owner}/{source}"))
-        .or_else(|| nearest(source, &known));
+    let nearest =
+        owner.map(|(_, owner)| format!("{owner}/{source}")).or_else(|| nearest(source, &known));
     Err(ModelError::UnknownModel { name: source.to_owned(), nearest, known })
 }
 
