@@ -135,7 +135,21 @@ pub(crate) fn own_program(name: &str) -> Option<PathBuf> {
 /// The programs with this name on PATH, in order.
 pub(crate) fn on_path(name: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    programs_in(&path, name)
+    distinct(programs_in(&path, name))
+}
+
+/// Removes the programs whose folder was named before, also through a link: `/bin` is often a link
+/// to `/usr/bin`. Links in the place of a program stay, because a Python environment is one.
+pub(crate) fn distinct(mut programs: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = Vec::new();
+    programs.retain(|program| {
+        let folder = program.parent().and_then(|folder| folder.canonicalize().ok());
+        let place = (folder, program.file_name().map(OsStr::to_owned));
+        let is_new = !seen.contains(&place);
+        seen.push(place);
+        is_new
+    });
+    programs
 }
 
 fn programs_in(path: &OsStr, name: &str) -> Vec<PathBuf> {
@@ -185,6 +199,17 @@ mod tests {
         let path = std::env::join_paths([Path::new("."), folder.path()]).unwrap();
         assert_eq!(programs_in(&path, "jupyter"), [folder.path().join("jupyter")]);
         assert_eq!(programs_in(&path, "plain"), [PathBuf::new(); 0]);
+    }
+
+    #[test]
+    fn a_program_in_a_linked_folder_is_listed_once_and_a_link_to_a_program_stays() {
+        let folder = with_script("#!/bin/sh\n");
+        let program = folder.path().join("jupyter");
+        let (linked, environment) = (folder.path().join("linked"), folder.path().join("python"));
+        std::os::unix::fs::symlink(folder.path(), &linked).unwrap();
+        std::os::unix::fs::symlink(&program, &environment).unwrap();
+        let all = vec![program.clone(), linked.join("jupyter"), environment.clone()];
+        assert_eq!(distinct(all), [program, environment]);
     }
 
     #[test]

@@ -128,6 +128,7 @@ pub(crate) fn run(args: &LabArgs) -> Result<(), Failure> {
 fn launcher() -> Result<Launcher, LabError> {
     let mut pythons: Vec<PathBuf> = own_program("python3").into_iter().collect();
     pythons.extend(on_path("python3").into_iter().chain(on_path("python")));
+    let pythons = jupyter::distinct(pythons);
     let found = pythons.iter().find(|python| imports_lab(python)).cloned().map(Launcher::Python);
     let program = || on_path("jupyter-lab").into_iter().next().map(Launcher::Program);
     found.or_else(program).ok_or_else(|| not_found(&pythons))

