@@ -35,7 +35,8 @@ c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = "{root}/homes/{{username}}"
 c.Spawner.cmd = [{singleuser!r}]
 c.Spawner.args = {arguments!r}
-c.Spawner.default_url = "/lab"
+# The server without JupyterLab's pages, which no test opens, starts in half the time.
+c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
 c.JupyterHub.services = [{{"name": "test", "api_token": {admin!r}}}]
 c.JupyterHub.load_roles = [{{"name": "test", "services": ["test"], "scopes": ["admin:users", "admin:servers", "list:users", "read:users:activity", "tokens"]}}]
 """
@@ -114,13 +115,15 @@ class Hub:
         body = {"auth": {"username": user, "password": password}, "note": "test"}
         return requests.post(f"{self.url}/hub/api/users/{user}/tokens", json=body, timeout=ANSWER)
 
-    def server_is_ready(self, user):
-        return "" in {name for name, server in self.ask("GET", f"/hub/api/users/{user}").json()["servers"].items() if server["ready"]}
+    def server_state(self, user):
+        """`ready`, `pending` (starting or stopping) or `stopped`."""
+        server = self.ask("GET", f"/hub/api/users/{user}").json()["servers"].get("")
+        return "stopped" if server is None else "ready" if server["ready"] else "pending"
 
-    def wait_for_server(self, user, ready):
+    def wait_for_server(self, user, state):
         end = time.monotonic() + ANSWER
-        while self.server_is_ready(user) != ready:
-            assert time.monotonic() < end, f"the server of {user} did not {'start' if ready else 'stop'}\n{self.log_path.read_text()}"
+        while self.server_state(user) != state:
+            assert time.monotonic() < end, f"the server of {user} is not {state}\n{self.log_path.read_text()}"
             time.sleep(0.2)
 
     def __enter__(self):
@@ -152,7 +155,7 @@ class Student:
     def start(self):
         """Starts the user's Jupyter server."""
         self.request_server()
-        self.hub.wait_for_server(self.name, True)
+        self.hub.wait_for_server(self.name, "ready")
         return self
 
     def api(self, method, path, user=None, **options):

@@ -8,12 +8,20 @@ import subprocess
 import time
 
 import psutil
+import pytest
 
-from graft_testing import ANSWER, PREFIX
+from graft_testing import ANSWER, PREFIX, Places
 from hub_server import ADMIN, Hub, Student
 
 USERS = {"ada": 1, "ben": 2, "eva": 3}
 SETUP = "%model load tiny\n%data load which-book"
+
+
+@pytest.fixture(scope="module")
+def hub():
+    """A hub for all tests of this file, because it takes seconds to start."""
+    with Places() as places, Hub(places, [*USERS, "dan"]) as hub:
+        yield hub
 
 
 def others_may(path):
@@ -21,30 +29,29 @@ def others_may(path):
     return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def test_each_of_three_users_runs_a_notebook_and_sees_only_their_own(places):
-    with Hub(places, USERS) as hub:
-        assert hub.log_in("ada", "wrong").status_code == 403
-        students = [Student(hub, name) for name in USERS]
-        for student in students:
-            student.request_server()
-        for student in students:
-            hub.wait_for_server(student.name, True)
-            steps = USERS[student.name] + 2
-            student.upload("exercise.ipynb", [SETUP, f"%lora attach r={USERS[student.name]}", f"%train steps={steps} batch=2 max_length=48 eval_every=0", "%runs"])
-        kernels = []
-        for student in students:
-            kernel, shown = student.run_notebook("exercise.ipynb")
-            kernels.append(kernel)
-            listed = shown[-1]
-            assert "lora-001" in listed and "lora-002" not in listed, listed
-            assert f"r {USERS[student.name]}" in " ".join(kernel.run("%runs show lora-001").split())
-            runs = student.home / ".graft" / "runs"
-            assert [run.name for run in runs.iterdir() if run.is_dir()] == ["lora-001"]
-            assert len((runs / "lora-001" / "ledger.jsonl").read_text().splitlines()) > USERS[student.name]
-        refused(students)
-        private(students)
-        for kernel in kernels:
-            kernel.close()
+def test_each_of_three_users_runs_a_notebook_and_sees_only_their_own(hub):
+    assert hub.log_in("ada", "wrong").status_code == 403
+    students = [Student(hub, name) for name in USERS]
+    for student in students:
+        student.request_server()
+    for student in students:
+        hub.wait_for_server(student.name, "ready")
+        steps = USERS[student.name] + 2
+        student.upload("exercise.ipynb", [SETUP, f"%lora attach r={USERS[student.name]}", f"%train steps={steps} batch=2 max_length=48 eval_every=0", "%runs"])
+    kernels = []
+    for student in students:
+        kernel, shown = student.run_notebook("exercise.ipynb")
+        kernels.append(kernel)
+        listed = shown[-1]
+        assert "lora-001" in listed and "lora-002" not in listed, listed
+        assert f"r {USERS[student.name]}" in " ".join(kernel.run("%runs show lora-001").split())
+        runs = student.home / ".graft" / "runs"
+        assert [run.name for run in runs.iterdir() if run.is_dir()] == ["lora-001"]
+        assert len((runs / "lora-001" / "ledger.jsonl").read_text().splitlines()) > USERS[student.name]
+    refused(students)
+    private(students)
+    for kernel in kernels:
+        kernel.close()
 
 
 def refused(students):
@@ -85,29 +92,28 @@ def others_may_reach(path):
     return bool(path.stat().st_mode & stat.S_IWOTH) and all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
 
 
-def test_a_run_in_the_background_survives_the_idle_culler(places):
+def test_a_run_in_the_background_survives_the_idle_culler(hub):
     """The culler stops the server in the middle of a training run; after the next login `%runs` shows the run and `%resume` continues it."""
-    with Hub(places, ["ada"]) as hub:
-        ada = Student(hub, "ada").start()
-        ada.upload("long.ipynb", [SETUP, "%lora attach r=2", "%train bg=true steps=100000 batch=2 max_length=48 eval_every=0"])
-        kernel, shown = ada.run_notebook("long.ipynb")
-        assert "`lora-001` is training in the background" in shown[-1], shown[-1]
-        ledger = ada.home / ".graft" / "runs" / "lora-001" / "ledger.jsonl"
-        until(lambda: ledger.exists() and ledger.read_text().count('"step"') > 5)
-        kernel.close()
-        cull(hub, "ada")
-        until(lambda: not kernels_of(ada))
-        trained = ledger.read_text().count('"step"')
+    dan = Student(hub, "dan").start()
+    dan.upload("long.ipynb", [SETUP, "%lora attach r=2", "%train bg=true steps=100000 batch=2 max_length=48 eval_every=0"])
+    kernel, shown = dan.run_notebook("long.ipynb")
+    assert "`lora-001` is training in the background" in shown[-1], shown[-1]
+    ledger = dan.home / ".graft" / "runs" / "lora-001" / "ledger.jsonl"
+    until(lambda: ledger.exists() and ledger.read_text().count('"step"') > 5)
+    kernel.close()
+    cull(hub, "dan")
+    until(lambda: not kernels_of(dan))
+    trained = ledger.read_text().count('"step"')
 
-        ada.start()
-        kernel = ada.open("long.ipynb")
-        listed = kernel.run("%runs")
-        assert re.search(r"lora-001.*(stopped|interrupted)", listed), listed
-        kernel.run("%model load tiny")
-        resumed = kernel.run(f"%resume lora-001 steps={trained + 3}")
-        assert str(trained + 3) in resumed.replace(",", ""), (trained, resumed)
-        assert ledger.read_text().count('"step"') >= trained + 3
-        kernel.close()
+    dan.start()
+    kernel = dan.open("long.ipynb")
+    listed = kernel.run("%runs")
+    assert re.search(r"lora-001.*(stopped|interrupted)", listed), listed
+    kernel.run("%model load tiny")
+    resumed = kernel.run(f"%resume lora-001 steps={trained + 3}")
+    assert str(trained + 3) in resumed.replace(",", ""), (trained, resumed)
+    assert ledger.read_text().count('"step"') >= trained + 3
+    kernel.close()
 
 
 def until(condition, timeout=ANSWER):
@@ -126,7 +132,7 @@ def cull(hub, user):
     words = [str(PREFIX / "bin" / "python"), "-m", "jupyterhub_idle_culler", "--timeout=1", "--cull-every=1", f"--url={hub.url}/hub/api"]
     culler = subprocess.Popen(words, env={**os.environ, "JUPYTERHUB_API_TOKEN": ADMIN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        hub.wait_for_server(user, False)
+        hub.wait_for_server(user, "stopped")
     finally:
         culler.terminate()
         culler.wait(30)
