@@ -57,6 +57,8 @@ pub(crate) struct CellRunner {
     previous_folder: Option<PathBuf>,
     /// The last status of the engine between cells.
     status: Option<String>,
+    /// The line of the last cell in which an error ended it, starting at 0.
+    error_line: Option<usize>,
 }
 
 /// State of the running cell.
@@ -88,7 +90,13 @@ impl CellRunner {
             rust_has_run: false,
             previous_folder: None,
             status: None,
+            error_line: None,
         }
+    }
+
+    /// The line of the last cell in which an error ended it, starting at 0.
+    pub(crate) fn error_line(&self) -> Option<usize> {
+        self.error_line
     }
 
     /// Runs one cell. An error has been shown when this returns.
@@ -105,6 +113,7 @@ impl CellRunner {
         if let Some(status) = self.status.take() {
             state.live.handle(EngineEvent::Status(status), frontend);
         }
+        self.error_line = None;
         let result = self.text(&mut state, text).await;
         state.live.finish(frontend);
         if let Err(error) = &result {
@@ -137,15 +146,22 @@ impl CellRunner {
 
     /// Runs code within the current cell.
     async fn text(&mut self, state: &mut CellState<'_>, text: &str) -> Result<(), CellError> {
-        let parts = parse_cell(text, &self.snapshot())
-            .map_err(|failure| CellError::from_failure(&failure, text))?;
+        let parts = parse_cell(text, &self.snapshot()).map_err(|failure| {
+            self.error_line = failure.span.map(|span| span.line);
+            CellError::from_failure(&failure, text)
+        })?;
         self.parts(state, &parts).await
     }
 
     async fn parts(&mut self, state: &mut CellState<'_>, parts: &[Part]) -> Result<(), CellError> {
         for (index, part) in parts.iter().enumerate() {
             // Boxed because `%time`, `%%time` and `%run` contain parts themselves.
-            Box::pin(self.part(state, part, index + 1 == parts.len())).await?;
+            let result = Box::pin(self.part(state, part, index + 1 == parts.len())).await;
+            if result.is_err() {
+                // Set last by the outermost part, whose lines are those of the cell.
+                self.error_line = Some(part.line);
+            }
+            result?;
             if self.interrupt.is_pressed() {
                 return Err(interrupted());
             }

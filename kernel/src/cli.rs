@@ -4,6 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
+/// The cells of a file, in `graft run --help`.
+const RUN_HELP: &str = "\
+Cells of a text file:
+  A line `// %%` begins a cell, with or without a title. A file without such a line is one cell, in
+  which a `%%name` line begins another cell that ends at the first blank line.
+
+Example:
+  // %% prepare
+  %model load tiny
+  %lora attach r=8
+  // %% train
+  %train steps=20
+
+The exit status is 1 after an error, 2 if the file cannot be read, and 130 after Ctrl-C.";
+
 /// A Jupyter kernel for Rust with parameter-efficient fine-tuning built in.
 #[derive(Parser)]
 #[command(name = "graft", version = env!("GRAFT_VERSION"))]
@@ -24,6 +39,10 @@ pub(crate) enum Subcommand {
     Clean(CleanArgs),
     /// Run a file with magics and Rust in the terminal
     Run(RunArgs),
+    /// Copy the tutorials into a folder
+    Notebooks(NotebooksArgs),
+    /// Open the tutorials in JupyterLab
+    Lab(LabArgs),
     /// Check the requirements of Graft on this machine, one line each
     Doctor(DoctorArgs),
     /// Serve a Jupyter client (started by the kernel spec)
@@ -95,10 +114,35 @@ pub(crate) struct CleanArgs {
     pub(crate) all: bool,
 }
 
+/// `graft notebooks`
+#[derive(Args)]
+pub(crate) struct NotebooksArgs {
+    /// The folder, which is created if it is missing; files that you have changed are kept [default:
+    /// graft-notebooks]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// `graft lab`
+#[derive(Args)]
+pub(crate) struct LabArgs {
+    /// The folder to open; if it does not exist, the tutorials are copied into it [default:
+    /// graft-notebooks]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print the address instead of opening a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// More arguments for JupyterLab, after `--`
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<String>,
+}
+
 /// `graft run`
 #[derive(Args)]
+#[command(after_help = RUN_HELP)]
 pub(crate) struct RunArgs {
-    /// The file to run; `-` reads standard input
+    /// The file to run: a notebook (.ipynb), or text with magics and Rust; `-` reads standard input
     pub(crate) file: PathBuf,
     /// Continue after an error; the exit status is still 1
     #[arg(short, long)]

@@ -2,14 +2,14 @@
 //! fixes the problem.
 
 mod gpu;
+mod jupyter;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use graft_prebuilt::{Dirs, toolchain};
 
 use crate::engine_handle::repair;
-use crate::install::kernelspec::version_of;
 
 /// The result of one check.
 struct Finding {
@@ -31,7 +31,10 @@ enum Status {
 
 /// Runs the checks and prints the findings; the exit status is 1 if one of them has failed.
 pub(crate) fn run(gpu_only: bool) -> ExitCode {
-    let findings = if gpu_only { gpu::findings() } else { machine() };
+    let findings = match gpu_only {
+        true => gpu::findings(),
+        false => machine().into_iter().chain(jupyter::findings()).collect(),
+    };
     for finding in &findings {
         let mark = match finding.status {
             Status::Ok => "ok  ",
@@ -58,8 +61,6 @@ fn machine() -> Vec<Finding> {
         prebuilt_library(),
         cache(),
         program("python", &["python3", "python"]),
-        jupyter(),
-        kernel_spec(),
     ]
 }
 
@@ -167,17 +168,33 @@ fn prebuilt_library() -> Finding {
 
 fn cache() -> Finding {
     let cache = Dirs::user().cache().to_owned();
-    let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
-    let probe = nearest.join(format!(".graft-doctor-{}", std::process::id()));
-    let writable = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).is_ok();
-    if writable {
-        ok("cache", cache.display().to_string())
-    } else {
-        fail(
-            "cache",
-            format!("{} is not writable: export XDG_CACHE_HOME=FOLDER", nearest.display()),
-        )
+    let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if !cache.exists() && is_writable(nearest) {
+        // The kernel will create it.
+        return ok("cache", cache.display().to_string());
     }
+    match Dirs::user().claimed() {
+        Ok(dirs) if dirs.cache() == cache && is_writable(&cache) => {
+            ok("cache", cache.display().to_string())
+        }
+        Ok(dirs) if is_writable(dirs.cache()) => note(
+            "cache",
+            format!(
+                "{} is not writable; {} is used until the machine restarts: export XDG_CACHE_HOME=FOLDER",
+                cache.display(),
+                dirs.cache().display()
+            ),
+        ),
+        Ok(_) | Err(_) => fail(
+            "cache",
+            format!("{} is not writable: export XDG_CACHE_HOME=FOLDER", cache.display()),
+        ),
+    }
+}
+
+/// Whether a file can be created in a folder.
+fn is_writable(folder: &Path) -> bool {
+    tempfile::tempfile_in(folder).is_ok()
 }
 
 fn program(name: &'static str, words: &[&str]) -> Finding {
@@ -185,68 +202,6 @@ fn program(name: &'static str, words: &[&str]) -> Finding {
         Some(version) => ok(name, version),
         None => note(name, "not found, required by Jupyter: sudo apt install python3 python3-venv"),
     }
-}
-
-fn jupyter() -> Finding {
-    match first_line("jupyter", &["--version"]) {
-        Some(version) => ok("jupyter", version),
-        None => note(
-            "jupyter",
-            "not on PATH; it may be in a Python environment that is not active: cargo xtask lab",
-        ),
-    }
-}
-
-fn kernel_spec() -> Finding {
-    let found: Vec<PathBuf> = kernel_folders()
-        .into_iter()
-        .map(|folder| folder.join("kernels/graft/kernel.json"))
-        .filter(|path| path.exists())
-        .collect();
-    match found.as_slice() {
-        [] => note("kernel", "not installed for this user: graft install"),
-        [one] => ok("kernel", one.display().to_string()),
-        [first, others @ ..] => {
-            let shown = |path: &PathBuf| match version_of(path) {
-                Some(version) => format!("{} (Graft {version})", path.display()),
-                None => path.display().to_string(),
-            };
-            let others: Vec<String> = others.iter().map(shown).collect();
-            let text = format!(
-                "{} kernels are named `graft`: Jupyter starts one, usually {}, and hides {}; remove those with `pip uninstall graft-kernel` or `graft uninstall`",
-                found.len(),
-                shown(first),
-                others.join(" and ")
-            );
-            note("kernel", text)
-        }
-    }
-}
-
-/// The folders in which Jupyter searches for kernels, as far as they can be determined.
-fn kernel_folders() -> Vec<PathBuf> {
-    let listed = std::env::var_os("JUPYTER_PATH")
-        .map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>())
-        .unwrap_or_default();
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let user = std::env::var_os("JUPYTER_DATA_DIR")
-        .map(PathBuf::from)
-        .or_else(|| data.map(|data| data.join("jupyter")));
-    let environment = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
-    // The prefix of this program: that of a wheel.
-    let own = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned()));
-    let prefixes = environment.map(PathBuf::from).chain(own);
-    let prefixes = prefixes.map(|folder| folder.join("share/jupyter"));
-    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
-    let mut folders = Vec::new();
-    for folder in listed.into_iter().chain(prefixes).chain(user).chain(system) {
-        if !folders.contains(&folder) {
-            folders.push(folder);
-        }
-    }
-    folders
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {

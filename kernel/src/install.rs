@@ -5,6 +5,7 @@
 
 mod copy;
 pub(crate) mod kernelspec;
+mod next_steps;
 pub(crate) mod spec_dir;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use graft_spec::{Failure, Hint};
 
 use crate::cli::InstallArgs;
+use crate::jupyter::Jupyter;
 use graft_prebuilt::{Dirs, Intermediates, PrebuiltLibrary, Variant};
 use kernelspec::Kernelspec;
 use spec_dir::Place;
@@ -116,10 +118,7 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     say(&format!("library   {}", library.layout.root().display()));
     say(&format!("program   {}", program.display()));
     say(&format!("kernel    {} as `{}`", folder.display(), args.display_name));
-    say(&format!(
-        "\nNext: run `jupyter lab` and choose {}, or run `jupyter console --kernel {}`",
-        args.display_name, args.name
-    ));
+    say(&format!("\n{}", next_steps::for_kernel(&folder, args, Jupyter::of_user().as_ref())));
     Ok(())
 }
 

@@ -10,7 +10,10 @@ mod doctor;
 mod engine_handle;
 mod install;
 mod interpreter;
+mod jupyter;
+mod lab;
 mod live;
+mod notebooks;
 mod probe;
 #[cfg(test)]
 mod scripted_engine;
@@ -74,6 +77,8 @@ fn run(command: Subcommand) -> Result<ExitCode, Failure> {
         Subcommand::Install(args) => install::run(&args)?,
         Subcommand::Uninstall(args) => uninstall::run(&args)?,
         Subcommand::Clean(args) => clean::run(&args)?,
+        Subcommand::Notebooks(args) => notebooks::run(&args)?,
+        Subcommand::Lab(args) => lab::run(&args)?,
         Subcommand::Doctor(args) => return Ok(doctor::run(args.gpu)),
         Subcommand::Kernel(args) => {
             let runtime = runtime()?;

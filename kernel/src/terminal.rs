@@ -31,7 +31,7 @@ const INTERRUPTED_STATUS: u8 = 130;
 pub(crate) async fn run(args: &RunArgs, factory: Arc<EngineFactory>) -> ExitCode {
     let screen = Screen::standard();
     match Script::read(&args.file) {
-        Ok(script) => ExitCode::from(run_cells(&script, &screen, args.keep_going, factory).await),
+        Ok(script) => ExitCode::from(run_cells(&script, &screen, args, factory).await),
         Err(error) => {
             screen.error(&CellError::from_failure(&Failure::from(error), ""));
             ExitCode::from(2)
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &RunArgs, factory: Arc<EngineFactory>) -> ExitCode
 async fn run_cells(
     script: &Script,
     screen: &Screen,
-    keep_going: bool,
+    args: &RunArgs,
     factory: Arc<EngineFactory>,
 ) -> u8 {
     let (output, outputs) = mpsc::unbounded_channel();
@@ -55,9 +55,14 @@ async fn run_cells(
         CellRunner::new(engine_handle.clone(), outputs, interrupt.clone(), OutputBudget::default());
     let mut failed = false;
     for cell in &script.cells {
-        failed |= runner.run(cell, screen).await.is_err();
-        runner.record(cell);
-        if interrupt.is_pressed() || screen.is_closed() || (failed && !keep_going) {
+        if runner.run(&cell.text, screen).await.is_err() {
+            failed = true;
+            if let Some(line) = runner.error_line().filter(|_| !interrupt.is_pressed()) {
+                screen.location(&cell.location(&args.file, line));
+            }
+        }
+        runner.record(&cell.text);
+        if interrupt.is_pressed() || screen.is_closed() || (failed && !args.keep_going) {
             break;
         }
     }

@@ -51,8 +51,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "graft-protocol",
             "graft-render",
             "graft-spec",
+            "graft-tutorials",
         ],
     ),
+    ("graft-tutorials", &[]),
     ("xtask", &[]),
     (
         "graft-pretrain",

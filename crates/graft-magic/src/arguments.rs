@@ -372,6 +372,9 @@ fn hint_extra(
     }
 }
 
+/// The first letters of other names of the device `cuda`.
+const GPU_NAMES: [&str; 5] = ["gpu", "GPU", "cuda:", "nvidia", "CUDA"];
+
 fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
     let text = word.text.as_str();
     match slot.kind {
@@ -382,9 +385,13 @@ fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
         .hint(slot.help)
         .span(word.span)),
         SlotKind::Choice(words) if !words.contains(&text) => {
-            let hint = suggest::did_you_mean(text, words.iter().copied(), "", || {
-                format!("one of {}", words.join(", "))
-            });
+            let is_gpu = GPU_NAMES.iter().any(|name| text.starts_with(name));
+            let hint = match is_gpu && words.contains(&"cuda") {
+                true => "did you mean `cuda`?".to_owned(),
+                false => suggest::did_you_mean(text, words.iter().copied(), "", || {
+                    format!("one of {}", words.join(", "))
+                }),
+            };
             Err(Failure::new(
                 "magic::wrong_argument",
                 format!("invalid value `{text}` for {}", slot.name),

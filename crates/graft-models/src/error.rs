@@ -27,6 +27,14 @@ pub enum ModelError {
         /// All known names: `tiny`, folders with a config.json, and GGUF files.
         known: Vec<String>,
     },
+    /// A path that does not exist.
+    #[error("`{path}` does not exist")]
+    MissingPath {
+        /// The path, as given.
+        path: String,
+        /// What to do.
+        hint: String,
+    },
     /// A required file is missing.
     #[error("`{}` has no {file}", folder.display())]
     MissingFile {
@@ -180,6 +188,7 @@ impl Hint for ModelError {
         match self {
             Self::NoTiny { .. } => "models::no_tiny",
             Self::UnknownModel { .. } => "models::unknown_model",
+            Self::MissingPath { .. } => "models::missing_path",
             Self::MissingFile { .. } => "models::missing_file",
             Self::Malformed { .. } => "models::malformed",
             Self::UnsupportedFamily { .. } => "models::unsupported_family",
@@ -207,7 +216,13 @@ impl Hint for ModelError {
             Self::UnknownModel { nearest, known, .. } => {
                 let nearest = nearest
                     .as_ref()
-                    .map(|name| format!("did you mean `{name}`? "))
+                    .map(|name| match name.contains('/') {
+                        true => format!(
+                            "did you mean `{name}`, which is downloaded from the Hugging Face \
+                             Hub? "
+                        ),
+                        false => format!("did you mean `{name}`? "),
+                    })
                     .unwrap_or_default();
                 format!(
                     "{nearest}available: {}; a Hugging Face folder or ORG/NAME on the Hub \
@@ -215,9 +230,10 @@ impl Hint for ModelError {
                     known.join(", ")
                 )
             }
-            Self::MissingFile { hint, .. } | Self::Hub { hint, .. } | Self::Prompt { hint, .. } => {
-                hint.clone()
-            }
+            Self::MissingPath { hint, .. }
+            | Self::MissingFile { hint, .. }
+            | Self::Hub { hint, .. }
+            | Self::Prompt { hint, .. } => hint.clone(),
             Self::UnsupportedFamily { .. } => {
                 format!("supported families: {}", families::names().join(", "))
             }

@@ -45,11 +45,14 @@ impl ConfigFile {
     /// Reads the configuration in a folder.
     ///
     /// # Errors
-    /// [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and
+    /// [`PeftError::MissingFolder`], [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and
     /// [`PeftError::Malformed`].
     pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
         let path = atomic_folder::locate(folder, NAME);
         if !regular_file::exists(&path)? {
+            if matches!(folder.try_exists(), Ok(false)) {
+                return Err(PeftError::MissingFolder(folder.to_owned()));
+            }
             return Err(PeftError::MissingFile {
                 folder: folder.to_owned(),
                 file: NAME.to_owned(),
@@ -258,10 +261,7 @@ fn missing_hint(folder: &Path) -> String {
         .find(|path| path.join(NAME).is_file());
     match inside {
         Some(path) => format!("`{}` has one: load that folder", path.display()),
-        None if folder.is_dir() => {
-            "an adapter folder contains adapter_config.json and adapter_model.safetensors"
-                .to_owned()
-        }
-        None => "there is no such folder".to_owned(),
+        None => "an adapter folder contains adapter_config.json and adapter_model.safetensors"
+            .to_owned(),
     }
 }

@@ -364,6 +364,9 @@ pub enum PeftError {
     /// No adapter of a combination updates a linear layer.
     #[error("there is nothing to combine: none of the named adapters updates a linear layer")]
     NothingToCombine,
+    /// The folder of the adapter does not exist.
+    #[error("the adapter folder `{}` does not exist", .0.display())]
+    MissingFolder(PathBuf),
     /// A file of the adapter is missing.
     #[error("`{}` has no {file}", folder.display())]
     MissingFile {

@@ -91,11 +91,20 @@ impl Screen {
         self.state().closed.clone()
     }
 
+    /// Writes where the last error happened.
+    pub(crate) fn location(&self, location: &str) {
+        let mut state = self.state();
+        if !state.is_closed {
+            let location = graft_render::visible(location);
+            state.write_error(format!("  --> {location}\n").as_bytes());
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `rich` capabilitiess like here.
+    /// The text of a display, colored where the terminal supports it.
     fn text(&self, rich: &Rich) -> String {
         match &rich.source {
             Source::Blocks(blocks) if self.capabilities.has_color => blocks

@@ -16,7 +16,27 @@ const MAX_SCRIPT_BYTES: u64 = 1 << 30;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Script {
     /// The cells in order, without blank ones.
-    pub(crate) cells: Vec<String>,
+    pub(crate) cells: Vec<ScriptCell>,
+}
+
+/// One cell of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ScriptCell {
+    /// The code. In a text file, its line numbers are those of the file.
+    pub(crate) text: String,
+    /// Its number among the code cells of a notebook, starting at 1.
+    number: Option<usize>,
+}
+
+impl ScriptCell {
+    /// The location of a line, which starts at 0, in the form that editors open.
+    pub(crate) fn location(&self, file: &Path, line: usize) -> String {
+        let (file, line) = (file.display(), line + 1);
+        match self.number {
+            Some(number) => format!("{file}, code cell {number}, line {line}"),
+            None => format!("{file}:{line}"),
+        }
+    }
 }
 
 /// Why a file cannot be run.
@@ -97,17 +117,17 @@ impl Script {
             Source::Lines(lines) => lines.concat(),
             Source::Text(text) => text,
         };
-        let cells = notebook
-            .cells
-            .into_iter()
-            .filter(|cell| cell.cell_type == "code")
-            .map(|cell| text(cell.source));
-        Self { cells: cells.filter(|cell| !cell.trim().is_empty()).collect() }
+        let cells =
+            notebook.cells.into_iter().filter(|cell| cell.cell_type == "code").enumerate().map(
+                |(index, cell)| ScriptCell { text: text(cell.source), number: Some(index + 1) },
+            );
+        Self { cells: cells.filter(|cell| !cell.text.trim().is_empty()).collect() }
     }
 
     /// Splits plain text.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self { cells: graft_magic::script_cells(text) }
+        let cells = graft_magic::script_cells(text).into_iter();
+        Self { cells: cells.map(|text| ScriptCell { text, number: None }).collect() }
     }
 }
 

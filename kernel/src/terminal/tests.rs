@@ -7,7 +7,8 @@ use crate::scripted_engine::ScriptedEngine;
 async fn run_text(text: &str, keep_going: bool, terminal: bool) -> (u8, String, String) {
     let (screen, out, err) = screen(terminal);
     let factory: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
-    let status = run_cells(&Script::from_text(text), &screen, keep_going, factory).await;
+    let args = RunArgs { file: "script.graft".into(), keep_going, grace: 10.0 };
+    let status = run_cells(&Script::from_text(text), &screen, &args, factory).await;
     (status, out.text(), err.text())
 }
 
@@ -28,6 +29,20 @@ async fn the_first_error_ends_the_run_with_its_line_in_the_file() {
     let (status, out, err) = run_text(text, false, false).await;
     assert_eq!((status, out.as_str()), (1, "no model\n"));
     assert!(err.starts_with("UsageError: `%lora attach` has no key `rnk`\n3 | %lora attach rnk=8\n  |              ^^^\nhint: did you mean `rank`?"), "{err}");
+}
+
+#[tokio::test]
+async fn every_error_names_the_file_and_the_line_of_the_magic_or_rust_code() {
+    for (text, line) in [
+        ("%status\n// %%\n%lora attach rnk=8\n", 3),
+        ("%status\n\n%status\nfail here\n", 4),
+        ("// %% a title\n%status\n%run /no/such/file\n", 3),
+        ("// %%\n%time fail here\n", 2),
+    ] {
+        let (status, _, err) = run_text(text, false, false).await;
+        assert_eq!(status, 1);
+        assert!(err.ends_with(&format!("  --> script.graft:{line}\n")), "{text}\n{err}");
+    }
 }
 
 #[tokio::test]
@@ -79,8 +94,8 @@ async fn a_closed_output_ends_the_run_without_an_error() {
     let screen =
         Screen::new(capabilities, Box::new(ClosesAfterOneWrite(false)), Box::new(errors.clone()));
     let factory: Arc<EngineFactory> = Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output))));
-    let status =
-        run_cells(&Script::from_text("print one\nprint two\nwait\n"), &screen, false, factory)
-            .await;
+    let script = Script::from_text("print one\nprint two\nwait\n");
+    let args = RunArgs { file: "script.graft".into(), keep_going: false, grace: 10.0 };
+    let status = run_cells(&script, &screen, &args, factory).await;
     assert_eq!((status, errors.text().as_str()), (0, ""));
 }

@@ -173,6 +173,7 @@ fn a_failure_marks_the_wrong_word_and_suggests_another() {
         ("%status\n%%time", "magic::not_first", "%%time", "top"),
         ("%%params\nx", "magic::not_a_cell_magic", "params", "one `%`"),
         ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
+        ("%device gpu", "magic::wrong_argument", "gpu", "did you mean `cuda`?"),
         ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
         ("%cd a --rust", "magic::no_rust", "--rust", "magics of the session"),
         (

@@ -10,6 +10,18 @@ use crate::{
     gguf::{self, is_gguf},
 };
 
+/// Models that many tutorials name without their owner on the Hub, by owner.
+const OWNERS: &[(&[&str], &str)] = &[
+    (&["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"], "openai-community"),
+    (&["distilgpt2"], "distilbert"),
+    (
+        &["bert-base-cased", "bert-base-uncased", "bert-large-cased", "bert-large-uncased"],
+        "google-bert",
+    ),
+    (&["Qwen2-0.5B", "Qwen2.5-0.5B", "Qwen2.5-0.5B-Instruct", "Qwen3-0.6B"], "Qwen"),
+    (&["SmolLM-135M", "SmolLM2-135M", "SmolLM2-360M"], "HuggingFaceTB"),
+];
+
 /// The folder or GGUF file of a source; downloads a model of the Hub if needed.
 pub(super) fn find(
     source: &str,
@@ -31,6 +43,9 @@ pub(super) fn find(
     if folder.is_dir() {
         return only_gguf(folder);
     }
+    if is_path(source) {
+        return Err(missing_path(source, folder));
+    }
     if hub::is_repository(source) {
         return hub::fetch(
             source,
@@ -39,7 +54,10 @@ pub(super) fn find(
         );
     }
     let known = known_models();
-    let nearest = nearest(source, &known);
+    // The names that the Hub accepted before every model had an owner.
+    let owner = OWNERS.iter().find(|(names, _)| names.contains(&source));
+    let nearest =
+        owner.map(|(_, owner)| format!("{owner}/{source}")).or_else(|| nearest(source, &known));
     Err(ModelError::UnknownModel { name: source.to_owned(), nearest, known })
 }
 
@@ -65,6 +83,33 @@ fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
             })
         }
     }
+}
+
+/// Whether the source can only be a path: names of the Hub have no such form.
+fn is_path(source: &str) -> bool {
+    let is_marked = ["/", "./", "../", "~/"].iter().any(|start| source.starts_with(start));
+    is_marked || source == ".." || source.ends_with('/') || source.matches('/').count() > 1
+}
+
+/// The error of a path that does not exist, with the most similar name in its folder.
+fn missing_path(source: &str, path: PathBuf) -> ModelError {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).to_owned();
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entries = std::fs::read_dir(&parent);
+    let hint = match entries {
+        Err(_) => format!("the folder `{}` does not exist either", parent.display()),
+        Ok(entries) => {
+            let names = entries.flatten().map(|entry| entry.file_name());
+            let mut names: Vec<_> = names.map(|it| it.to_string_lossy().into_owned()).collect();
+            names.sort();
+            match nearest(&wanted, &names) {
+                Some(name) => format!("did you mean `{}`?", parent.join(name).display()),
+                None => "check the path with `%pwd`; `tiny` is the built-in model".to_owned(),
+            }
+        }
+    };
+    ModelError::MissingPath { path: source.to_owned(), hint }
 }
 
 /// Expands `~/` to the home folder.

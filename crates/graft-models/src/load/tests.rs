@@ -362,6 +362,28 @@ fn an_unknown_word_is_answered_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_path_that_does_not_exist_is_reported_as_such_with_the_nearest_name() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("my-model")).unwrap();
+    let refused = |source: &str| {
+        let error = load(source, &Settings::default(), &Device::Cpu, &mut |_, _, _| {});
+        let error = error.err().expect("refused");
+        (error.code(), format!("{error} / {}", error.hint().unwrap_or_default()))
+    };
+    let (code, text) = refused(&format!("{}/my-modle", folder.path().display()));
+    assert_eq!(code, "models::missing_path");
+    assert!(text.contains("my-modle` does not exist / did you mean"), "{text}");
+    assert!(text.contains("/my-model`?"), "{text}");
+    let (_, text) = refused("./nosuchdir");
+    assert!(text.starts_with("`./nosuchdir` does not exist / check the path"), "{text}");
+    let (_, text) = refused("~/no/such/dir");
+    assert!(text.contains("does not exist either"), "{text}");
+    let (code, text) = refused("gpt2");
+    assert_eq!(code, "models::unknown_model");
+    assert!(text.contains("did you mean `openai-community/gpt2`, which is downloaded"), "{text}");
+}
+
+#[test]
 fn a_folder_with_an_adapter_is_reported_as_such() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("adapter_config.json"), "{}").unwrap();

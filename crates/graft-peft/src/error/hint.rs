@@ -1,9 +1,14 @@
 //! Codes and hints of [`PeftError`].
 
+use std::path::{Path, PathBuf};
+
 use graft_spec::{Hint, methods::METHODS};
 
 use super::PeftError;
 use crate::suggest;
+
+/// Most adapters that a hint names.
+const MAX_SHOWN_ADAPTERS: usize = 8;
 
 impl Hint for PeftError {
     fn code(&self) -> &'static str {
@@ -52,6 +57,7 @@ impl Hint for PeftError {
             Self::CombinesMerged { .. } | Self::NotCombinable { .. } => "peft::not_combinable",
             Self::CombinationWeights { .. } => "peft::bad_weights",
             Self::NothingToCombine => "peft::nothing_to_combine",
+            Self::MissingFolder(_) => "peft::missing_folder",
             Self::MissingFile { .. } => "peft::missing_file",
             Self::Malformed { .. } => "peft::malformed",
             Self::Unsupported { .. } => "peft::unsupported",
@@ -175,6 +181,7 @@ fn adapter_hint(error: &PeftError) -> Option<String> {
             names.dedup();
             format!("supported methods: {}", names.join(", "))
         }
+        E::MissingFolder(folder) => saved_adapters(folder),
         E::Pickled { folder, file } => conversion(&folder.display().to_string(), file),
         E::ResizedVocabulary { found, .. } => format!(
             "the vocabulary of a loaded model cannot be resized; in Python: \
@@ -184,6 +191,26 @@ fn adapter_hint(error: &PeftError) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// Names the adapters that are saved next to a folder that does not exist.
+fn saved_adapters(missing: &Path) -> String {
+    let parent = missing.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten();
+    let folders = entries.flatten().map(|entry| entry.path());
+    let is_adapter = |path: &PathBuf| path.join("adapter_config.json").is_file();
+    let shown = |path: PathBuf| path.strip_prefix("./").unwrap_or(&path).display().to_string();
+    let mut names: Vec<String> = folders.filter(is_adapter).map(shown).collect();
+    names.sort();
+    let missing = missing.display().to_string();
+    let nearest = suggest::question(suggest::nearest(&missing, names.iter().map(String::as_str)));
+    match names.is_empty() {
+        true => "`%lora save DIR` writes such a folder; check the path with `%pwd`".to_owned(),
+        false => {
+            names.truncate(MAX_SHOWN_ADAPTERS);
+            format!("{nearest}adapters there: {}", names.join(", "))
+        }
+    }
 }
 
 /// Hints without values.

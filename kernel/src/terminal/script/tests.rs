@@ -1,7 +1,7 @@
 use super::*;
 
 fn cells(text: &str) -> Vec<String> {
-    Script::from_text(text).cells
+    Script::from_text(text).cells.into_iter().map(|cell| cell.text).collect()
 }
 
 #[test]
@@ -33,10 +33,9 @@ fn without_markers_a_cell_magic_ends_at_the_first_blank_line() {
 #[test]
 fn a_notebook_gives_its_code_cells() {
     let text = r##"{"cells": [{"cell_type": "markdown", "source": "# a"}, {"cell_type": "code", "source": ["%seed 1\n", "1 + 1"]}, {"cell_type": "code", "source": ""}], "nbformat": 4}"##;
-    assert_eq!(
-        Script::from_notebook(serde_json::from_str(text).unwrap()).cells,
-        ["%seed 1\n1 + 1"]
-    );
+    let cells = Script::from_notebook(serde_json::from_str(text).unwrap()).cells;
+    assert_eq!(cells, [ScriptCell { text: "%seed 1\n1 + 1".to_owned(), number: Some(1) }]);
+    assert_eq!(cells[0].location(Path::new("a.ipynb"), 1), "a.ipynb, code cell 1, line 2");
 }
 
 #[test]

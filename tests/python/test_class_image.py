@@ -1,0 +1,127 @@
+"""The image for JupyterHub on Kubernetes: the steps of its Dockerfile, executed in a new Debian root folder, because a test machine has no container engine."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from graft_testing import ROOT
+from test_students import SCRIPT, text_of
+
+IMAGE = ROOT / "docs" / "src" / "class"
+CERTIFICATES = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+INSTRUCTIONS = {"FROM", "ARG", "ENV", "RUN", "COPY", "USER", "WORKDIR", "EXPOSE", "CMD"}
+
+
+def instructions(text):
+    """The instructions of a Dockerfile without line continuations, as pairs of a word and its arguments."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [line.split(maxsplit=1) for line in lines]
+
+
+def test_every_instruction_of_the_dockerfile_is_one_that_the_image_test_executes():
+    found = instructions((IMAGE / "Dockerfile").read_text())
+    assert {word for word, _ in found} <= INSTRUCTIONS
+    assert found[0] == ["FROM", "debian:bookworm-slim"]
+    assert ["USER", "1000"] in found, "students must not be root"
+
+
+def the_wheel():
+    """The wheel named by GRAFT_WHEEL, or the newest that `cargo xtask wheel` has built."""
+    given = os.environ.get("GRAFT_WHEEL")
+    built = sorted((ROOT / "target" / "wheels").glob("graft_kernel-*.whl"), key=lambda path: path.stat().st_mtime)
+    if given:
+        return pathlib.Path(given)
+    if built:
+        return built[-1]
+    pytest.skip("there is no wheel: cargo xtask wheel")
+
+
+class Image:
+    """A Debian root folder in which the instructions of a Dockerfile are executed."""
+
+    def __init__(self, folder, arguments):
+        self.root, self.given = folder, arguments
+        self.arguments, self.environment, self.user, self.folder, self.command = {}, {}, "0", "/", None
+
+    def bootstrap(self):
+        sources = pathlib.Path("/etc/apt/sources.list.d/debian.sources")
+        mirror = re.search(r"^URIs: *(\S+)", sources.read_text(), re.M) if sources.exists() else None
+        mirror = mirror.group(1) if mirror else "http://deb.debian.org/debian"
+        done = subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(self.root), mirror], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"debootstrap failed: {done.stdout.strip().splitlines()[-1:]}")
+        # Name resolution, package index and certificates of this machine, as a container engine would provide them.
+        for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"]:
+            if pathlib.Path(path).exists():
+                shutil.copy(path, self.root / path[1:])
+        if CERTIFICATES.exists():
+            shutil.copy(CERTIFICATES, self.root / "etc" / "host-certificates.crt")
+
+    def run(self, command, **variables):
+        """Runs a shell command in the root folder, in a mount namespace of its own."""
+        variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.arguments, **self.environment, **variables}
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_FIND_LINKS" or name.lower().endswith("_proxy")}
+        if (self.root / "etc" / "host-certificates.crt").exists():
+            inherited["PIP_CERT"] = "/etc/host-certificates.crt"
+        words = [f"{name}={value}" for name, value in {**inherited, **variables}.items()]
+        mounts = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$@"'
+        inside = f"cd {shlex.quote(self.folder)} && {command}"
+        ids = ["--userspec", f"{self.user}:{self.user}", str(self.root), "/usr/bin/env", "-i", *words, "sh", "-c", inside]
+        return subprocess.run(["unshare", "--mount", "sh", "-c", mounts, str(self.root), *ids], capture_output=True, text=True, timeout=1800)
+
+    def build(self, text, context):
+        for word, rest in instructions(text):
+            if word == "FROM":
+                self.bootstrap()
+            elif word == "ARG":
+                name, value = rest.split("=", 1)
+                self.arguments[name] = self.given.get(name, value)
+            elif word == "ENV":
+                self.environment.update(pair.split("=", 1) for pair in shlex.split(rest))
+            elif word == "COPY":
+                source, target = re.sub(r"\$\{(\w+)\}", lambda it: self.arguments[it.group(1)], rest).split()
+                shutil.copy(context / source, self.root / target[1:])
+            elif word == "USER":
+                self.user = rest
+            elif word == "WORKDIR":
+                self.folder = rest
+            elif word == "CMD":
+                self.command = json.loads(rest)
+            elif word == "RUN":
+                done = self.run(rest)
+                assert done.returncode == 0, f"{rest}\n{done.stdout}\n{done.stderr}"
+        self.environment["HOME"] = "/home/jovyan"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_the_steps_of_the_dockerfile_make_an_image_in_which_the_first_lesson_runs():
+    if os.geteuid() != 0:
+        pytest.skip("only root can create a Debian root folder")
+    if shutil.which("debootstrap") is None:
+        pytest.skip("debootstrap is missing: sudo apt install debootstrap")
+    wheel = the_wheel()
+    with tempfile.TemporaryDirectory(prefix="graft-image-") as folder:
+        image = Image(pathlib.Path(folder), {"WHEEL": wheel.name, "RUST": os.environ.get("GRAFT_IMAGE_RUST", "none")})
+        image.build((IMAGE / "Dockerfile").read_text(), wheel.parent)
+
+        assert image.run("id -u").stdout == "1000\n"
+        started = image.run(f"{image.command[0]} --version")
+        assert started.returncode == 0, started.stderr
+        listed = json.loads(image.run("jupyter kernelspec list --json").stdout)
+        assert "graft" in listed["kernelspecs"], listed
+        copied = image.run("graft notebooks tutorials")
+        assert copied.returncode == 0 and "copied" in copied.stdout, copied.stderr
+        lesson = ["%model load tiny\n%data load which-book", "%lora attach r=2", "%train steps=20 batch=2 max_length=48 eval_every=0", "%runs"]
+        done = image.run(f"python -c {shlex.quote(SCRIPT)} {shlex.quote(json.dumps(lesson))}")
+        assert done.returncode == 0, done.stderr
+        assert "lora-001" in text_of(json.loads(done.stdout)[-1])
+        doctor = image.run("graft doctor")
+        assert doctor.returncode == 0 and "FAIL" not in doctor.stdout, doctor.stdout
