@@ -5,6 +5,7 @@
 
 mod host;
 mod plot_file;
+mod points;
 mod shell;
 mod write_file;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graft_magic::{NotRust, Part, PartKind, magic_after_rust, not_rust, parse_cell};
-use graft_protocol::{Block, Command, Reply, Snapshot};
+use graft_protocol::{Block, Command, Points, Reply, Snapshot};
 use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -69,6 +70,8 @@ struct CellState<'a> {
     live: Live,
     /// Nesting depth of `%run`.
     depth: usize,
+    /// The points of the checks so far: the result of the cell.
+    points: Option<Points>,
 }
 
 impl CellRunner {
@@ -108,16 +111,23 @@ impl CellRunner {
         text: &str,
         frontend: &dyn Frontend,
     ) -> Result<(), CellError> {
-        let mut state =
-            CellState { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
+        let mut state = CellState {
+            text,
+            frontend,
+            live: Live::new(frontend.display_interval()),
+            depth: 0,
+            points: None,
+        };
         if let Some(status) = self.status.take() {
             state.live.handle(EngineEvent::Status(status), frontend);
         }
         self.error_line = None;
         let result = self.text(&mut state, text).await;
         state.live.finish(frontend);
-        if let Err(error) = &result {
-            frontend.error(error);
+        match (&result, state.points) {
+            (Err(error), _) => frontend.error(error),
+            (Ok(()), Some(points)) => frontend.result(&points::result(points)),
+            (Ok(()), None) => {}
         }
         result
     }
@@ -348,6 +358,7 @@ async fn handle_output<T>(
 /// separate one. Generated text on the page is replaced by its final form, a progress bar by the
 /// result.
 fn show_reply(reply: &Reply, state: &mut CellState<'_>) {
+    state.points = points::added(state.points, reply);
     for blocks in reply.blocks.chunk_by(|a, b| !needs_own_display(a) && !needs_own_display(b)) {
         let (rich, is_text) = match blocks {
             [block] => (Rich::from_block(block), is_generated(block)),

@@ -43,6 +43,8 @@ pub(crate) enum Subcommand {
     Notebooks(NotebooksArgs),
     /// Open the tutorials in JupyterLab
     Lab(LabArgs),
+    /// Create a course whose assignments nbgrader grades
+    Class(ClassArgs),
     /// Check the requirements of Graft on this machine, one line each
     Doctor(DoctorArgs),
     /// Serve a Jupyter client (started by the kernel spec)
@@ -85,6 +87,35 @@ pub(crate) struct InstallArgs {
     /// Seconds to wait for an interrupt to take effect before the session process is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) grace: f64,
+}
+
+/// `graft class`
+#[derive(Args)]
+pub(crate) struct ClassArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub(crate) command: ClassCommand,
+}
+
+/// Subcommands of `graft class`
+#[derive(clap::Subcommand)]
+pub(crate) enum ClassCommand {
+    /// Write a course with nbgrader's configuration and a sample assignment into a folder
+    Init(ClassInitArgs),
+}
+
+/// `graft class init`
+#[derive(Args)]
+pub(crate) struct ClassInitArgs {
+    /// The folder; created if missing. Existing files are never replaced
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Name of the course [default: the name of the folder]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) course: Option<String>,
+    /// Name of the kernel spec that the notebooks use
+    #[arg(long, value_name = "NAME", default_value = "graft")]
+    pub(crate) kernel: String,
 }
 
 /// `graft doctor`

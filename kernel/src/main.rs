@@ -4,6 +4,7 @@
 //! holds the session and runs the cells. The host links no tensor code.
 
 mod cell;
+mod class;
 mod clean;
 mod cli;
 mod doctor;
@@ -79,6 +80,7 @@ fn run(command: Subcommand) -> Result<ExitCode, Failure> {
         Subcommand::Clean(args) => clean::run(&args)?,
         Subcommand::Notebooks(args) => notebooks::run(&args)?,
         Subcommand::Lab(args) => lab::run(&args)?,
+        Subcommand::Class(args) => class::run(&args)?,
         Subcommand::Doctor(args) => return Ok(doctor::run(args.gpu)),
         Subcommand::Kernel(args) => {
             let runtime = runtime()?;

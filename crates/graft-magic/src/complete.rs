@@ -1,6 +1,7 @@
 //! Completion of magics: names, subcommands, keys that are not yet given, values, names from the
 //! session, files. It only uses the snapshot and never blocks.
 
+mod check;
 mod values;
 
 use graft_protocol::Snapshot;
@@ -132,7 +133,12 @@ fn arguments(
     sources: &Sources<'_>,
 ) -> (usize, Vec<Item>) {
     if verb.is_raw() {
-        return raw(verb, before, sources);
+        let form = if cell { verb.cell.as_ref() } else { verb.form("") };
+        return match form.filter(|_| verb.name == "check") {
+            Some(form) if cell => check::keys(form, before, sources),
+            Some(form) => check::condition(form, before, sources),
+            None => raw(verb, before, sources),
+        };
     }
     let line = words::split_open(before, 0, 0);
     if line.unclosed.is_some() {

@@ -9,3 +9,4 @@ pub(crate) mod magics;
 pub(crate) mod not_rust;
 
 mod python;
+mod stub;

@@ -24,6 +24,9 @@ pub fn rust_source(command: &Command) -> String {
         Command::TrialStop { number } => shown(&format!("lab().stop_trial({number})?")),
         Command::TrialClone { number, keys } => format!("lab().clone_trial({number}, &{keys:?})?;"),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
+        Command::Check { checks } => {
+            shown(&format!("lab().check({:?})?.require()?", checks.join("\n")))
+        }
         Command::Generate { prompt, settings } => prompted("generate", prompt, settings),
         Command::Compare { prompt, settings } => prompted("compare", prompt, settings),
         Command::Memory { of, settings } => memory(of.as_deref(), settings),

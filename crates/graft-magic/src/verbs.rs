@@ -2,6 +2,7 @@
 //! one line in the list.
 
 mod ablate;
+mod check;
 mod compare;
 mod data;
 mod device;
@@ -38,6 +39,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         train::train(),
         train::resume(),
         eval::verb(),
+        check::verb(),
         ablate::verb(),
         ablate::forgetting(),
         ablate::trial(),

@@ -86,6 +86,12 @@ pub enum Command {
         /// Options of the evaluation.
         settings: Settings,
     },
+    /// `%check accuracy >= 0.4 on test`, or the lines of a `%%check` cell: measures the session and
+    /// reports whether the conditions hold; see [`graft_spec::check::Check::parse`].
+    Check {
+        /// The checks as typed, each with its keys.
+        checks: Vec<String>,
+    },
     /// `%ablate lora r=1,2,4 seeds=3`: trains every combination and compares the results; see
     /// [`graft_spec::ablation::Ablation::parse`].
     Ablate {
@@ -307,6 +313,7 @@ impl Command {
                 self,
                 Self::Generate { .. }
                     | Self::Eval { .. }
+                    | Self::Check { .. }
                     | Self::Compare { .. }
                     | Self::Weights { .. }
                     | Self::ModelSave { .. }

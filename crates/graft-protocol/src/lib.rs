@@ -6,6 +6,7 @@
 //! tensors, no Jupyter messages and no drawing code.
 
 pub mod chart;
+pub mod check;
 pub mod command;
 pub mod event;
 pub mod frame;
@@ -17,6 +18,7 @@ pub mod snapshot;
 pub mod table;
 
 pub use chart::{Chart, Series, SeriesStyle};
+pub use check::{CheckResult, Points};
 pub use command::{AdapterAction, Command, RunsAction};
 pub use event::{
     Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord,

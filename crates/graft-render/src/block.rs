@@ -3,7 +3,9 @@
 use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
-use crate::{figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible};
+use crate::{
+    checks, figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible,
+};
 
 /// One output in every form that applies to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::Generated { prompt, text, .. } => generated::plain(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
         Block::Tree(lines) => tree::plain(lines),
+        Block::Checks(results) => checks::plain(results),
     }
 }
 
@@ -83,6 +86,7 @@ fn markup(block: &Block) -> Markup {
         Block::Generated { prompt, text, pieces } => generated::html(prompt, text, pieces),
         Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
         Block::Tree(lines) => tree::html(lines),
+        Block::Checks(results) => checks::html(results),
         Block::Chart(_) | Block::Heat(_) => html! {},
     }
 }

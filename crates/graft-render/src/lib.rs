@@ -17,6 +17,7 @@ pub mod number;
 mod ansi;
 mod block;
 mod chart;
+mod checks;
 mod failure;
 mod figure;
 mod generated;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use graft_protocol::{
-    Block, Cell, Chart, Column, HeatMap, Series, SideText, Table, reply::TreeLine,
+    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, SideText, Table, reply::TreeLine,
 };
 use graft_spec::Failure;
 
@@ -171,7 +171,17 @@ impl Visible for Block {
                 columns.make_visible();
             }
             Self::Tree(lines) => lines.make_visible(),
+            Self::Checks(results) => results.make_visible(),
         }
+    }
+}
+
+impl Visible for CheckResult {
+    fn make_visible(&mut self) {
+        let Self { condition, passed: _, reason, next, points: _ } = self;
+        one_line(condition);
+        reason.make_visible();
+        next.iter_mut().for_each(Visible::make_visible);
     }
 }
 

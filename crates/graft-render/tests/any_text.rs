@@ -5,7 +5,7 @@
 
 use graft_protocol::chart::NonFinite;
 use graft_protocol::{
-    Block, Cell, Chart, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Table,
+    Block, Cell, Chart, CheckResult, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Table,
     reply::TreeLine,
 };
 use graft_render::{
@@ -83,6 +83,13 @@ fn blocks(text: &str) -> Vec<Block> {
         Block::Generated { prompt: text.to_owned(), text: text.to_owned(), pieces: pieces.clone() },
         Block::SideBySide { prompt: text.to_owned(), columns: vec![side(), side()] },
         Block::Tree(vec![line(0, false), line(1, true)]),
+        Block::Checks(vec![CheckResult {
+            condition: text.to_owned(),
+            passed: false,
+            reason: text.to_owned(),
+            next: Some(text.to_owned()),
+            points: None,
+        }]),
     ]
 }
 

@@ -9,8 +9,8 @@ use crate::{
     CommandContext,
     state::AttachedAdapter,
     verbs::{
-        ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs,
-        load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
+        ablate, adapter, attach, check, combine, compare, data, device, eval, forgetting, generate,
+        jobs, load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
         weights,
     },
 };
@@ -27,6 +27,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Ablate { .. } => "comparing configurations".to_owned(),
         Command::Forgetting { .. } => "measuring forgetting".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
+        Command::Check { .. } => "checking".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
         Command::TrialStop { .. } | Command::TrialClone { .. } => {
@@ -82,6 +83,7 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::TrialStop { number } => Reply::text(trial::stop(cx, number)?),
         Command::TrialClone { number, keys } => trial::clone(cx, number, &keys)?,
         Command::Eval { settings } => table_reply(eval::eval(cx, &settings)?.table()),
+        Command::Check { checks } => check::reply(cx, &checks)?,
         Command::Generate { prompt, settings } => {
             generate::reply(generate::generate(cx, &prompt, &settings)?)
         }

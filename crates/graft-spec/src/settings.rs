@@ -104,11 +104,9 @@ impl KeySpec {
     /// values in the hint.
     pub fn parse(&self, text: &str) -> Result<Value, Failure> {
         match self.kind {
-            KeyKind::Bool => match text.to_ascii_lowercase().as_str() {
-                "" | "true" | "yes" | "on" | "1" => Ok(Value::Bool(true)),
-                "false" | "no" | "off" | "0" => Ok(Value::Bool(false)),
-                _ => Err(self.wrong_type(text, "true or false")),
-            },
+            KeyKind::Bool => Self::parse_bool(text)
+                .map(Value::Bool)
+                .ok_or_else(|| self.wrong_type(text, "true or false")),
             KeyKind::IntegerOrAuto { .. } if text == AUTO => Ok(Value::Text(AUTO.to_owned())),
             KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
                 let expected = if matches!(self.kind, KeyKind::Integer { .. }) {
@@ -146,6 +144,15 @@ impl KeySpec {
     /// Returns the default as a value, if there is one.
     pub fn default_value(&self) -> Option<Value> {
         if self.default.is_empty() { None } else { self.parse(self.default).ok() }
+    }
+
+    /// Parses a truth value; an empty text is true.
+    pub fn parse_bool(text: &str) -> Option<bool> {
+        match text.to_ascii_lowercase().as_str() {
+            "" | "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
     }
 
     fn wrong_type(&self, text: &str, expected: &str) -> Failure {

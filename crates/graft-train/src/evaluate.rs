@@ -27,8 +27,8 @@ pub struct Evaluation {
     /// Fraction of the examples whose own label has the highest score among all labels; `None` for
     /// data without labels.
     pub accuracy: Option<f64>,
-    /// Fraction of the examples with the most common label of the training split: the accuracy of
-    /// always guessing it.
+    /// Fraction of the examples with the most common label among them: the best accuracy of a
+    /// constant answer.
     pub majority: Option<f64>,
     /// Number of examples.
     pub examples: u64,
@@ -126,8 +126,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// [`TrainError::Stopped`] when `control` stops the evaluation, and errors of the model.
     pub fn run(&self, control: &Control, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
-        let all = self.data.split(self.request.split);
-        let examples = &all[..all.len().min(self.request.examples)];
+        let examples = self.data.scored(self.request.split, self.request.examples);
         let mut sum = Scored::default();
         let mut done = 0;
         for chunk in examples.chunks(self.request.batch.max(1)) {
@@ -158,9 +157,8 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// When the tokenizer cannot encode a text.
     pub fn largest_pass(&self) -> Result<LargestPass> {
-        let all = self.data.split(self.request.split);
-        let chunks =
-            || all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1));
+        let examples = self.data.scored(self.request.split, self.request.examples);
+        let chunks = || examples.chunks(self.request.batch.max(1));
         let mut pieces: Vec<&[Example]> =
             chunks().flat_map(|chunk| chunk.chunks(self.piece(chunk))).collect();
         pieces.sort_by_cached_key(|piece| std::cmp::Reverse(self.size_in_bytes(piece)));

@@ -41,7 +41,7 @@ impl Evaluation {
         self.scores.adapter.as_ref().map(|(_, _, evaluation)| score(evaluation))
     }
 
-    /// Accuracy of always predicting the most frequent label, for text with labels.
+    /// Accuracy of always predicting the most frequent label of the examples, for text with labels.
     pub fn majority(&self) -> Option<f64> {
         let adapter = self.scores.adapter.as_ref().map(|(_, _, evaluation)| evaluation);
         self.scores.base.as_ref().or(adapter)?.majority

@@ -52,6 +52,7 @@ mod card;
 mod cell_end;
 mod cell_error;
 mod chart;
+mod checks;
 mod data;
 mod display;
 mod drawing;
@@ -79,6 +80,7 @@ pub use cell_end::{cell_failed, cell_panicked, variable_lost};
 #[doc(hidden)]
 pub use cell_error::{cell_error, typed_cell_error};
 pub use chart::Chart;
+pub use checks::Checks;
 pub use data::Data;
 pub use display::{
     DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite,

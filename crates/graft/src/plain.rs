@@ -1,6 +1,6 @@
 //! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
-use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
+use graft_protocol::{Align, Block, Cell, CheckResult, Table, reply::TreeLine};
 use graft_spec::number;
 
 /// A table with a line under its header.
@@ -44,6 +44,20 @@ pub(crate) fn tree(lines: &[TreeLine]) -> String {
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The results of checks, one line each.
+pub(crate) fn checks(results: &[CheckResult]) -> String {
+    let line = |result: &CheckResult| {
+        let sign = if result.passed { "passed" } else { "failed" };
+        let points = result
+            .points
+            .map(|points| format!(" ({} of {} points)", points.earned, points.possible));
+        let next = result.next.as_ref().map(|next| format!("\n  next: {next}"));
+        let (points, next) = (points.unwrap_or_default(), next.unwrap_or_default());
+        format!("{sign} {}: {}{points}{next}", result.condition, result.reason)
+    };
+    results.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Any block.
 pub(crate) fn block(block: &Block) -> String {
     match block {
@@ -62,6 +76,7 @@ pub(crate) fn block(block: &Block) -> String {
             texts.collect::<Vec<_>>().join("\n")
         }
         Block::Tree(lines) => tree(lines),
+        Block::Checks(results) => checks(results),
     }
 }
 

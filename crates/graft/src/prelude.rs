@@ -3,8 +3,8 @@
 /// [`Ablate`](crate::Ablate), and a builder for each method and each set of options.
 pub use crate::options::*;
 pub use crate::{
-    Adapter, Chart, Comparison, D, DType, Data, Device, Evaluation, Generated, IndexOp, Lab,
-    LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var, lab,
+    Adapter, Chart, Checks, Comparison, D, DType, Data, Device, Evaluation, Generated, IndexOp,
+    Lab, LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var, lab,
 };
 
 /// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr compiles

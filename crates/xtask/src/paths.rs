@@ -44,6 +44,11 @@ impl Paths {
         self.target.join("graft-wheel")
     }
 
+    /// The Python environment of nbgrader, which grades notebooks in `test`.
+    pub(crate) fn nbgrader(&self) -> PathBuf {
+        self.target.join("graft-nbgrader")
+    }
+
     /// The Python environment of `test --peft` with PyTorch and HF PEFT.
     pub(crate) fn peft(&self) -> PathBuf {
         self.target.join("graft-peft")
@@ -59,7 +64,7 @@ impl Paths {
         self.target.join("graft-cuda")
     }
 
-    /// A file of pinned requirements: `lab`, `test`, `peft`, `adapterhub` or `cuda`.
+    /// A file of pinned requirements: `lab`, `test`, `nbgrader`, `peft`, `adapterhub` or `cuda`.
     pub(crate) fn requirements(&self, name: &str) -> PathBuf {
         self.root.join("crates/xtask/requirements").join(format!("{name}.txt"))
     }

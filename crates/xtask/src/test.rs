@@ -76,7 +76,7 @@ impl Found {
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let paths = Paths::here();
     let is_all = options.pattern.is_none();
-    let mut phases = Phases::new(if is_all { 17 } else { 8 } + 2 * usize::from(options.peft));
+    let mut phases = Phases::new(if is_all { 18 } else { 9 } + 2 * usize::from(options.peft));
     phases.run("system requirements", machine_needs)?;
     environments(&mut phases, &paths, options)?;
     if is_all {
@@ -112,6 +112,10 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
 fn environments(phases: &mut Phases, paths: &Paths, options: &Options) -> Result<()> {
     phases.run("a private Python environment", || {
         Environment::ready(&paths.test(), &paths.requirements("test")).map(drop)
+    })?;
+    // Its own environment, because nbgrader adds extensions to every JupyterLab next to it.
+    phases.run("nbgrader", || {
+        Environment::ready(&paths.nbgrader(), &paths.requirements("nbgrader")).map(drop)
     })?;
     if options.peft {
         phases.run("PyTorch and HF PEFT (downloads gigabytes the first time)", || {

@@ -108,3 +108,19 @@ fn rust_and_the_text_of_a_cell_magic_have_no_completions() {
 fn the_replaced_range_counts_code_points() {
     assert_eq!(at("let é = \"𝄞\";\n%mo|"), Some(("%mo".to_owned(), vec!["%model".to_owned()])));
 }
+
+#[test]
+fn a_check_completes_metrics_operators_values_splits_and_keys() {
+    assert_eq!(choices("%check acc|"), ["accuracy"]);
+    assert!(choices("%check |").contains(&"lora_alpha".to_owned()), "keys of the active adapter");
+    assert_eq!(choices("%check r <|"), ["<", "<="]);
+    assert_eq!(choices("%check accuracy >= |"), ["base", "majority"]);
+    assert_eq!(choices("%check method == lo|"), ["lora", "loha", "lokr"]);
+    assert_eq!(choices("%check data == |"), ["which-book"]);
+    assert_eq!(choices("%check loss < 3 on t|"), ["train", "test"]);
+    assert_eq!(choices("%check loss < 3 o|"), ["on"]);
+    assert_eq!(choices("%check r == 8 po|"), ["points="]);
+    assert_eq!(choices("%check r == 8 soft=|"), ["true", "false"]);
+    assert_eq!(at("%check loss_fell so|").unwrap().0, "so");
+    assert_eq!(choices("%%check ex|"), ["examples="]);
+}

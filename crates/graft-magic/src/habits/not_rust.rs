@@ -6,7 +6,7 @@
 
 use graft_spec::{Failure, Span};
 
-use super::{magics, python};
+use super::{magics, python, stub};
 use crate::{
     cell::RustLines,
     part::{HostCommand, PartKind},
@@ -106,9 +106,12 @@ const KEYWORDS: &[&str] = &[
     "yield",
 ];
 
-/// Returns the intended meaning of `code`, if it is not or may not be Rust. Line numbers are those
-/// of `code`.
+/// Returns the intended meaning of `code`, if it is not or may not be Rust, or is only a stub. Line
+/// numbers are those of `code`.
 pub fn not_rust(code: &str) -> Option<NotRust> {
+    if let Some(failure) = stub::of(code) {
+        return Some(NotRust { unless_defined: None, answer: Err(failure) });
+    }
     let mut lines = RustLines::default();
     let mut first = None;
     for (number, line) in code.split_inclusive('\n').enumerate() {

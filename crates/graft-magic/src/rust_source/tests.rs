@@ -92,6 +92,7 @@ fn every_command() -> Vec<Command> {
         Command::Resume { run: None, settings: Settings::default() },
         Command::Resume { run: name(), settings: every_key(training::TRAIN) },
         Command::Eval { settings: every_key(training::EVAL) },
+        Command::Check { checks: vec!["r == 8".to_owned(), "loss < 3".to_owned()] },
         Command::Jobs,
         Command::Stop,
         Command::Watch { run: None },

@@ -67,7 +67,11 @@ fn split(settings: &Settings) -> String {
     settings.text(training::EVAL, "split").unwrap_or_else(|| "test".to_owned())
 }
 
-fn score(
+/// Evaluates the model as it is, with the keys of `%eval`.
+///
+/// # Errors
+/// [`crate::SessionError::Interrupted`], and those of [`graft_train::evaluate`].
+pub(super) fn score(
     cx: &CommandContext,
     data: &LoadedData,
     settings: &Settings,

@@ -6,7 +6,12 @@ use graft_spec::{
     Failure, Settings,
     number::{self, decimals},
 };
-use graft_train::{TrainConfig, data::Dataset, runs::RunRecord, samples};
+use graft_train::{
+    TrainConfig,
+    data::{Dataset, SplitName},
+    runs::RunRecord,
+    samples,
+};
 
 use super::{
     adapters_disabled::AdaptersDisabled,
@@ -155,15 +160,16 @@ fn warning(
         return found;
     }
     let last = accuracies.last().filter(|_| accuracies.len() > 1);
-    let used = &data.validation[..data.validation.len().min(config.eval_examples)];
+    let used = data.scored(SplitName::Validation, config.eval_examples);
     if let (Some(last), Some(majority)) = (last, data.majority(used))
         && *last <= majority + CHANCE_MARGIN
         && *last < 1.0
     {
         let (found, chance, next) = (whole(*last), whole(majority), trend.suggestion(next));
         return Some(format!(
-            "accuracy is {found}, no better than the majority class ({chance}): the labels were not \
-             learned; {next}"
+            "accuracy is {found}, no better than the majority class ({chance} of the {} validation \
+             examples): the labels were not learned; {next}",
+            used.len()
         ));
     }
     if let [first, rest @ ..] = accuracies.as_slice()
@@ -227,7 +233,8 @@ mod tests {
             default_lr: 1e-3,
         };
         let warn = |record: &RunRecord| warning(record, &data, &config, &next);
-        let majority = data.majority(&data.validation[..config.eval_examples]).unwrap();
+        let majority =
+            data.majority(data.scored(SplitName::Validation, config.eval_examples)).unwrap();
         assert!(
             warn(&record(&[3.0, 2.0], &[0.1, majority]))
                 .unwrap()

@@ -72,18 +72,30 @@ fn a_soft_prompt_shifts_the_positions_that_are_scored() {
 }
 
 #[test]
-fn the_majority_is_the_commonest_label_of_the_training_part() {
+fn the_majority_is_the_commonest_label_of_the_scored_examples() {
     let data = labeled_data();
     let model = TinyLlama::new(16, 32);
-    let found = evaluate(&model, &Words, &data, "test", 100, 4, &Control::new(), &mut |_, _| {})
-        .expect("evaluates");
-    let count = |examples: &[Example], label| {
-        examples.iter().filter(|example| example.label == Some(label)).count()
-    };
-    let commonest = (0..3)
-        .find(|label| (0..3).all(|other| count(&data.train, *label) >= count(&data.train, other)))
-        .expect("a label");
-    assert_eq!(found.majority, Some(count(&data.test, commonest) as f64 / data.test.len() as f64));
+    for (split, most) in [("test", 100), ("test", 1), ("train", 5), ("validation", 3)] {
+        let found =
+            evaluate(&model, &Words, &data, split, most, 4, &Control::new(), &mut |_, _| {})
+                .expect("evaluates");
+        let scored = data.scored(SplitName::parse(split).expect("a split"), most);
+        let count = |label| scored.iter().filter(|example| example.label == Some(label)).count();
+        let commonest = (0..3).map(count).max().expect("a label");
+        assert_eq!(found.examples, scored.len() as u64);
+        assert_eq!(found.majority, Some(commonest as f64 / scored.len() as f64));
+    }
+}
+
+#[test]
+fn guessing_at_random_does_not_exceed_the_majority() {
+    let data = crate::data::builtin("which-book").expect("reads").expect("is built in");
+    for split in SplitName::ALL {
+        for most in [7, 24, 40, 100, 200] {
+            let majority = data.majority(data.scored(split, most)).expect("has labels");
+            assert!(majority >= 1.0 / 7.0, "{majority} on {most} {split} examples");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use graft_session::verbs;
 
-use crate::{Comparison, Eval, Evaluation, Generate, Generated, Lab, Result};
+use crate::{Checks, Comparison, Eval, Evaluation, Generate, Generated, Lab, Result};
 
 impl Lab {
     /// Scores the active adapter, the base model and the majority class on a split of the data.
@@ -25,6 +25,32 @@ impl Lab {
     pub fn eval(&self, options: Eval) -> Result<Evaluation> {
         self.read_model("evaluating", move |cx| verbs::eval::eval(cx, &options.into()))
             .map(Evaluation::new)
+    }
+
+    /// Checks conditions on the session, one per line, such as `accuracy >= 0.4 on test`. The metrics
+    /// and operators are those of `%check`. A condition that does not hold is a result, not an error;
+    /// [`Checks::require`] turns it into one.
+    ///
+    /// # Errors
+    /// `check::*` if a line is not a check; `session::interrupted` if it was stopped.
+    ///
+    /// # Examples
+    /// ```
+    /// use graft::prelude::*;
+    ///
+    /// # fn main() -> graft::Result<()> {
+    /// let model = lab().load_model("tiny")?;
+    /// model.attach(Lora::new().r(8))?;
+    /// lab().check("r == 8")?.require()?;
+    /// let graded = lab().check("method == lora points=1\ntrainable <= 1_000 points=2")?;
+    /// assert_eq!(graded.points(), Some(1.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check(&self, conditions: &str) -> Result<Checks> {
+        let lines = conditions.lines().map(str::trim).filter(|line| !line.is_empty());
+        let checks: Vec<String> = lines.map(str::to_owned).collect();
+        self.read_model("checking", move |cx| verbs::check::check(cx, &checks)).map(Checks::new)
     }
 
     /// Continues a prompt with the active adapter. `println!` or the end of a cell shows the text.
