@@ -3,6 +3,7 @@
 //! The runner is independent of the frontend. While a part runs, the output of the engine is shown
 //! as it arrives; the reply of the part is shown after everything that was printed before it.
 
+mod expressions;
 mod host;
 mod plot_file;
 mod points;
@@ -204,6 +205,7 @@ impl CellRunner {
             PartKind::Shell(line) => self.shell(state, line).await?,
             PartKind::ShowRust(source) => state.frontend.display(&Rich::rust_code(source), None),
             PartKind::Host(command) => self.host(state, command, last).await?,
+            PartKind::Deferred(deferred) => self.deferred(state, deferred).await?,
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 """Clients that people use: papermill, nbconvert, jupyter console."""
 
+import json
+import shutil
 import subprocess
 import time
 
 import nbformat
 import pexpect
 
-from graft_testing import ANSI, ANSWER, GRAFT, PREFIX
+from graft_testing import ANSI, ANSWER, GRAFT, PREFIX, ROOT
 
 JUPYTER = PREFIX / "bin" / "jupyter"
 
@@ -34,6 +36,30 @@ def test_papermill_runs_a_notebook(places):
     cells = [cell for cell in nbformat.read(places.work / "out.ipynb", as_version=4).cells if cell.cell_type == "code"]
     assert cells[-1].outputs[-1]["data"]["text/plain"] == "42", cells[-1].outputs
     assert [cell.execution_count for cell in cells] == [1, 2, 3]
+
+
+def test_papermill_passes_parameters(places):
+    # As the wheel of the kernel installs it.
+    site = places.folder("site")
+    shutil.copytree(ROOT / "kernel" / "python" / "graft_kernel", site / "graft_kernel")
+    info = site / "graft_kernel-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: graft-kernel\nVersion: 0.1.0\n")
+    shutil.copy(site / "graft_kernel" / "entry_points.txt", info)
+    book = notebook('let rank: i64 = 8;\nlet lr = 1e-2; // learning rate\nlet name = "none";', "%model load tiny", "%lora attach r={rank}", "%lora list", 'println!("{lr} {name} {targets:?} {more}");')
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, places.work / "in.ipynb")
+    parameters = {"rank": 4, "lr": 1e-3, "name": 'a "b" {c}\n', "targets": ["q_proj", "v_proj"], "more": {"deep": [1, None]}}
+    (places.work / "parameters.json").write_text(json.dumps(parameters))
+    words = [PREFIX / "bin" / "papermill", "in.ipynb", "out.ipynb", "--no-progress-bar", "-f", "parameters.json"]
+    done = subprocess.run([str(word) for word in words], env={**specs(places), "PYTHONPATH": str(site)}, cwd=places.work, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    cells = [cell for cell in nbformat.read(places.work / "out.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    assert "injected-parameters" in cells[1].metadata["tags"] and "let rank: i64 = 4;" in cells[1].source, cells[1]
+    assert "r=4" in cells[-2].outputs[-1]["data"]["text/plain"], cells[-2].outputs
+    assert cells[-1].outputs[0]["text"] == '0.001 a "b" {c}\n ["q_proj", "v_proj"] {"deep":[1,null]}\n', cells[-1].outputs
+    listed = subprocess.run([str(PREFIX / "bin" / "papermill"), "--help-notebook", "in.ipynb"], env={**specs(places), "PYTHONPATH": str(site)}, cwd=places.work, capture_output=True, text=True, timeout=100)
+    assert "rank: i64" in listed.stdout and "learning rate" in listed.stdout, listed.stdout + listed.stderr
 
 
 def test_nbconvert_runs_and_draws_a_page(places):

@@ -33,7 +33,7 @@ class Conformance(jupyter_kernel_test.KernelTests):
     code_history_pattern = "6*7"
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "%train"
-    code_clear_output = "lab().clear_output(false);"
+    code_clear_output = "lab().clear_output();"
 
     @classmethod
     def setUpClass(cls):

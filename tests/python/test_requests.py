@@ -123,9 +123,9 @@ def test_displays_change_and_output_is_cleared(kernel):
     assert [sorted(version) for version in cell.displays[0].versions] == [["text/html", "text/plain"], ["text/markdown", "text/plain"]]
     later = kernel.run('let mut table = Table::new("scores", &["name", "#loss"]);\ntable.row(&["base", "1.5"]);\nshown.update(&table);')
     assert not later.displays and "base" in cell.displays[0].data["text/html"]
-    cell = kernel.run('println!("gone");\nlab().clear_output(false);\nprintln!("kept");')
+    cell = kernel.run('println!("gone");\nlab().clear_output();\nprintln!("kept");')
     assert cell.stdout == "kept\n", cell.messages
-    cell = kernel.run('lab().clear_output(true);')
+    cell = kernel.run('lab().clear_output_on_next();')
     assert [message["content"] for message in cell.messages if message["msg_type"] == "clear_output"] == [{"wait": True}]
 
 

@@ -186,6 +186,7 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
                 name: legend.to_owned(),
                 style: SeriesStyle::Dots,
                 points,
+                labels: Vec::new(),
             })
         };
         let series = names.into_iter().filter_map(line).collect();

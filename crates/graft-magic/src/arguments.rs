@@ -5,6 +5,7 @@ use std::iter::Peekable;
 use graft_spec::{Failure, KeyKind, KeySpec, Settings, Span};
 
 use crate::{
+    expressions,
     habits::keys::{self, Meaning},
     modules,
     part::Context,
@@ -147,7 +148,7 @@ fn without_comma(mut word: Word, form: &Form) -> Word {
 }
 
 /// Returns whether the positional words are one text, in which commas and dashes are kept.
-fn takes_text(form: &Form) -> bool {
+pub(crate) fn takes_text(form: &Form) -> bool {
     form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
 }
 
@@ -224,6 +225,10 @@ fn store(
             .hint("remove one of them")
             .span(word.key_span()));
     }
+    if expressions::is_marked(&value) {
+        settings.set(key.name, expressions::marked_value(key.kind, &value));
+        return Ok(());
+    }
     if value.is_empty() && !matches!(key.kind, KeyKind::Bool | KeyKind::Text) {
         return Err(missing_value(key, word.span));
     }
@@ -259,8 +264,27 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
     }
 }
 
+/// Returns the number that was meant by a decimal comma, as in `0,001`. Two numbers such as `1,5` are
+/// more likely a grid.
+fn with_decimal_point(key: &KeySpec, value: &str) -> Option<String> {
+    let (whole, fraction) = value.split_once(',')?;
+    let is_digits = |text: &str| !text.is_empty() && text.chars().all(|next| next.is_ascii_digit());
+    let exponent = fraction.find(['e', 'E']).unwrap_or(fraction.len());
+    let (digits, _) = fraction.split_at(exponent);
+    let is_decimal =
+        is_digits(whole) && is_digits(digits) && (whole == "0" || digits.starts_with('0'));
+    let number = format!("{whole}.{fraction}");
+    (matches!(key.kind, KeyKind::Float { .. }) && is_decimal && key.parse(&number).is_ok())
+        .then_some(number)
+}
+
 /// Returns the failure for several values where one is expected, with a hint at `%ablate`.
 fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
+    if let Some(number) = with_decimal_point(key, value) {
+        let message = format!("`{}` must be a number, got `{value}` with a comma", key.name);
+        return Failure::new("magic::decimal_comma", message)
+            .hint(format!("write a decimal point: {}={number}", key.name));
+    }
     let failure =
         Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
     let method = graft_spec::methods::by_verb(verb.name).map(|method| method.verb);
@@ -354,6 +378,11 @@ fn hint_extra(
     let is_path = form.slots.last().is_some_and(|slot| {
         matches!(slot.kind, SlotKind::Path | SlotKind::ModelSource | SlotKind::DataSource)
     });
+    if let Some((name, value)) =
+        extra.text.split_once(':').filter(|pair| form.key(pair.0).is_some())
+    {
+        return format!("did you mean `{name}={value}`?");
+    }
     match extra.text.as_str() {
         "=" => format!("write key=value without spaces; {usage}"),
         text if form.key(text).is_some() => format!("write {text}=VALUE without spaces; {usage}"),
@@ -377,6 +406,9 @@ const GPU_NAMES: [&str; 5] = ["gpu", "GPU", "cuda:", "nvidia", "CUDA"];
 
 fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
     let text = word.text.as_str();
+    if expressions::is_marked(text) {
+        return Ok(());
+    }
     match slot.kind {
         SlotKind::Number if text.replace('_', "").parse::<f64>().is_err() => Err(Failure::new(
             "magic::wrong_argument",

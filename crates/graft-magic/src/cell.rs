@@ -21,7 +21,7 @@ pub(crate) use rust_lines::RustLines;
 /// # Errors
 /// Any `magic::*` or `settings::*` failure, with the span of the wrong token.
 pub fn parse_cell(text: &str, snapshot: &Snapshot) -> Result<Vec<Part>, Failure> {
-    parse_text(text, 0, &mut Context { snapshot, model_changes: false, notes: Vec::new() })
+    parse_text(text, 0, &mut Context::new(snapshot))
 }
 
 /// Parses a text that begins at a given line of the cell; see [`parse_cell`].
@@ -55,7 +55,8 @@ pub(crate) fn parse_text(
         let column = source.get(..indent).map_or(0, |blank| blank.chars().count());
         let kind = line_kind(&whole, number, column, cx)?;
         cutter.parts.append(&mut notes(cx, number));
-        cx.model_changes |= matches!(kind, PartKind::Session(Command::ModelLoad { .. }));
+        cx.model_changes |=
+            matches!(kind, PartKind::Session(Command::ModelLoad { .. }) | PartKind::Deferred(_));
         cutter.parts.push(Part { kind, line: number, text: whole.trim_end().to_owned() });
     }
     cutter.flush();
@@ -63,7 +64,7 @@ pub(crate) fn parse_text(
 }
 
 /// Parses a cell that consists of one `%%` magic.
-fn parse_cell_magic(
+pub(crate) fn parse_cell_magic(
     text: &str,
     head: &CellMagic<'_>,
     first_line: usize,
@@ -79,7 +80,7 @@ fn parse_cell_magic(
 }
 
 /// Returns the notes about the magic that was parsed last.
-fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
+pub(crate) fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
     std::mem::take(&mut cx.notes)
         .into_iter()
         .map(|note| Part {

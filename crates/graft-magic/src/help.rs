@@ -1,7 +1,7 @@
 //! Help from the definitions: `-h`, `%verb?`, `%lsmagic`, `%quickref`.
 
 use graft_protocol::{Block, Cell, Reply, Table};
-use graft_spec::{KeyKind, KeySpec};
+use graft_spec::{KeyKind, KeySpec, training};
 
 use crate::{
     part::HostCommand,
@@ -26,6 +26,8 @@ pub struct VerbDoc {
     pub keys: Vec<&'static KeySpec>,
     /// Keys that only the form without subcommand takes: those of `%train` for a method.
     pub more_keys: Vec<&'static KeySpec>,
+    /// Keys of a subcommand with keys of its own: those of `combine` for a method.
+    pub combine_keys: Vec<&'static KeySpec>,
     /// Example lines.
     pub examples: Vec<String>,
 }
@@ -58,11 +60,17 @@ impl VerbDoc {
         let of_subcommands =
             |key: &KeySpec| verb.subcommands().any(|form| form.key(key.name).is_some());
         let has_keys = verb.subcommands().any(|form| !form.keys.is_empty());
-        let (keys, more_keys) = keys.into_iter().partition(|key| {
+        let (keys, more_keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| {
             !has_keys
                 || of_subcommands(key)
                 || verb.cell.as_ref().is_some_and(|form| form.key(key.name).is_some())
         });
+        let (combine_keys, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| {
+            verb.subcommands().all(|form| form.word == "combine" || form.key(key.name).is_none())
+                && verb.form("combine").is_some_and(|form| form.key(key.name).is_some())
+        });
+        let grid = verb.takes_grid().then(|| grid_keys(verb.name)).unwrap_or_default();
+        let keys = keys.into_iter().chain(grid).collect();
         let lines = verb.forms.iter().map(|form| document("%", form));
         Self {
             name: verb.name,
@@ -72,6 +80,7 @@ impl VerbDoc {
             forms: lines.chain(verb.cell.iter().map(|form| document("%%", form))).collect(),
             keys,
             more_keys,
+            combine_keys,
             examples: verb.examples.iter().map(ToString::to_string).collect(),
         }
     }
@@ -90,6 +99,10 @@ impl VerbDoc {
         blocks.push(Block::Table(self.usage_table()));
         if !self.keys.is_empty() {
             blocks.push(Block::Table(key_table("keys", &self.keys)));
+        }
+        if !self.combine_keys.is_empty() {
+            let title = format!("keys of %{} combine", self.name);
+            blocks.push(Block::Table(key_table(&title, &self.combine_keys)));
         }
         if !self.more_keys.is_empty() {
             blocks.push(Block::Table(key_table(
@@ -115,6 +128,11 @@ impl VerbDoc {
         }
         table
     }
+}
+
+/// Returns the own keys of a comparison.
+fn grid_keys(verb: &str) -> Vec<&'static KeySpec> {
+    if verb == "trial" { Vec::new() } else { training::ABLATE.iter().collect() }
 }
 
 fn indented(examples: &[String]) -> String {

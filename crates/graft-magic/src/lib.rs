@@ -11,6 +11,7 @@
 //! ```text
 //! cell.rs        text -> part.rs        words.rs      one line -> words with spans
 //! verbs.rs       the registry           arguments.rs  words -> checked Invocation
+//! expressions.rs Rust expressions in braces
 //! line.rs        one magic -> PartKind  rust_source.rs  Command -> Rust code
 //! habits.rs      hints for magics of other kernels and for Python
 //! ```
@@ -23,6 +24,7 @@ pub mod verbs;
 mod arguments;
 mod complete;
 mod completeness;
+mod expressions;
 mod habits;
 mod help;
 mod inspect;
@@ -38,6 +40,7 @@ mod words;
 pub use cell::parse_cell;
 pub use complete::{Completion, Item, ItemKind, complete};
 pub use completeness::{Completeness, is_complete};
+pub use expressions::{Deferred, Expression};
 pub use habits::not_rust::{NotRust, magic_after_rust, not_rust};
 pub use help::{FormDoc, VerbDoc, host_reply};
 pub use inspect::{Inspection, inspect};

@@ -4,12 +4,13 @@ use graft_spec::{Failure, Span};
 
 use crate::{
     arguments,
+    expressions::{self, Deferred, Expression},
     habits::magics::{self, Habit},
     part::{Context, HostCommand, PartKind},
     rust_source, suggest,
     verb::{Form, Invocation, Presence, VerbSpec},
     verbs,
-    words::{self, Word},
+    words::{self, BraceRule, Word},
 };
 
 /// The text of a magic after its sign, and its position.
@@ -60,28 +61,137 @@ fn parse_verb(
     if matches!(raw.split_whitespace().next(), Some("-h" | "--help")) {
         return help(verb.name, span);
     }
+    if let Some(meant) = call(verb, raw) {
+        return Err(Failure::new("magic::call", "a magic takes its arguments without parentheses")
+            .hint(format!("did you mean `{meant}`?"))
+            .span(span));
+    }
     let raw_column = span.end + rest.chars().take_while(|next| next.is_whitespace()).count();
-    let all = if verb.is_raw() { Vec::new() } else { words::split(raw, magic.line, raw_column)? };
+    let raw_at =
+        Span { line: magic.line, start: raw_column, end: raw_column + raw.chars().count() };
+    let mut all = split(verb, raw, raw_at)?;
     if asks_for_help(verb, &all) {
         return help(verb.name, span);
     }
-    let (form, used) = choose(verb, &all, magic, span)?;
-    let arguments = arguments::check(verb, form, all.into_iter().skip(used).collect(), span, cx)?;
+    let (form, used) = choose(verb, if verb.is_raw() { &[] } else { &all }, magic, span)?;
+    let given = fill(&mut all, cx);
+    let words: Vec<Word> = all.into_iter().skip(used).collect();
+    let checked = if verb.is_raw() { Vec::new() } else { words.clone() };
+    let known = |failure: Failure| without_markers(failure, &given.expressions);
+    let arguments = arguments::check(verb, form, checked, span, cx).map_err(known)?;
+    let shows_rust = words.iter().any(|word| word.bare() == Some("--rust"));
+    if given.is_unknown && !shows_rust {
+        return Ok(PartKind::Deferred(deferred(magic, given.expressions)));
+    }
     let (body, body_line) = magic.body.unwrap_or_default();
-    let raw_at =
-        Span { line: magic.line, start: raw_column, end: raw_column + raw.chars().count() };
     let invocation = Invocation {
         verb,
         positional: arguments.positional,
         settings: arguments.settings,
+        words,
         raw,
         raw_at,
         body,
         body_line,
         span,
     };
-    let kind = (form.build)(&invocation, cx)?;
-    show_rust(name, arguments.rust, kind)
+    let kind = (form.build)(&invocation, cx).map_err(known)?;
+    with_expressions(show_rust(name, arguments.rust, kind)?, &given)
+}
+
+/// The expressions in a magic.
+struct Given {
+    expressions: Vec<Expression>,
+    /// Whether there are expressions without values, so that markers replace them.
+    is_unknown: bool,
+}
+
+/// Replaces the expressions in `words` by their values, or by markers before they are evaluated.
+fn fill(words: &mut [Word], cx: &Context<'_>) -> Given {
+    let expressions = expressions::expressions(words);
+    match &cx.values {
+        Some(values) => expressions::fill(words, values),
+        None => expressions::fill(words, &expressions::markers(expressions.len())),
+    }
+    let is_unknown = !expressions.is_empty() && cx.values.is_none();
+    Given { expressions, is_unknown }
+}
+
+/// Shows the expressions in the code of `--rust`.
+fn with_expressions(kind: PartKind, given: &Given) -> Result<PartKind, Failure> {
+    match kind {
+        PartKind::ShowRust(rust) if given.is_unknown => {
+            expressions::in_rust(&rust, &given.expressions)
+                .map(PartKind::ShowRust)
+                .ok_or_else(|| not_in_rust(&given.expressions))
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// Splits the arguments of a magic into words. Braces contain an expression in `key=value` and in
+/// arguments without quotes, but not in free text, such as a prompt of several words, and not where
+/// the magic has its own syntax.
+fn split(verb: &VerbSpec, raw: &str, at: Span) -> Result<Vec<Word>, Failure> {
+    if verb.is_raw() && !verb.takes_grid() {
+        return Ok(Vec::new());
+    }
+    let found = words::split(raw, at.line, at.start, BraceRule::Everywhere);
+    let words = found.as_deref().unwrap_or_default();
+    let first = words.first().and_then(Word::bare).unwrap_or_default();
+    let used = usize::from(verb.form(first).is_some() && !first.is_empty());
+    let form = verb.form(if used == 1 { first } else { "" }).or(verb.cell.as_ref());
+    let is_text = form.is_some_and(arguments::takes_text);
+    let arguments = words.get(used..).unwrap_or_default();
+    if found.is_ok() && (!is_text || expressions::is_whole_text(arguments)) {
+        return found;
+    }
+    words::split(raw, at.line, at.start, BraceRule::Values)
+}
+
+/// Returns a magic that waits for the values of its expressions.
+fn deferred(magic: &MagicText<'_>, expressions: Vec<Expression>) -> Deferred {
+    let (text, signs) = match magic.body {
+        Some((body, _)) => (format!("%%{}\n{body}", magic.text), 2),
+        None => (format!("%{}", magic.text), 1),
+    };
+    let column = magic.column.saturating_sub(signs);
+    Deferred { expressions, text, line: magic.line, column }
+}
+
+/// Shows expressions as they were typed in a failure about their line.
+fn without_markers(mut failure: Failure, expressions: &[Expression]) -> Failure {
+    failure.message = expressions::unmarked(&failure.message, expressions);
+    failure.hint = failure.hint.map(|hint| expressions::unmarked(&hint, expressions));
+    failure
+}
+
+fn not_in_rust(expressions: &[Expression]) -> Failure {
+    let sources: Vec<_> =
+        expressions.iter().map(|expression| format!("`{}`", expression.source())).collect();
+    let failure = Failure::new(
+        "magic::no_rust",
+        format!("`--rust` cannot show this line with {}", sources.join(", ")),
+    )
+    .hint("replace the braces by a value, or leave out `--rust`");
+    match expressions.first() {
+        Some(first) => failure.span(first.span),
+        None => failure,
+    }
+}
+
+/// Returns the magic that was meant by a call such as `%lora attach(r=8)` or `%train(steps=10)`.
+fn call(verb: &VerbSpec, raw: &str) -> Option<String> {
+    let (head, rest) = raw.split_once('(')?;
+    let inside = rest.trim_end_matches(';').trim_end().strip_suffix(')')?;
+    let form = verb.form(head.trim_end()).filter(|form| !arguments::takes_text(form))?;
+    let is_call = !head.ends_with(' ') || inside.contains('=');
+    if verb.is_raw() || !is_call || (form.word.is_empty() && !head.trim_end().is_empty()) {
+        return None;
+    }
+    let text = format!("{} {} {}", verb.name, head.trim_end(), inside.trim());
+    let meant = format!("%{}", text.split_whitespace().collect::<Vec<_>>().join(" "));
+    crate::parse_cell(&meant, &graft_protocol::Snapshot::default()).ok().map(|_| meant)
 }
 
 /// Returns whether the words contain `-h` or `--help`, or end with `?` in a magic that takes no
@@ -136,13 +246,15 @@ pub(crate) fn split_name(text: &str) -> (&str, &str) {
 
 fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
     verbs::find(name).ok_or_else(|| {
-        let names = verbs::all()
-            .iter()
-            .flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()));
+        let names = verbs::all().iter().map(|verb| verb.name);
+        // An alias is only suggested where no name is near.
+        let other_names = verbs::all().iter().flat_map(|verb| verb.aliases.iter().copied());
         let hint = match magics::of(name) {
             Some(Habit::Hint(hint) | Habit::Note(hint)) => hint.to_owned(),
             None => suggest::did_you_mean(name, names, "%", || {
-                "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()
+                suggest::did_you_mean(name, other_names, "%", || {
+                    "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()
+                })
             }),
         };
         Failure::new("magic::unknown_verb", format!("unknown magic `%{name}`"))
@@ -182,6 +294,7 @@ fn choose(
     match (word, first) {
         (Some(word), Some(at))
             if default.slots.is_empty()
+                && word.split_once(':').is_none_or(|(name, _)| default.key(name).is_none())
                 && verb.subcommands().next().is_some()
                 && !word.starts_with('-')
                 && default.key(word).is_none() =>

@@ -2,6 +2,8 @@
 
 use graft_protocol::{Command, Snapshot};
 
+use crate::expressions::Deferred;
+
 /// A part of a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -29,6 +31,8 @@ pub enum PartKind {
     Host(HostCommand),
     /// The Rust code that is equivalent to the magic: `--rust`.
     ShowRust(String),
+    /// A magic with Rust expressions in braces, which are evaluated first.
+    Deferred(Deferred),
 }
 
 /// A command that the host executes without the session.
@@ -93,4 +97,13 @@ pub struct Context<'a> {
     pub model_changes: bool,
     /// Notes about the current magic. Each becomes a [`HostCommand::Note`] before the magic.
     pub notes: Vec<String>,
+    /// The values of the expressions in the magic; `None` before they are evaluated.
+    pub values: Option<Vec<String>>,
+}
+
+impl<'a> Context<'a> {
+    /// Creates the context of the first part of a cell.
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, model_changes: false, notes: Vec::new(), values: None }
+    }
 }

@@ -37,9 +37,10 @@ fn section(page: &mut String, verb: &VerbDoc) -> std::fmt::Result {
             form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
         writeln!(page, "| `{}` | {}{} |", form.usage, form.summary, slots.concat())?;
     }
-    if !verb.keys.is_empty() {
-        writeln!(page, "\n| key | short | value | default | meaning |\n|---|---|---|---|---|")?;
-        verb.keys.iter().try_for_each(|key| key_row(page, key))?;
+    key_rows(page, &verb.keys)?;
+    if !verb.combine_keys.is_empty() {
+        writeln!(page, "\nKeys of `%{} combine`:", verb.name)?;
+        key_rows(page, &verb.combine_keys)?;
     }
     if !verb.more_keys.is_empty() {
         let names: Vec<_> = verb.more_keys.iter().map(|key| key.name).collect();
@@ -50,6 +51,14 @@ fn section(page: &mut String, verb: &VerbDoc) -> std::fmt::Result {
         )?;
     }
     writeln!(page, "\n```text\n{}\n```", verb.examples.join("\n"))
+}
+
+fn key_rows(page: &mut String, keys: &[&KeySpec]) -> std::fmt::Result {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "\n| key | short | value | default | meaning |\n|---|---|---|---|---|")?;
+    keys.iter().try_for_each(|key| key_row(page, key))
 }
 
 fn key_row(page: &mut String, key: &KeySpec) -> std::fmt::Result {
@@ -74,6 +83,8 @@ This page is generated from the definitions in `src/verbs/` and in `graft-spec`:
 
 A magic begins with `%` in the first column. `%%name` on the first line applies to the whole cell. `!cmd` runs in the shell, and `:dep` is a command of evcxr.
 `key=value` and `--key value` are equivalent. `%name?` or `-h` explains a magic, Tab completes it, and `--rust` prints the equivalent Rust code.
+
+`{expression}` in a value or in an argument without quotes is replaced by the value of a Rust expression: `%lora attach r={rank} lora_alpha={2 * rank}`, `%lora save out/{name}`. A format may follow a colon, as in `lr={lr:e}`. Braces in quotes, in a prompt of several words and in `template=` stay as they are, and `{{x}}` is `{x}`.
 ";
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `--rust`: the Rust code that does the same as a magic.
 
-use graft_protocol::{AdapterAction, Command, RunsAction};
+use graft_protocol::{AdapterAction, ClassAction, Command, RunsAction};
 use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
 /// Returns the Rust code of `command`, one statement per line.
@@ -41,6 +41,7 @@ pub fn rust_source(command: &Command) -> String {
         Command::Stop => shown("lab().stop()?"),
         Command::Watch { run } => format!("lab().watch({})?;", option(run.as_deref())),
         Command::Runs { action } => runs(action),
+        Command::Class { action } => class(action),
     }
 }
 
@@ -155,6 +156,23 @@ fn runs(action: &RunsAction) -> String {
             format!("lab().runs().adapter({run:?}, {})?;", builder("RunWeights", settings))
         }
         RunsAction::Export { run, file } => format!("lab().export_run({run:?}, {file:?})?;"),
+    }
+}
+
+fn class(action: &ClassAction) -> String {
+    match action {
+        ClassAction::Join { name, settings } => format!(
+            "lab().join_class({}, {})?;",
+            option(name.as_deref()),
+            builder("ClassJoin", settings)
+        ),
+        ClassAction::Leave => "lab().leave_class()?;".to_owned(),
+        ClassAction::Show { settings } => {
+            shown(&format!("lab().class({})?", builder("ClassView", settings)))
+        }
+        ClassAction::Watch { settings } => {
+            format!("lab().watch_class({})?;", builder("ClassView", settings))
+        }
     }
 }
 

@@ -105,6 +105,8 @@ pub struct Invocation<'a> {
     pub positional: Vec<Word>,
     /// Given keys, by canonical name.
     pub settings: Settings,
+    /// The words of a magic with a grid of values; see [`VerbSpec::takes_grid`].
+    pub words: Vec<Word>,
     /// The line after the name, as typed.
     pub raw: &'a str,
     /// Position of `raw`.
@@ -144,6 +146,12 @@ impl VerbSpec {
     /// Returns whether the line is not split into words.
     pub fn is_raw(&self) -> bool {
         self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.kind == SlotKind::Raw))
+    }
+
+    /// Returns whether the line consists of methods and of keys with several values, which the magic
+    /// checks itself.
+    pub fn takes_grid(&self) -> bool {
+        self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.name.contains("key=VALUE")))
     }
 
     /// Returns the subcommands, in order.

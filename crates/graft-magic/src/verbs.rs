@@ -3,6 +3,7 @@
 
 mod ablate;
 mod check;
+mod class;
 mod compare;
 mod data;
 mod device;
@@ -50,6 +51,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         memory::verb(),
     ]);
     verbs.extend([runs::runs(), runs::plot(), jobs::jobs(), jobs::watch(), jobs::stop()]);
+    verbs.push(class::verb());
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([
         help::lsmagic(),

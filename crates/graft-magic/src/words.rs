@@ -8,6 +8,8 @@ use std::{iter::Peekable, str::Chars};
 
 use graft_spec::{Failure, Span};
 
+use crate::expressions::{self, Content, Expression, Hole};
+
 /// One word of a magic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -21,6 +23,19 @@ pub struct Word {
     pub comma: bool,
     /// Its position in the cell.
     pub span: Span,
+    /// The expressions in braces, in order.
+    pub(crate) holes: Vec<Hole>,
+}
+
+/// Where braces contain a Rust expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BraceRule {
+    /// Nowhere.
+    Never,
+    /// In `key=value`.
+    Values,
+    /// In every word without quotes.
+    Everywhere,
 }
 
 /// The words of a line, and the position of an unclosed quote.
@@ -69,8 +84,13 @@ impl Word {
 ///
 /// # Errors
 /// `magic::unclosed_quote`.
-pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>, Failure> {
-    let found = split_open(text, line, column);
+pub(crate) fn split(
+    text: &str,
+    line: usize,
+    column: usize,
+    braces: BraceRule,
+) -> Result<Vec<Word>, Failure> {
+    let found = lex(text, line, column, braces);
     match found.unclosed {
         None => Ok(found.words),
         Some(span) => Err(Failure::new("magic::unclosed_quote", "unclosed quote")
@@ -81,7 +101,12 @@ pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>,
 
 /// Splits a line that is still being typed; see [`split`].
 pub(crate) fn split_open(text: &str, line: usize, column: usize) -> Line {
-    let mut lexer = Lexer { chars: text.chars().peekable(), line, column, out: Line::default() };
+    lex(text, line, column, BraceRule::Never)
+}
+
+fn lex(text: &str, line: usize, column: usize, braces: BraceRule) -> Line {
+    let chars = text.chars().peekable();
+    let mut lexer = Lexer { chars, line, column, braces, out: Line::default() };
     while lexer.skip_space() {
         lexer.word();
     }
@@ -92,6 +117,7 @@ struct Lexer<'a> {
     chars: Peekable<Chars<'a>>,
     line: usize,
     column: usize,
+    braces: BraceRule,
     out: Line,
 }
 
@@ -140,6 +166,7 @@ impl Lexer<'_> {
             quoted,
             comma: false,
             span: Span { line, start, end: start },
+            holes: Vec::new(),
         };
         let mut may_open = true;
         let mut list_end = None;
@@ -149,6 +176,10 @@ impl Lexer<'_> {
                     && (next.is_whitespace() || (next == '\\' && self.continues())))
             {
                 break;
+            }
+            if next == '{' && self.hole(&mut word) {
+                (list_end, may_open, word.comma) = (None, false, false);
+                continue;
             }
             if may_open && matches!(next, '"' | '\'') {
                 self.quote(next, &mut word.text);
@@ -169,6 +200,45 @@ impl Lexer<'_> {
         }
         word.span.end = if self.line == line { self.column } else { start + 1 };
         self.out.words.push(word);
+    }
+
+    /// Reads braces with an expression into `word`. Reads nothing if these are other braces.
+    fn hole(&mut self, word: &mut Word) -> bool {
+        let key = word.equals.and_then(|equals| word.text.get(..equals));
+        let applies = match self.braces {
+            BraceRule::Never => false,
+            BraceRule::Values => key.is_some(),
+            BraceRule::Everywhere => true,
+        };
+        let is_literal = key.is_some_and(|key| expressions::LITERAL_KEYS.contains(&key));
+        if !applies || is_literal || word.quoted {
+            return false;
+        }
+        let rest: String = self.chars.clone().take_while(|next| *next != '\n').collect();
+        let Some(found) = expressions::scan(&rest) else { return false };
+        let begin = Span { line: self.line, start: self.column, end: self.column };
+        let length = match found {
+            expressions::Braces::Expression { length, .. }
+            | expressions::Braces::Literal { length, .. } => length,
+        };
+        let source = rest.get(..length).unwrap_or_default();
+        for _ in source.chars() {
+            self.next();
+        }
+        let content = match found {
+            expressions::Braces::Literal { text, .. } => Content::Literal(text.to_owned()),
+            expressions::Braces::Expression { code, format, .. } => {
+                Content::Expression(Expression {
+                    code: code.to_owned(),
+                    format: format.to_owned(),
+                    span: Span { end: self.column, ..begin },
+                })
+            }
+        };
+        let start = word.text.len();
+        word.text.push_str(source);
+        word.holes.push(Hole { start, end: word.text.len(), content });
+        true
     }
 
     /// Returns the end of a list that begins here, such as `[a, b]`. Spaces inside it do not end

@@ -33,6 +33,9 @@ pub struct Series {
     pub style: SeriesStyle,
     /// `(x, y)`; a point with a non-finite y leaves a gap.
     pub points: Vec<(f64, NonFinite)>,
+    /// Names of the points of [`SeriesStyle::Points`], drawn where there is room.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// A y value that may be NaN.
@@ -48,4 +51,6 @@ pub enum SeriesStyle {
     Faint,
     /// A line with a dot at every point, for few measured values such as validation losses.
     Dots,
+    /// Dots without a line: measurements that have no order, such as one per student.
+    Points,
 }

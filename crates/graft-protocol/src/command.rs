@@ -177,6 +177,36 @@ pub enum Command {
         /// The action on the runs.
         action: RunsAction,
     },
+    /// `%class`: the results of a class in a shared folder.
+    Class {
+        /// The action on the class.
+        action: ClassAction,
+    },
+}
+
+/// An action on the shared folder of a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClassAction {
+    /// Writes the results of this session to the folder from now on. Keys
+    /// [`graft_spec::training::CLASS_JOIN`].
+    Join {
+        /// Name of the student; `None`: the login name.
+        name: Option<String>,
+        /// Folder and exercise.
+        settings: Settings,
+    },
+    /// Stops writing results.
+    Leave,
+    /// A table and a chart of everyone's results. Keys [`graft_spec::training::CLASS_VIEW`].
+    Show {
+        /// What to show.
+        settings: Settings,
+    },
+    /// The same, updated until the user stops it.
+    Watch {
+        /// What to show.
+        settings: Settings,
+    },
 }
 
 /// An action on the runs on disk.
@@ -292,7 +322,8 @@ impl Command {
     pub fn is_long_running_read(&self) -> bool {
         match self {
             Self::Runs { action } => !matches!(action, RunsAction::Use { .. }),
-            _ => matches!(self, Self::Stop | Self::Watch { .. }),
+            // The shared folder may not answer.
+            _ => matches!(self, Self::Stop | Self::Watch { .. } | Self::Class { .. }),
         }
     }
 

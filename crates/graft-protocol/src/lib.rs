@@ -19,7 +19,7 @@ pub mod table;
 
 pub use chart::{Chart, Series, SeriesStyle};
 pub use check::{CheckResult, Points};
-pub use command::{AdapterAction, Command, RunsAction};
+pub use command::{AdapterAction, ClassAction, Command, RunsAction};
 pub use event::{
     Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord,
     ValidationRecord,

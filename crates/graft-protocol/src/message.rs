@@ -18,6 +18,9 @@ pub const CELL_FORMAT: &str = "GRAFT_CELL_FORMAT";
 /// `:types`).
 pub const CELL_TYPES: &str = "GRAFT_CELL_TYPES";
 
+/// MIME type of the values of the Rust expressions in a magic: a JSON list of texts.
+pub const MAGIC_VALUES: &str = "application/vnd.graft.values+json";
+
 /// Messages from the host to the child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToChild {

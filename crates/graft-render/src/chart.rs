@@ -56,6 +56,7 @@ fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
         name: name.to_owned(),
         style,
         points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect(),
+        labels: Vec::new(),
     }
 }
 

@@ -82,7 +82,12 @@ mod tests {
         let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
         let chart = Chart {
             title: "<b>".into(),
-            series: vec![Series { name: "train".into(), style: SeriesStyle::Line, points }],
+            series: vec![Series {
+                name: "train".into(),
+                style: SeriesStyle::Line,
+                points,
+                labels: Vec::new(),
+            }],
             ..Chart::default()
         };
         let page = live_html(&chart, &Progress::of("step", 2, 10));

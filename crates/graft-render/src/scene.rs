@@ -4,6 +4,7 @@
 mod frame;
 mod labels;
 mod marks;
+mod point_labels;
 mod ticks;
 
 pub(crate) use frame::{Frame, HEIGHT, WIDTH};
@@ -53,6 +54,7 @@ pub(crate) fn scene(chart: &Chart) -> Scene {
     for (series, ink) in chart.series.iter().zip(&inks) {
         marks::draw(series, *ink, &frame, &mut scene.shapes);
     }
+    point_labels::draw(chart, &inks, &frame, &mut scene.shapes);
     labels::draw_ends(chart, &inks, &frame, &mut scene.shapes);
     scene
 }
@@ -62,7 +64,7 @@ pub(crate) fn inks(chart: &Chart) -> Vec<Ink> {
     let mut next = 0;
     let ink = |style| match style {
         SeriesStyle::Faint => Ink::Pale(next),
-        SeriesStyle::Line | SeriesStyle::Dots => {
+        SeriesStyle::Line | SeriesStyle::Dots | SeriesStyle::Points => {
             next += 1;
             Ink::Series(next - 1)
         }

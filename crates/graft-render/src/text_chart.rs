@@ -38,6 +38,9 @@ pub(crate) fn plain(chart: &Chart) -> String {
         lines.extend(canvas(chart, &points));
     }
     lines.extend(solid().filter_map(|series| {
+        if series.style == SeriesStyle::Points {
+            return Some(format!("{}: {} points", series.name, series.points.len()));
+        }
         let (x, last) = series.points.iter().rev().find(|(_, y)| y.0.is_finite())?;
         Some(format!(
             "{}: {} at {} {}",
@@ -74,7 +77,13 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
             let here = (across.is_finite() && up.is_finite())
                 .then_some((across, (4 * ROWS - 1) as f64 - up));
             if let Some(to) = here {
-                dots.line(before.unwrap_or(to), to);
+                let is_point = series.style == SeriesStyle::Points;
+                // Two dots high and wide: a single one is hard to see.
+                let beside = (to.0 - 1.0, to.1 - 1.0);
+                dots.line(before.filter(|_| !is_point).unwrap_or(to), to);
+                if is_point {
+                    dots.line(beside, to);
+                }
             }
             before = here;
         }

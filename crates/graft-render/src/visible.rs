@@ -241,8 +241,9 @@ impl Visible for Chart {
 
 impl Visible for Series {
     fn make_visible(&mut self) {
-        let Self { name, style: _, points: _ } = self;
+        let Self { name, style: _, points: _, labels } = self;
         one_line(name);
+        labels.iter_mut().for_each(one_line);
     }
 }
 

@@ -98,6 +98,7 @@ fn chart(text: &str) -> Chart {
         name: text.to_owned(),
         style,
         points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))],
+        labels: Vec::new(),
     };
     Chart {
         title: text.to_owned(),

@@ -248,6 +248,38 @@ pub enum SessionError {
         /// Estimated time.
         seconds: f64,
     },
+    /// The name of a student or of an exercise.
+    #[error("invalid {what} `{name}`: {problem}")]
+    ClassName {
+        /// `name` or `exercise`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The file of a student belongs to another user.
+    #[error("the name `{name}` is taken: `{file}` belongs to another user")]
+    ClassNameTaken {
+        /// The name.
+        name: String,
+        /// The file.
+        file: String,
+    },
+    /// `%class` without a folder.
+    #[error("the shared folder of the class is unknown")]
+    NoClassFolder,
+    /// The shared folder cannot be used.
+    #[error("cannot use the class folder `{folder}`: {problem}")]
+    ClassFolder {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// `%class leave` without a class.
+    #[error("this session has not joined a class")]
+    NoClass,
     /// The user stopped a command.
     #[error("{what}")]
     Interrupted {

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use graft_protocol::{AdapterAction, Block, Command, Reply, RunsAction, Table};
+use graft_protocol::{AdapterAction, Block, ClassAction, Command, Reply, RunsAction, Table};
 use graft_spec::Failure;
 
 use crate::{
     CommandContext,
     state::AttachedAdapter,
     verbs::{
-        ablate, adapter, attach, check, combine, compare, data, device, eval, forgetting, generate,
-        jobs, load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
-        weights,
+        ablate, adapter, attach, check, class, combine, compare, data, device, eval, forgetting,
+        generate, jobs, load_adapter, memory, model, params, resume, runs, seed, status, train,
+        tree, trial, weights,
     },
 };
 
@@ -40,7 +40,10 @@ pub(crate) fn label(command: &Command) -> String {
         | Command::ModelTree
         | Command::DataShow { .. }
         | Command::DataUse { .. } => "reading".to_owned(),
-        Command::Watch { .. } => "watching".to_owned(),
+        Command::Watch { .. } | Command::Class { action: ClassAction::Watch { .. } } => {
+            "watching".to_owned()
+        }
+        Command::Class { .. } => "reading the class folder".to_owned(),
         Command::Stop | Command::Jobs => "reading".to_owned(),
         Command::Runs { action: RunsAction::Use { run, .. } } => {
             format!("attaching the weights of {run}")
@@ -100,6 +103,18 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::Stop => Reply::text(jobs::stop(cx)?),
         Command::Watch { run } => jobs::watch(cx, run.as_deref())?,
         Command::Runs { action } => runs_action(cx, action)?,
+        Command::Class { action } => class_action(cx, action)?,
+    })
+}
+
+fn class_action(cx: &CommandContext, action: ClassAction) -> Result<Reply, Failure> {
+    Ok(match action {
+        ClassAction::Join { name, settings } => {
+            Reply::text(class::join(cx, name.as_deref(), &settings)?)
+        }
+        ClassAction::Leave => Reply::text(class::leave(cx)?),
+        ClassAction::Show { settings } => class::show(cx, &settings)?.reply(),
+        ClassAction::Watch { settings } => class::watch(cx, &settings)?.reply(),
     })
 }
 

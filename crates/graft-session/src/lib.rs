@@ -12,6 +12,7 @@
 //! Reading order: [`Session`], then [`state`], then one file of [`verbs`].
 
 mod background;
+pub(crate) mod class;
 mod command_context;
 mod error;
 mod interpret;

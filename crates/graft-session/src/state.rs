@@ -16,7 +16,7 @@ pub use attached_adapter::AttachedAdapter;
 pub use loaded_data::{DataOrigin, LoadedData};
 pub use loaded_model::LoadedModel;
 
-use crate::SessionError;
+use crate::{SessionError, class::Membership};
 
 /// The named objects of a session.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct SessionState {
     pub device: Device,
     /// The last comparison, to which `%trial clone` adds.
     pub compared: Option<Arc<Comparison>>,
+    /// The class that receives the results of this session.
+    pub(crate) class: Option<Arc<Membership>>,
 }
 
 /// A comparison of configurations.
@@ -69,6 +71,7 @@ impl SessionState {
             seed: 0,
             device,
             compared: None,
+            class: None,
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod adapters_disabled;
 mod advice;
 pub mod attach;
 pub mod check;
+pub mod class;
 pub mod combine;
 pub mod compare;
 pub mod data;

@@ -66,6 +66,18 @@ pub const OPTIONS: &[OptionsSpec] = &[
         calls: &["Runs::adapter"],
         keys: training::RUN_WEIGHTS,
     },
+    OptionsSpec {
+        builder: "ClassJoin",
+        magics: "`%class join`",
+        calls: &["Lab::join_class"],
+        keys: training::CLASS_JOIN,
+    },
+    OptionsSpec {
+        builder: "ClassView",
+        magics: "`%class` and `%class watch`",
+        calls: &["Lab::class", "Lab::class_chart", "Lab::watch_class"],
+        keys: training::CLASS_VIEW,
+    },
 ];
 
 /// Returns the keys of the builder with that name, of a command or of a method.

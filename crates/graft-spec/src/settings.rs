@@ -176,8 +176,21 @@ impl KeySpec {
         .hint(self.example())
     }
 
+    /// A value for the hint of a number without a default.
+    fn sample(&self) -> Option<String> {
+        match self.kind {
+            KeyKind::Float { min, max } if (min..=max).contains(&1e-3) => Some("1e-3".to_owned()),
+            KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
+                Some(100.clamp(min, max).to_string())
+            }
+            _ => None,
+        }
+    }
+
     fn example(&self) -> String {
-        if self.default.is_empty() {
+        if let (true, Some(sample)) = (self.default.is_empty(), self.sample()) {
+            format!("for example {}={sample} ({})", self.name, self.help)
+        } else if self.default.is_empty() {
             format!("{}: {}", self.name, self.help)
         } else {
             format!("for example {}={} ({})", self.name, self.default, self.help)

@@ -452,3 +452,46 @@ pub const PLOT: &[KeySpec] = &[
         help: "logarithmic vertical axis",
     },
 ];
+
+/// Keys of `%class join`.
+pub const CLASS_JOIN: &[KeySpec] = &[
+    KeySpec {
+        name: "folder",
+        aliases: &["dir"],
+        kind: KeyKind::Path,
+        default: "",
+        help: "shared folder of the class; without it the folder that GRAFT_CLASS names",
+    },
+    KeySpec {
+        name: "exercise",
+        aliases: &["ex"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "exercise that the next results belong to; without it they belong to none",
+    },
+];
+
+/// Keys of `%class` and `%class watch`.
+pub const CLASS_VIEW: &[KeySpec] = &[
+    KeySpec {
+        name: "exercise",
+        aliases: &["ex"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "exercise to show; without it the one that this session has joined, or the one with the newest result",
+    },
+    KeySpec {
+        name: "names",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "true",
+        help: "names=false shows a pseudonym instead of each name, always the same one on this machine",
+    },
+    KeySpec {
+        name: "folder",
+        aliases: &["dir"],
+        kind: KeyKind::Path,
+        default: "",
+        help: "shared folder of the class; without it the one that this session has joined, or the one that GRAFT_CLASS names",
+    },
+];

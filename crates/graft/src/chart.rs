@@ -56,7 +56,7 @@ impl Chart {
 
     fn series(mut self, name: &str, points: &[(f64, f64)], style: SeriesStyle) -> Self {
         let points = points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect();
-        self.chart.series.push(Series { name: name.to_owned(), style, points });
+        self.chart.series.push(Series { name: name.to_owned(), style, points, labels: Vec::new() });
         self
     }
 

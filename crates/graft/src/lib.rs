@@ -62,6 +62,7 @@ mod generated;
 mod lab;
 mod last_value;
 mod link;
+mod magic_values;
 mod model;
 mod options;
 mod plain;
@@ -91,6 +92,8 @@ pub use evaluation::{Evaluation, Score};
 pub use generated::{Comparison, Generated};
 pub use lab::{Lab, lab};
 pub use last_value::LastValue;
+#[doc(hidden)]
+pub use magic_values::{MagicValues, magic_values};
 pub use model::{Model, Module};
 pub use options::*;
 pub use run::{Run, Step};

@@ -73,6 +73,7 @@ mod tests {
             name: "loss".into(),
             style: SeriesStyle::Line,
             points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))],
+            labels: Vec::new(),
         };
         Reply::one(Block::Chart(Chart {
             title: "runs".into(),

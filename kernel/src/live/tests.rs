@@ -99,7 +99,12 @@ fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
     let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
     let chart = Chart {
         title: "training loss".into(),
-        series: vec![Series { name: "lora r=1".into(), style: SeriesStyle::Line, points }],
+        series: vec![Series {
+            name: "lora r=1".into(),
+            style: SeriesStyle::Line,
+            points,
+            labels: Vec::new(),
+        }],
         ..Chart::default()
     };
     let event = Event::LiveTable(vec![Block::Table(table), Block::Chart(chart)]);

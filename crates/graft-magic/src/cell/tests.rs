@@ -212,6 +212,25 @@ fn a_failure_marks_the_wrong_word_and_suggests_another() {
             "`%train steps=200`",
         ),
         ("%train optim=\"sgd\"", "magic::unknown_key", "optim", "AdamW"),
+        (
+            "%lora attach load_in_4bit=true",
+            "magic::unknown_key",
+            "load_in_4bit",
+            "`%model load DIR load_in_4bit=true`",
+        ),
+        ("%train lr=fast", "settings::wrong_type", "fast", "for example lr=1e-3"),
+        ("%train lr=0,001", "magic::decimal_comma", "0,001", "write a decimal point: lr=0.001"),
+        ("%lora attach alpha=8,16", "magic::one_value", "8,16", "`%ablate lora lora_alpha=8,16`"),
+        ("%lora attach(r=8)", "magic::call", "lora", "did you mean `%lora attach r=8`?"),
+        (
+            "%train(steps=10, lr=1e-3)",
+            "magic::call",
+            "train",
+            "did you mean `%train steps=10, lr=1e-3`?",
+        ),
+        ("%lora attach r:8", "magic::unexpected_argument", "r:8", "did you mean `r=8`?"),
+        ("%lora r:8", "magic::unexpected_argument", "r:8", "did you mean `r=8`?"),
+        ("%evall", "magic::unknown_verb", "evall", "did you mean `%eval`?"),
         ("%model load x token=hf_1", "magic::unknown_key", "token", "`%env HF_TOKEN=TOKEN`"),
     ] {
         let (found, token, said) = token(text);

@@ -56,6 +56,9 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
             Some(other) => Instead(format!("that is another method: `%{} attach`", other.verb)),
             None => Instead(format!("unknown method `{value}`; `%lsmagic` lists the methods")),
         },
+        "load_in_4bit" | "load_in_8bit" | "quantization_config" | "bnb_4bit_quant_type" => Instead(
+            "quantization belongs to the model: `%model load DIR load_in_4bit=true`, then `%lora attach r=8`".to_owned(),
+        ),
         "loftq_config" => Instead(
             "use `%lora attach init_lora_weights=loftq` on a model quantized by `%model load DIR load_in_4bit=true`".to_owned(),
         ),
@@ -71,7 +74,7 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
 /// Interprets an argument of `TrainingArguments` or `SFTConfig`.
 fn of_training(key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
-        "per_device_train_batch_size" | "train_batch_size" => Key("batch"),
+        "per_device_train_batch_size" | "train_batch_size" | "bs" | "bsz" | "batchsize" => Key("batch"),
         "max_seq_length" | "max_seq_len" | "model_max_length" => Key("max_length"),
         "data_seed" => Key("seed"),
         "adam_weight_decay" => Key("weight_decay"),

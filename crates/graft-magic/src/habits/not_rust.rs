@@ -239,7 +239,15 @@ impl<'a> Place<'a> {
                 unless(Err(self.program(first, rest)))
             }
             ".." if alone && first == "cd" => unless(Err(self.magic(first))),
+            arguments
+                if alone
+                    && verbs::find(first).is_some()
+                    && python::has_named_arguments(arguments) =>
+            {
+                unless(Err(self.call(first, arguments)))
+            }
             _ if python::is_expression(self.text) => unless(Err(self.python())),
+            rest if first == "model" && rest.starts_with('.') => unless(Err(self.model())),
             _ => None,
         }
     }
@@ -252,6 +260,24 @@ impl<'a> Place<'a> {
         )
         .hint(format!("did you mean `%{line}`?"))
         .span(self.span())
+    }
+
+    /// The failure for a magic that is written as a call, such as `train(steps=10)`.
+    fn call(&self, verb: &str, arguments: &str) -> Failure {
+        let inside = arguments.trim_start_matches('(').trim_end_matches(')').trim();
+        Failure::new(
+            "cell::magic_without_sign",
+            format!("`{verb}` is a magic and must begin with `%`"),
+        )
+        .hint(format!("did you mean `%{verb} {inside}`?"))
+        .span(self.span())
+    }
+
+    /// The failure for a method of `model` before there is such a variable.
+    fn model(&self) -> Failure {
+        Failure::new("cell::no_model_variable", "the Rust variable `model` is not defined")
+            .hint("`let model = lab().model()?;` defines it")
+            .span(self.span())
     }
 
     fn program(&self, program: &str, rest: &str) -> Failure {

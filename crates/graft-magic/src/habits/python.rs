@@ -114,8 +114,35 @@ pub(super) fn is_expression(line: &str) -> bool {
     let assigns = after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=>");
     assigns
         || name == "print" && rest.starts_with('(')
-        || OBJECTS.contains(&name) && rest.starts_with('.')
+        || OBJECTS.contains(&name) && rest.starts_with('.') && !is_rust_chain(rest)
+        || FUNCTIONS.contains(&name) && rest.starts_with('(')
         || config(line).is_some()
+}
+
+/// Functions of PEFT and transformers that are called without an object.
+const FUNCTIONS: &[&str] =
+    &["get_peft_model", "prepare_model_for_kbit_training", "load_dataset", "pipeline", "set_seed"];
+
+/// Returns whether the calls after a name are Rust: `?` and closures do not exist in Python.
+fn is_rust_chain(rest: &str) -> bool {
+    let rest = rest.trim_end_matches(';').trim_end();
+    rest.contains("?.") || rest.ends_with('?') || rest.contains("::") || rest.contains('|')
+}
+
+/// Returns whether a line is a call with the named arguments of Python, such as `(steps=10)`.
+pub(super) fn has_named_arguments(arguments: &str) -> bool {
+    let inside = arguments.trim_end_matches(';').trim_end();
+    let Some(inside) = inside.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
+        return false;
+    };
+    inside.split(',').all(|one| {
+        one.split_once('=').is_some_and(|(name, value)| {
+            let name = name.trim();
+            name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_')
+                && !value.starts_with(['=', '>'])
+        })
+    })
 }
 
 /// Configuration classes, each with the magic that takes its arguments.

@@ -4,10 +4,11 @@ use graft_protocol::Command;
 use graft_spec::{Failure, Span, ablation::Ablation};
 
 use crate::{
+    expressions,
     part::{Context, PartKind},
     rust_source::rust_source,
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
-    words::{self, Word},
+    words::Word,
 };
 
 const GRID: &[Slot] = &[Slot::rest(
@@ -72,7 +73,7 @@ const TRIAL: &[Slot] = &[Slot::rest(
 )];
 
 fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
+    let all = &line.words;
     let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
     let keys: Vec<_> = all
         .iter()
@@ -152,7 +153,7 @@ fn command(
     check: impl Fn(&[String], &[(String, String)]) -> Result<(), Failure>,
     command: impl Fn(Vec<String>, Vec<(String, String)>) -> Command,
 ) -> Result<PartKind, Failure> {
-    let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
+    let all = &line.words;
     let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
     let given: Vec<&Word> = all.iter().filter(|word| word.bare() != Some("--rust")).collect();
     let methods: Vec<String> =
@@ -162,10 +163,13 @@ fn command(
         .filter_map(|word| word.pair())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    check(&methods, &keys).map_err(|failure| {
-        let span = bad_word(&failure, &given).unwrap_or(line.span);
-        failure.span(span)
-    })?;
+    // `--rust` with an expression: its value is not known.
+    if !given.iter().any(|word| expressions::is_marked(&word.text)) {
+        check(&methods, &keys).map_err(|failure| {
+            let span = bad_word(&failure, &given).unwrap_or(line.span);
+            failure.span(span)
+        })?;
+    }
     let command = command(methods, keys);
     Ok(if shows_rust {
         PartKind::ShowRust(rust_source(&command))

@@ -11,6 +11,7 @@ fn series(style: SeriesStyle, points: &[(f64, f64)]) -> Series {
         name: "loss".into(),
         style,
         points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect(),
+        labels: Vec::new(),
     }
 }
 

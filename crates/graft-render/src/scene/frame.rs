@@ -42,6 +42,7 @@ impl Frame {
             (low, chart.x_max.filter(|max| max.is_finite()).map_or(high, |max| high.max(max)))
         });
         let y = range(points().map(|point| point.1.0));
+        let x = x.map(|x| if is_scatter(chart) { spread(x, chart.log_x) } else { x });
         let from_zero = |(low, high): (f64, f64)| {
             if chart.x_max.is_some() && low > 0.0 { (0.0, high) } else { (low, high) }
         };
@@ -163,6 +164,22 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
             }),
         )
     })
+}
+
+/// Returns whether the chart consists of single points.
+fn is_scatter(chart: &Chart) -> bool {
+    !chart.series.is_empty()
+        && chart.series.iter().all(|series| series.style == SeriesStyle::Points)
+}
+
+/// Widens a range, so that points have room on both sides and few sizes do not look far apart.
+fn spread((low, high): (f64, f64), log: bool) -> (f64, f64) {
+    if log {
+        let ratio = (high / low).powf(0.08).max(2.0);
+        return (low / ratio, high * ratio);
+    }
+    let margin = 0.08 * (high - low);
+    (low - margin, high + margin)
 }
 
 /// Adds a margin around a range. A range of a single value is given some width.

@@ -86,12 +86,14 @@ fn draw_legend(chart: &Chart, y: f64, shapes: &mut Vec<Shape>) {
     for entry in legend(chart) {
         let line = y + entry.row as f64 * 20.0 + 10.0;
         let width = if matches!(entry.ink, Ink::Pale(_)) { 1.5 } else { 2.5 };
-        shapes.push(Shape::Line {
-            points: vec![(entry.x, line), (entry.x + 22.0, line)],
-            width,
-            ink: entry.ink,
-        });
-        if entry.dots {
+        if entry.style != SeriesStyle::Points {
+            shapes.push(Shape::Line {
+                points: vec![(entry.x, line), (entry.x + 22.0, line)],
+                width,
+                ink: entry.ink,
+            });
+        }
+        if matches!(entry.style, SeriesStyle::Dots | SeriesStyle::Points) {
             shapes.push(Shape::Dot { at: (entry.x + 11.0, line), radius: 3.5, ink: entry.ink });
         }
         let at = (entry.x + 28.0, line + 4.0);
@@ -109,7 +111,7 @@ fn draw_legend(chart: &Chart, y: f64, shapes: &mut Vec<Shape>) {
 struct Entry {
     name: String,
     ink: Ink,
-    dots: bool,
+    style: SeriesStyle,
     x: f64,
     row: usize,
 }
@@ -125,19 +127,19 @@ fn legend(chart: &Chart) -> Vec<Entry> {
         if x + width > WIDTH - EDGE && x > EDGE {
             (x, row) = (EDGE, row + 1);
         }
-        entries.push(Entry { name, ink, dots: series.style == SeriesStyle::Dots, x, row });
+        entries.push(Entry { name, ink, style: series.style, x, row });
         x += width;
     }
     entries
 }
 
-/// Returns the last value of each line except the faint ones.
+/// Returns the last value of each line except the faint ones; single points have none.
 fn ends(chart: &Chart) -> Vec<(usize, (f64, f64), String)> {
     let last = |points: &[(f64, graft_protocol::chart::NonFinite)]| {
         points.iter().rev().find(|(_, y)| y.0.is_finite()).map(|(x, y)| (*x, y.0))
     };
-    let lines =
-        chart.series.iter().enumerate().filter(|(_, series)| series.style != SeriesStyle::Faint);
+    let has_end = |style| matches!(style, SeriesStyle::Line | SeriesStyle::Dots);
+    let lines = chart.series.iter().enumerate().filter(|(_, series)| has_end(series.style));
     lines
         .filter_map(|(index, series)| {
             last(&series.points).map(|(x, y)| (index, (x, y), number::significant(y, 3)))

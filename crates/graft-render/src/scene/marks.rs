@@ -7,15 +7,22 @@ use super::{Anchor, Frame, Ink, Shape};
 /// Maximum number of points drawn per segment: more than two per unit of width are not visible.
 const MOST_POINTS: usize = 1400;
 
+/// Radius of a single point.
+pub(super) const POINT_RADIUS: f64 = 4.5;
+
 /// Draws `series`. A point that is not finite leaves a gap, and a cross on the horizontal axis
 /// marks it.
 pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Shape>) {
     let width = match series.style {
         SeriesStyle::Faint => 1.0,
-        SeriesStyle::Line | SeriesStyle::Dots => 2.0,
+        SeriesStyle::Line | SeriesStyle::Dots | SeriesStyle::Points => 2.0,
     };
     let places: Vec<Option<(f64, f64)>> =
         series.points.iter().map(|(x, y)| frame.place(*x, y.0)).collect();
+    if series.style == SeriesStyle::Points {
+        let dot = |at: &(f64, f64)| Shape::Dot { at: *at, radius: POINT_RADIUS, ink };
+        return shapes.extend(places.iter().flatten().take(MOST_POINTS).map(dot));
+    }
     for stretch in places.split(Option::is_none).filter(|stretch| !stretch.is_empty()) {
         let points: Vec<(f64, f64)> = stretch.iter().flatten().copied().collect();
         match points.as_slice() {

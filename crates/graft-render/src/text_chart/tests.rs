@@ -10,7 +10,12 @@ fn a_falling_line_falls_from_the_upper_left() {
         title: "falling".into(),
         x_label: "step".into(),
         y_label: "loss".into(),
-        series: vec![Series { name: "train".into(), style: SeriesStyle::Line, points }],
+        series: vec![Series {
+            name: "train".into(),
+            style: SeriesStyle::Line,
+            points,
+            labels: Vec::new(),
+        }],
         caption: "done".into(),
         ..Chart::default()
     };

@@ -35,6 +35,9 @@ impl Hint for SessionError {
             Self::FolderOfRun { .. } => "session::folder_of_run",
             Self::OtherActive { .. } => "session::other_active",
             Self::LargeGrid { .. } => "ablate::many",
+            Self::ClassName { .. } | Self::ClassNameTaken { .. } => "class::name",
+            Self::NoClassFolder | Self::ClassFolder { .. } => "class::folder",
+            Self::NoClass => "class::not_joined",
             Self::Interrupted { .. } => "session::interrupted",
             Self::NoThreads { .. } => "session::no_threads",
             Self::Panic { .. } => "session::panic",
@@ -85,6 +88,16 @@ impl SessionError {
                 "restore the weights of that run, or start a new run with `%train`"
             }
             Self::DataName { .. } => "for example name=my-data",
+            Self::ClassName { .. } => "for example `%class join \"Ada Lovelace\" exercise=2`",
+            Self::ClassNameTaken { .. } => "choose another name: `%class join NAME`",
+            Self::NoClassFolder => {
+                "name it: `%class join NAME folder=DIR`, `%class folder=DIR`, or `%env \
+                 GRAFT_CLASS=DIR`"
+            }
+            Self::ClassFolder { .. } => {
+                "ask your teacher for the folder, or, as the teacher, create it: `!mkdir DIR`"
+            }
+            Self::NoClass => "join one: `%class join NAME folder=DIR`",
             Self::LargeGrid { .. } => {
                 "add confirm=true to train them all, or use fewer values; early=halving stops the \
                  worse ones early, and finished trials are not trained again"

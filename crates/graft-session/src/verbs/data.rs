@@ -113,7 +113,7 @@ pub(crate) fn remember(
     let data = Arc::new(LoadedData { dataset, origin });
     let before = cx.state().data(Some(&data.dataset.name)).ok();
     cx.change(|state| state.remember_data(&data));
-    report_columns(cx, &data.dataset);
+    report_columns(cx, &data);
     if let Some(before) = before {
         report_replaced(cx, &before, &data);
     }
@@ -132,14 +132,17 @@ pub(crate) fn borrow_or_open(
     }
     let origin = DataOrigin::Source { source: source.to_owned(), settings: Settings::default() };
     let dataset = open(&origin, &Control::from_flag(cx.stop_flag()))?;
-    report_columns(cx, &dataset);
-    Ok(Arc::new(LoadedData { dataset, origin }))
+    let data = Arc::new(LoadedData { dataset, origin });
+    report_columns(cx, &data);
+    Ok(data)
 }
 
-/// Warns about likely mistakes in labels and formats, and about ignored columns.
-fn report_columns(cx: &CommandContext, set: &Dataset) {
+/// Warns about likely mistakes in labels and formats, and about ignored columns. Those of a built-in
+/// set are none of the user's concern.
+fn report_columns(cx: &CommandContext, data: &LoadedData) {
+    let set = &data.dataset;
     set.report.notes.iter().for_each(|note| cx.warn(format!("data `{}`: {note}", set.name)));
-    if set.report.ignored.is_empty() {
+    if set.report.ignored.is_empty() || is_builtin(&data.origin) {
         return;
     }
     let ignored = format!("data `{}`: ignored {}", set.name, set.report.ignored_names());
@@ -248,14 +251,17 @@ pub fn line(data: &LoadedData) -> String {
     )
 }
 
-/// The reply to every command that changes the current set.
-pub fn reply(data: &LoadedData) -> Reply {
-    let is_builtin = match &data.origin {
+fn is_builtin(origin: &DataOrigin) -> bool {
+    match origin {
         DataOrigin::Source { source, .. } => data::BUILTIN.contains(&source.as_str()),
         DataOrigin::Inline { .. } => false,
-    };
+    }
+}
+
+/// The reply to every command that changes the current set.
+pub fn reply(data: &LoadedData) -> Reply {
     let text = line(data);
-    Reply::one(Block::Text(if is_builtin {
+    Reply::one(Block::Text(if is_builtin(&data.origin) {
         text
     } else {
         format!("{text}\n{}", data.dataset.report.read_as())

@@ -6,7 +6,7 @@ use graft_spec::{Failure, Settings, training};
 use graft_train::{Evaluation, evaluate};
 
 use super::{adapters_disabled::AdaptersDisabled, format::counted, labels};
-use crate::{CommandContext, state::LoadedData};
+use crate::{CommandContext, class, state::LoadedData};
 
 /// Scores on one split of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,7 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
         let (name, verb) =
             (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
         let evaluation = score(cx, &data, settings, &name)?;
+        class::after_evaluation(cx, &attached, &scores.data, &scores.split, &evaluation);
         scores.adapter = Some((name, verb, evaluation));
     }
     Ok(scores)

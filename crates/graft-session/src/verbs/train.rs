@@ -20,7 +20,7 @@ use super::{
     runs, update_summary,
 };
 use crate::{
-    CommandContext, SessionError, SessionState,
+    CommandContext, SessionError, SessionState, class,
     state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
@@ -183,6 +183,7 @@ pub(crate) fn carry_out(
     setup.attached.add_steps(steps);
     record_weights_origin(setup, &result);
     list_runs(cx);
+    class::after_run(cx, &setup.folder);
     let ended = result.map_err(|failure| with_smaller_rate(failure, setup, &train))?;
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, setup.config.steps).into()),

@@ -133,7 +133,12 @@ fn spectrum(found: &LayerAnalysis) -> Chart {
             .enumerate()
             .filter(|(_, value)| **value > least)
             .map(|(index, value)| (index as f64 + 1.0, NonFinite(*value)));
-        Series { name: name.to_owned(), style: SeriesStyle::Dots, points: points.collect() }
+        Series {
+            name: name.to_owned(),
+            style: SeriesStyle::Dots,
+            points: points.collect(),
+            labels: Vec::new(),
+        }
     };
     let series = vec![
         line("frozen weight", &found.weight_values, 0.0),

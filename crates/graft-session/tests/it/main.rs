@@ -6,6 +6,7 @@ mod ablation;
 mod adapters;
 mod background;
 mod check;
+mod class;
 mod data;
 mod encoder;
 mod errors;

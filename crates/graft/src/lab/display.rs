@@ -56,8 +56,14 @@ impl Lab {
         drawing::svg((width, height), paint).map(|svg| self.display(&Svg(svg)))
     }
 
-    /// Clears the output of the cell: at once, or with `wait` when the next output arrives.
-    pub fn clear_output(&self, wait: bool) {
-        self.emit(Event::ClearOutput { wait });
+    /// Clears the output of the cell at once.
+    pub fn clear_output(&self) {
+        self.emit(Event::ClearOutput { wait: false });
+    }
+
+    /// Clears the output of the cell when the next output arrives, so that the page does not
+    /// flicker.
+    pub fn clear_output_on_next(&self) {
+        self.emit(Event::ClearOutput { wait: true });
     }
 }

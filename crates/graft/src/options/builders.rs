@@ -5,6 +5,8 @@
 mod adalora;
 mod bitfit;
 mod bottleneck;
+mod class_join;
+mod class_view;
 mod combine;
 mod data_options;
 mod dora;
@@ -32,6 +34,8 @@ mod vera;
 pub use adalora::AdaLora;
 pub use bitfit::BitFit;
 pub use bottleneck::Bottleneck;
+pub use class_join::ClassJoin;
+pub use class_view::ClassView;
 pub use combine::Combine;
 pub use data_options::DataOptions;
 pub use dora::Dora;

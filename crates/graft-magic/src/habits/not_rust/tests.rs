@@ -14,6 +14,27 @@ fn found(code: &str) -> (Option<String>, String) {
 }
 
 #[test]
+fn calls_that_are_rust_only_with_a_name_of_the_user_get_a_hint() {
+    for (code, name, hint) in [
+        ("train(steps=10)", "train", "did you mean `%train steps=10`?"),
+        ("lora(r=8, lora_alpha=16);", "lora", "did you mean `%lora r=8, lora_alpha=16`?"),
+        (
+            "get_peft_model(model, config)",
+            "get_peft_model",
+            "`%lora attach r=8` attaches an adapter to the current model",
+        ),
+        (
+            "model.adapter(\"default\")?.set_scale(0.5)?;",
+            "model",
+            "`let model = lab().model()?;` defines it",
+        ),
+    ] {
+        assert_eq!(found(code), (Some(name.to_owned()), hint.to_owned()), "{code}");
+    }
+    assert!(not_rust("train(10)").is_none() && not_rust("train(a == b)").is_none());
+}
+
+#[test]
 fn text_that_cannot_be_rust_gets_one_hint() {
     for (code, hint) in [
         ("lora attach r=8", "did you mean `%lora attach r=8`?"),

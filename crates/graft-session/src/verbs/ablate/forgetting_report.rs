@@ -125,7 +125,12 @@ fn loss_curves(results: &ComparisonResults<'_>, domain: &DomainBase) -> Chart {
     let line = |trial: &TrialResults| {
         let curve = &trial.records().first()?.domain;
         let points = curve.iter().map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
-        Some(Series { name: trial.label.clone(), style: SeriesStyle::Line, points })
+        Some(Series {
+            name: trial.label.clone(),
+            style: SeriesStyle::Line,
+            points,
+            labels: Vec::new(),
+        })
     };
     let mut series: Vec<Series> = results.trials.iter().filter_map(line).collect();
     let last = series
@@ -134,7 +139,12 @@ fn loss_curves(results: &ComparisonResults<'_>, domain: &DomainBase) -> Chart {
         .map(|point| point.0)
         .fold(0.0, f64::max);
     let points = vec![(0.0, NonFinite(domain.loss)), (last, NonFinite(domain.loss))];
-    let base = Series { name: "untuned base".to_owned(), style: SeriesStyle::Faint, points };
+    let base = Series {
+        name: "untuned base".to_owned(),
+        style: SeriesStyle::Faint,
+        points,
+        labels: Vec::new(),
+    };
     series.insert(0, base);
     Chart {
         title: format!("loss on {} during training, first seed", domain.name),
@@ -152,6 +162,7 @@ fn trade_off(results: &ComparisonResults<'_>, domain: &DomainBase) -> Chart {
         name: name.to_owned(),
         style: SeriesStyle::Dots,
         points: vec![(lost, NonFinite(gained))],
+        labels: Vec::new(),
     };
     let base = dot("untuned base", 0.0, results.base.accuracy.unwrap_or(results.base.loss));
     let trials = results

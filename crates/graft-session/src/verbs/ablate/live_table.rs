@@ -165,7 +165,12 @@ fn chart(trials: &[TrialResults], active: &[TrialProgress<'_>]) -> Chart {
             .step_by(every)
             .map(|(step, loss)| (*step as f64, NonFinite(*loss)))
             .collect();
-        Some(Series { name: trial.label.clone(), style: SeriesStyle::Line, points })
+        Some(Series {
+            name: trial.label.clone(),
+            style: SeriesStyle::Line,
+            points,
+            labels: Vec::new(),
+        })
     };
     Chart {
         title: "training loss, running mean".to_owned(),

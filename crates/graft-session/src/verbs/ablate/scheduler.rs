@@ -2,7 +2,7 @@
 //! early.
 
 use graft_protocol::{Event, RunOutcome};
-use graft_spec::{Failure, ablation::Trial};
+use graft_spec::{Failure, ablation::Trial, training::ABLATE};
 use graft_train::{
     AdapterCheckpoint,
     runs::{TrialRecord, Trials},
@@ -16,7 +16,7 @@ use super::{
     runner::{GridRunner, PrunedTrials},
     trial_log::TrialLog,
 };
-use crate::{SessionError, verbs::train};
+use crate::{SessionError, class, verbs::train};
 
 /// Most training runs at one time: each holds its adapter, its optimizer state and its data.
 const MAX_CONCURRENT: usize = 12;
@@ -238,6 +238,8 @@ impl GridRunner<'_> {
             Err(_) if self.cx.is_stopping() => return Ok(()),
             Ok(Some(record)) => {
                 results.finished.add(record.clone())?;
+                let split = self.grid.settings.text(ABLATE, "split").unwrap_or_default();
+                class::after_trial(self.cx, &trial.prepared.setup.folder, &split, &record);
                 results.trials[place].results.push(Ok(record));
             }
             Err(failure) => results.trials[place].results.push(Err(failure)),

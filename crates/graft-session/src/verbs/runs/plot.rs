@@ -35,7 +35,7 @@ pub fn plot(cx: &CommandContext, names: &[String], settings: &Settings) -> Resul
     for folder in &folders {
         let points = thinned(points(&read(cx, folder)?.0, &what, smooth));
         if !points.is_empty() {
-            chart.series.push(Series { name: folder.name(), style, points });
+            chart.series.push(Series { name: folder.name(), style, points, labels: Vec::new() });
         }
     }
     if chart.series.is_empty() {

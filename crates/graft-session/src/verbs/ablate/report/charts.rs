@@ -71,5 +71,5 @@ fn by_size(trials: &[TrialResults], metric: &Metric, base: f64) -> Vec<Series> {
 
 fn series(name: &str, style: SeriesStyle, points: Vec<(f64, f64)>) -> Series {
     let points = points.into_iter().map(|(x, y)| (x, NonFinite(y))).collect();
-    Series { name: name.to_owned(), style, points }
+    Series { name: name.to_owned(), style, points, labels: Vec::new() }
 }

@@ -1,0 +1,116 @@
+//! The names of single points, next to them where there is room.
+
+use graft_protocol::{Chart, SeriesStyle};
+
+use super::{Anchor, Frame, Ink, Shape, labels::text_width, marks::POINT_RADIUS};
+
+const SIZE: f64 = 11.0;
+/// Height of a line of text.
+const LINE: f64 = 13.0;
+/// Most characters of a name.
+const MAX_CHARACTERS: usize = 18;
+
+/// A rectangle: left, top, right, bottom.
+type Area = [f64; 4];
+
+/// Draws the names of the points of every series. A name that would cover a point or another name
+/// is left out.
+pub(super) fn draw(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut Vec<Shape>) {
+    let points: Vec<((f64, f64), &str, Ink)> = chart
+        .series
+        .iter()
+        .zip(inks)
+        .filter(|(series, _)| series.style == SeriesStyle::Points)
+        .flat_map(|(series, ink)| {
+            series.points.iter().zip(&series.labels).map(move |(point, label)| (point, label, ink))
+        })
+        .filter_map(|((x, y), label, ink)| Some((frame.place(*x, y.0)?, label.as_str(), *ink)))
+        .collect();
+    let mut taken: Vec<Area> = points.iter().map(|(at, ..)| around(*at)).collect();
+    for (at, label, ink) in points {
+        let text = shortened(label);
+        let width = text_width(&text, SIZE) * 0.9;
+        let free = candidates(at, width).into_iter().find(|(_, _, area)| {
+            let is_inside = area[0] >= 2.0
+                && area[2] <= frame.right + 8.0
+                && area[1] >= frame.top - 6.0
+                && area[3] <= frame.bottom - 1.0;
+            is_inside && !taken.iter().any(|other| overlaps(area, other))
+        });
+        let Some((at, anchor, area)) = free else { continue };
+        taken.push(area);
+        shapes.push(Shape::Text { at, text, size: SIZE, bold: false, anchor, ink });
+    }
+}
+
+fn shortened(label: &str) -> String {
+    if label.chars().count() <= MAX_CHARACTERS {
+        return label.to_owned();
+    }
+    format!("{}…", label.chars().take(MAX_CHARACTERS - 1).collect::<String>().trim_end())
+}
+
+fn around((x, y): (f64, f64)) -> Area {
+    [x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS]
+}
+
+/// The possible places of a text: right, left, above and below its point.
+fn candidates((x, y): (f64, f64), width: f64) -> Vec<((f64, f64), Anchor, Area)> {
+    let gap = POINT_RADIUS + 3.0;
+    let mut places = Vec::new();
+    for shift in [0.0, -6.0, 6.0] {
+        let (top, base) = (y - LINE / 2.0 + shift, y + 4.0 + shift);
+        let (right, left) = (x + gap, x - gap);
+        places.push(((right, base), Anchor::Start, [right, top, right + width, top + LINE]));
+        places.push(((left, base), Anchor::End, [left - width, top, left, top + LINE]));
+    }
+    for (top, base) in [(y - gap - LINE, y - gap - 2.0), (y + gap - 2.0, y + gap + 8.0)] {
+        let area = [x - width / 2.0, top, x + width / 2.0, top + LINE];
+        places.push(((x, base), Anchor::Middle, area));
+    }
+    places
+}
+
+fn overlaps(one: &Area, other: &Area) -> bool {
+    one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3]
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{Series, chart::NonFinite};
+
+    use super::*;
+    use crate::scene::scene;
+
+    fn chart(points: &[(f64, f64)]) -> Chart {
+        let labels = (0..points.len()).map(|index| format!("student {index}")).collect();
+        let points = points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect();
+        let series = Series { name: "lora".into(), style: SeriesStyle::Points, points, labels };
+        Chart { log_x: true, series: vec![series], ..Chart::default() }
+    }
+
+    fn names(chart: &Chart) -> usize {
+        let is_name = |shape: &&Shape| matches!(shape, Shape::Text { text, .. } if text.starts_with("student"));
+        scene(chart).shapes.iter().filter(is_name).count()
+    }
+
+    #[test]
+    fn names_that_would_cover_others_are_left_out() {
+        assert_eq!(names(&chart(&[(100.0, 0.2), (1000.0, 0.5), (10_000.0, 0.9)])), 3);
+        let same = names(&chart(&[(100.0, 0.5); 40]));
+        assert!((1..20).contains(&same), "{same}");
+        let dots = scene(&chart(&[(100.0, 0.5); 40]));
+        let dots = dots.shapes.iter().filter(|shape| matches!(shape, Shape::Dot { .. })).count();
+        // One more in the legend.
+        assert_eq!(dots, 41);
+    }
+
+    #[test]
+    fn points_are_not_joined_and_have_no_value_at_the_edge() {
+        let scene = scene(&chart(&[(100.0, 0.25), (1000.0, 0.5)]));
+        let joins = |shape: &&Shape| matches!(shape, Shape::Line { points, ink: Ink::Series(_), .. } if points.len() > 1);
+        assert_eq!(scene.shapes.iter().filter(joins).count(), 0);
+        let is_bold = |shape: &&Shape| matches!(shape, Shape::Text { bold: true, .. });
+        assert_eq!(scene.shapes.iter().filter(is_bold).count(), 0);
+    }
+}
