@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine_handle::EngineHandle;
+use crate::error::KernelError;
 use crate::live::{InputRequest, Live};
 use graft_engine::Executor;
 use graft_engine::{EngineEvent, RustOutput};
@@ -190,7 +191,7 @@ impl CellRunner {
             PartKind::Session(command) => {
                 let reply = match PlotFile::requested(command) {
                     Some((plot, curves)) => {
-                        self.command(state, curves).await.and_then(|reply| plot.write(&reply))
+                        self.command(state, curves).await.and_then(|reply| Ok(plot.write(&reply)?))
                     }
                     None => self.command(state, command.clone()).await,
                 };
@@ -287,7 +288,7 @@ impl CellRunner {
         let work = async {
             tokio::select! {
                 engine = engine_handle.engine() => engine,
-                () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it continues to start in the background")),
+                () = interrupt.pressed() => Err(KernelError::InterruptedStart.into()),
             }
         };
         let engine = self.run_with_output(state, work).await?;

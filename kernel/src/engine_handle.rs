@@ -16,6 +16,8 @@ use graft_prebuilt::{Dirs, Intermediates, PrebuiltLibrary, Variant};
 
 use crate::install::kernelspec::Installer;
 
+use crate::error::KernelError;
+
 /// Used instead of an interrupt grace period that is not a valid duration.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
@@ -50,7 +52,7 @@ impl EngineHandle {
                 let (factory, output) = (factory.clone(), output.clone());
                 let result = tokio::task::spawn_blocking(move || factory(output)).await;
                 sender.send_replace(Some(result.unwrap_or_else(|panic| {
-                    Err(Failure::new("engine::panic", panic.to_string()))
+                    Err(KernelError::StartPanic { message: panic.to_string() }.into())
                 })));
             }
         });
@@ -63,7 +65,7 @@ impl EngineHandle {
     /// The reason why the start failed; the next call tries again.
     pub(crate) async fn engine(&self) -> Result<Arc<dyn Executor>, Failure> {
         let mut state = self.state.clone();
-        let gone = || Failure::new("engine::gone", "the kernel is shutting down");
+        let gone = || Failure::from(KernelError::ShuttingDown);
         let result = state
             .wait_for(Option::is_some)
             .await

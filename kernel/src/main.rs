@@ -9,6 +9,7 @@ mod clean;
 mod cli;
 mod doctor;
 mod engine_handle;
+mod error;
 mod install;
 mod interpreter;
 mod jupyter;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use clap::Parser;
 use cli::{Cli, KernelArgs, Subcommand};
 use engine_handle::engine_factory;
+use error::KernelError;
 use graft_frontend::OutputBudget;
 use graft_jupyter::{ConnectionError, History, Server};
 use graft_spec::Failure;
@@ -123,7 +125,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new("kernel::runtime", format!("cannot start threads: {error}")))
+        .map_err(|error| KernelError::Runtime { error }.into())
 }
 
 /// Stops the runtime without waiting for blocked tasks, such as an unanswered input request or a

@@ -15,8 +15,9 @@ use graft_engine::{
 };
 use graft_frontend::Interrupt;
 
-/// Executes the instructions of a Rust cell: `print TEXT`, `eprint TEXT`, `value TEXT`, `show TEXT`,
-/// `ask PROMPT`, `secret PROMPT`, `clear`, `wait` (for an interrupt), `fail TEXT` and `panic`.
+/// Executes the instructions of a Rust cell: `print TEXT`, `eprint TEXT`, `value TEXT`, `show
+/// TEXT`, `ask PROMPT`, `secret PROMPT`, `clear`, `wait` (for an interrupt), `fail TEXT` and
+/// `panic`.
 pub(crate) struct ScriptedEngine {
     events: mpsc::UnboundedSender<EngineEvent>,
     interrupt: Interrupt,

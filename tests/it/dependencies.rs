@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graft_tests::{Package, workspace};
 
-/// Allowed direct dependencies between our own crates; any other fails. Development crates are at the
-/// end.
+/// Allowed direct dependencies between our own crates; any other fails. Development crates are at
+/// the end.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),

@@ -90,6 +90,31 @@ fn half_of_the_files_have_at_most_150_lines() {
     }
 }
 
+/// Columns of a comment. rustfmt does not wrap comments.
+const WIDEST_COMMENT: usize = 100;
+
+#[test]
+fn comments_are_wrapped_at_100_columns() {
+    let mut wide = Vec::new();
+    for package in workspace() {
+        for file in source_files(&package.folder) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let is_wide = |line: &str| {
+                line.trim_start().starts_with("//")
+                    && line.chars().count() > WIDEST_COMMENT
+                    && !line.contains("https://")
+            };
+            wide.extend(
+                text.lines()
+                    .zip(1..)
+                    .filter(|(line, _)| is_wide(line))
+                    .map(|(_, number)| format!("{}:{number}", file.display())),
+            );
+        }
+    }
+    assert!(wide.is_empty(), "wrap these comments:\n{}", wide.join("\n"));
+}
+
 #[test]
 fn no_module_has_a_catch_all_name() {
     let forbidden =

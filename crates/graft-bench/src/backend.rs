@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use graft_nn::{Model, Trainable};
+use graft_nn::Model;
 use graft_peft::{Adapter, AttachContext, attach};
 use graft_protocol::MemoryUse;
 use serde::{Deserialize, Serialize};
@@ -73,36 +73,10 @@ impl Backend {
     }
 }
 
-/// The steps of one training run.
-pub(crate) struct Steps {
-    /// Milliseconds and loss of each step.
-    pub(crate) each: Vec<(f64, f64)>,
-    /// The end of the first step.
-    pub(crate) first: Instant,
-}
-
-impl Steps {
-    /// Milliseconds and losses of the steps, and the end of the first one.
-    pub(crate) fn columns(self) -> (Vec<f64>, Vec<f64>, Instant) {
-        let (milliseconds, losses) = self.each.into_iter().unzip();
-        (milliseconds, losses, self.first)
-    }
-}
-
 /// The model with its adapter.
 pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
     let model = scene.model()?;
     let (verb, settings) = scene.method();
     let adapter = attach(&AttachContext::new(&*model, scene.shape.name(), 1), verb, &settings)?;
     Ok((model, adapter))
-}
-
-/// The trained matrix `part` of a layer, `lora_A` or `lora_B`.
-pub(crate) fn part<'a>(
-    trainables: &'a [Trainable],
-    path: &str,
-    part: &str,
-) -> Option<&'a Trainable> {
-    let name = format!("{path}.{part}.");
-    trainables.iter().find(|trainable| trainable.name.contains(&name))
 }

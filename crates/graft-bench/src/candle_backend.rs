@@ -13,7 +13,7 @@ use graft_models::llama::LlamaConfig;
 use graft_nn::{Model, Trainable};
 
 use crate::Result;
-use crate::backend::{Steps, part};
+use crate::steps::Steps;
 use crate::workload::{LEARNING_RATE, RANK, Scene};
 
 /// A linear layer with LoRA, `y = W x + s B A x`.
@@ -147,6 +147,12 @@ pub(crate) fn train(
         first.get_or_insert_with(Instant::now);
     }
     Ok(Steps { each, first: first.unwrap_or_else(Instant::now) })
+}
+
+/// The trained matrix `part` of a layer, `lora_A` or `lora_B`.
+fn part<'a>(trainables: &'a [Trainable], path: &str, part: &str) -> Option<&'a Trainable> {
+    let name = format!("{path}.{part}.");
+    trainables.iter().find(|trainable| trainable.name.contains(&name))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use graft_render::{FIGURE_SIZE, chart_svg};
 
 use crate::Result;
 use crate::environment::{day, machine};
-use crate::schedule::{self, Limits, Measured, Plan};
+use crate::schedule::{self, Comparison, Limits, Measured};
 use crate::workload::{Scene, Shape, Work};
 
 /// The settings of all measurements.
@@ -89,7 +89,7 @@ pub fn run(sweep: &Sweep, report: &mut dyn FnMut(&str)) -> Result<(String, Strin
     let mut measure = |scene: Scene, limits: Limits| {
         let Sweep { rounds, steps, warm_up, ref python, .. } = *sweep;
         schedule::run(
-            &Plan { scene, rounds, steps, warm_up, python: python.clone(), limits },
+            &Comparison { scene, rounds, steps, warm_up, python: python.clone(), limits },
             report,
         )
     };

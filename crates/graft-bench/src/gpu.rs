@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use crate::backend::{Backend, Figures};
-use crate::schedule::{Measured, Plan, command, figures};
+use crate::schedule::{Comparison, Measured, command, figures};
 use crate::{BenchError, Result, environment, table};
 
 /// Runs the plan on the GPU; `report` receives a line at each start. Returns a page with the
@@ -16,7 +16,7 @@ use crate::{BenchError, Result, environment, table};
 ///
 /// # Errors
 /// [`BenchError::NoGpu`], and the errors of [`crate::schedule::run`].
-pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<String> {
+pub fn run(plan: &Comparison, report: &mut dyn FnMut(&str)) -> Result<String> {
     let name = smi(&["--query-gpu=name,driver_version"])?;
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [Some(Backend::Graft.name()), plan.python.as_ref().map(|_| "peft")];
@@ -47,7 +47,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<String> {
 }
 
 /// The table, with the name of the GPU.
-fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
+fn page(name: &str, plan: &Comparison, measured: &[Measured]) -> String {
     format!(
         "On {name}, {}, B {}, T {}, r {}; memory is GPU memory above that in use before the start.\n\n{}\n",
         environment::day(),
@@ -124,10 +124,17 @@ mod tests {
     use crate::schedule::Limits;
     use crate::workload::{Place, Scene, Shape, Work};
 
-    fn plan() -> Plan {
+    fn plan() -> Comparison {
         let scene =
             Scene { place: Place::Cuda, rank: 16, ..Scene::new(Shape::Llama1b, Work::Lora) };
-        Plan { scene, rounds: 1, steps: 3, warm_up: 1, python: None, limits: Limits::default() }
+        Comparison {
+            scene,
+            rounds: 1,
+            steps: 3,
+            warm_up: 1,
+            python: None,
+            limits: Limits::default(),
+        }
     }
 
     #[test]

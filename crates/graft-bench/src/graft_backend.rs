@@ -14,8 +14,8 @@ use graft_train::{
     VALIDATION_BATCH, Validation, fit,
 };
 
-use crate::backend::Steps;
 use crate::byte_tokenizer::ByteTokenizer;
+use crate::steps::Steps;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 

@@ -29,5 +29,6 @@ mod environment;
 mod error;
 mod graft_backend;
 mod peak;
+mod steps;
 
 pub use error::{BenchError, Result};

@@ -14,7 +14,7 @@ use arguments::{Arguments, Curves, Gpu, Method, Methods, Step, Task, Train};
 use clap::Parser;
 use graft_bench::backend::Backend;
 use graft_bench::curves::{self, Sweep};
-use graft_bench::schedule::{self, Limits, Plan};
+use graft_bench::schedule::{self, Comparison, Limits};
 use graft_bench::workload::{Place, Scene, Shape, Work};
 use graft_bench::{BenchError, Result, gpu, methods, products, table};
 
@@ -105,7 +105,7 @@ fn method(arguments: &Method) -> Result<()> {
 
 fn all_methods(arguments: &Methods) -> Result<()> {
     let Methods { shape, rounds, steps, warm_up } = *arguments;
-    let plan = methods::Plan { shape, rounds, steps, warm_up };
+    let plan = methods::MethodComparison { shape, rounds, steps, warm_up };
     let all = methods::run(plan, &mut report)?;
     println!("\n{}", methods::markdown(plan, &all));
     Ok(())
@@ -126,7 +126,7 @@ fn on_gpu(arguments: Gpu) -> Result<()> {
     let Gpu { shape, rows, rank, rounds, steps, warm_up, python, out } = arguments;
     let usual = Scene::new(shape, Work::Lora);
     let scene = Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
-    let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
+    let plan = Comparison { scene, rounds, steps, warm_up, python, limits: Limits::default() };
     let page = gpu::run(&plan, &mut report)?;
     println!("\n{page}");
     write(out.as_deref(), &page)
@@ -135,7 +135,7 @@ fn on_gpu(arguments: Gpu) -> Result<()> {
 fn train(arguments: &Train) -> Result<()> {
     let mut all = Vec::new();
     for (shape, work) in program(arguments) {
-        let plan = Plan {
+        let plan = Comparison {
             scene: Scene::new(shape, work),
             rounds: arguments.rounds,
             steps: arguments.steps,

@@ -39,9 +39,9 @@ pub struct Costs {
     pub memory: Option<MemoryUse>,
 }
 
-/// A measurement.
+/// A comparison of all methods on one shape.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct MethodComparison {
     /// Sizes of model and batch.
     pub shape: Shape,
     /// Number of starts of each method.
@@ -171,7 +171,10 @@ fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
 ///
 /// # Errors
 /// [`BenchError::Backend`] when a process fails, and [`BenchError::Io`].
-pub fn run(plan: Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
+pub fn run(
+    plan: MethodComparison,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<(String, Vec<Costs>)>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [BASE].into_iter().chain(METHODS.iter().map(|spec| spec.verb));
     let mut all: Vec<(String, Vec<Costs>)> =
@@ -185,7 +188,7 @@ pub fn run(plan: Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<
     Ok(all)
 }
 
-fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
+fn start(own: &Path, name: &str, plan: MethodComparison) -> Result<Costs> {
     let mut command = Command::new(own);
     command.args([
         "method",
@@ -210,7 +213,7 @@ fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
 }
 
 /// A Markdown table with one row per method; times are also given relative to plain LoRA.
-pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
+pub fn markdown(plan: MethodComparison, all: &[(String, Vec<Costs>)]) -> String {
     let mut page = format!(
         "{}: medians of {} steps in each of {} rounds, compared with plain LoRA (r = {RANK})\n\n\
          | method | trained | file, KB | forward, ms | relative to LoRA | training step, ms | relative to LoRA | memory above the model, MB | predicted, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -265,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_method_is_measured_and_compared_with_lora() {
-        let plan = Plan { shape: Shape::Tiny, rounds: 1, steps: 2, warm_up: 1 };
+        let plan = MethodComparison { shape: Shape::Tiny, rounds: 1, steps: 2, warm_up: 1 };
         let costs = |forward: f64, step: &[f64]| Costs {
             forward_milliseconds: vec![900.0, forward],
             step_milliseconds: step.to_vec(),

@@ -7,9 +7,9 @@ use crate::backend::{Backend, Figures};
 use crate::workload::{Scene, Shape, Work};
 use crate::{BenchError, Result};
 
-/// A measurement.
+/// A comparison of the backends on one scene.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Comparison {
     /// The model, the method and the sizes.
     pub scene: Scene,
     /// Number of starts of each backend.
@@ -50,7 +50,7 @@ const PEFT: &str = include_str!("../peers/peft.py");
 ///
 /// # Errors
 /// [`BenchError::Backend`] when a backend fails, and [`BenchError::Io`].
-pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
+pub fn run(plan: &Comparison, report: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let mut names: Vec<&str> = vec![Backend::Graft.name()];
     let Scene { shape, work, .. } = plan.scene;
@@ -81,7 +81,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
 }
 
 /// The command that starts a backend.
-pub(crate) fn command(name: &str, plan: &Plan, own: &Path) -> Command {
+pub(crate) fn command(name: &str, plan: &Comparison, own: &Path) -> Command {
     let mut command = match &plan.python {
         Some(python) if name == "peft" => {
             let mut command = Command::new(python);

@@ -2,10 +2,10 @@
 
 use crate::environment::{day, machine};
 use crate::products::operations;
-use crate::schedule::{Measured, Plan};
+use crate::schedule::{Comparison, Measured};
 
 /// A Markdown table with one row per backend.
-pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
+pub fn markdown(plan: &Comparison, measured: &[Measured]) -> String {
     let tokens = (plan.scene.rows * plan.scene.tokens) as f64;
     let mut page = format!(
         "{} on {}: {} alternating rounds, median of {} steps each after {} warm-up steps, {} threads\n\n\
@@ -40,7 +40,7 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The measurement.
-    pub plan: Plan,
+    pub plan: Comparison,
     /// The results of the backends.
     pub measured: Vec<Measured>,
     /// Operations per second of the machine's best matrix multiplications at that time
@@ -159,8 +159,8 @@ mod tests {
     use crate::schedule::Limits;
     use crate::workload::{Scene, Shape, Work};
 
-    fn plan(shape: Shape, work: Work) -> Plan {
-        Plan {
+    fn plan(shape: Shape, work: Work) -> Comparison {
+        Comparison {
             scene: Scene::new(shape, work),
             rounds: 1,
             steps: 4,
@@ -188,7 +188,7 @@ mod tests {
             measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000),
             measured("peft", &[1.0, 40.0, 50.0], 12_000_000),
         ];
-        let row = |plan: &Plan, measured: Vec<Measured>, rate: f64| Row {
+        let row = |plan: &Comparison, measured: Vec<Measured>, rate: f64| Row {
             plan: plan.clone(),
             measured,
             rate,

@@ -53,8 +53,8 @@ pub(crate) fn last(text: &str) -> Option<PanicReport<'_>> {
     Some(PanicReport { range: start..end, message: message.join("\n"), file, line, column })
 }
 
-/// Replaces the locations of all panic reports for which `describe` returns a text, given file, line
-/// and column.
+/// Replaces the locations of all panic reports for which `describe` returns a text, given file,
+/// line and column.
 pub(crate) fn replace_locations(
     text: &str,
     describe: impl Fn(&str, usize, usize) -> Option<String>,

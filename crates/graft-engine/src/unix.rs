@@ -229,8 +229,8 @@ pub(crate) fn write_raw(number: RawFd, mut bytes: &[u8]) {
 /// Sets an environment variable of this process, or removes it if `value` is `None`.
 ///
 /// # Safety
-/// No other thread reads or writes the environment meanwhile, except through [`mod@std::env`], which
-/// locks it.
+/// No other thread reads or writes the environment meanwhile, except through [`mod@std::env`],
+/// which locks it.
 pub(crate) unsafe fn set_environment(name: &str, value: Option<&std::ffi::OsStr>) {
     // SAFETY: the caller promises it.
     unsafe {

@@ -12,4 +12,4 @@ mod rendering;
 
 pub use backpressure::OutputBudget;
 pub use interrupt::Interrupt;
-pub use output::{Answer, CellError, Frontend, Rich, Source, Stream};
+pub use output::{Answer, CellError, Frontend, Rich, RichSource, Stream};

@@ -27,14 +27,14 @@ pub struct Rich {
     /// MIME type to content; binary content as base64, JSON as its text.
     pub mime: BTreeMap<String, String>,
     /// The data that was rendered, for a terminal that renders it to its own width.
-    pub source: Source,
+    pub source: RichSource,
     /// Whether an update will replace this output (a progress line), so that it is not a result.
     pub live: bool,
 }
 
 /// The data from which a [`Rich`] output was rendered.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Source {
+pub enum RichSource {
     /// Only the MIME bundle.
     #[default]
     Mime,

@@ -9,7 +9,7 @@ use graft_protocol::{Block, Chart, Level, Reply};
 use graft_render::{Bundle, Progress};
 use graft_spec::Failure;
 
-use crate::{CellError, Rich, Source};
+use crate::{CellError, Rich, RichSource};
 
 impl From<Bundle> for Rich {
     fn from(bundle: Bundle) -> Self {
@@ -30,7 +30,10 @@ impl Rich {
     /// Renders one block.
     #[must_use]
     pub fn from_block(block: &Block) -> Self {
-        Self { source: Source::Blocks(vec![block.clone()]), ..graft_render::block(block).into() }
+        Self {
+            source: RichSource::Blocks(vec![block.clone()]),
+            ..graft_render::block(block).into()
+        }
     }
 
     /// Renders several blocks as one display, from top to bottom.
@@ -41,7 +44,7 @@ impl Rich {
         let plain: Vec<String> = drawn.iter().map(|bundle| bundle.plain.clone()).collect();
         let html: String = drawn.into_iter().filter_map(|bundle| bundle.html).collect();
         let bundle = Bundle { plain: plain.join("\n\n"), html: Some(html), ..Bundle::default() };
-        Self { source: Source::Blocks(reply.blocks), ..bundle.into() }
+        Self { source: RichSource::Blocks(reply.blocks), ..bundle.into() }
     }
 
     /// Renders the progress of a command.
@@ -49,7 +52,7 @@ impl Rich {
     pub fn from_progress(progress: &Progress) -> Self {
         let bundle =
             Bundle { plain: progress.line(), html: Some(progress.html()), ..Bundle::default() };
-        Self { source: Source::Progress(progress.clone()), ..bundle.into() }
+        Self { source: RichSource::Progress(progress.clone()), ..bundle.into() }
     }
 
     /// Renders the live plot of one training run.
@@ -60,7 +63,7 @@ impl Rich {
             html: Some(graft_render::live_html(chart, progress)),
             ..Bundle::default()
         };
-        Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
+        Self { source: RichSource::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
     /// Renders the progress of a comparison together with its live table and curves.
@@ -75,7 +78,7 @@ impl Rich {
             html: Some(live_blocks.iter().map(html).collect()),
             ..Bundle::default()
         };
-        Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
+        Self { source: RichSource::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
     /// Renders a short note.

@@ -7,7 +7,8 @@ use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 use crate::channels::iopub::{Broadcast, Transient};
 use crate::history::History;
 use crate::kernel::Kernel;
-use crate::reply::{Payload, image_sizes, mime_bundle};
+use crate::mime_bundle::{image_sizes, mime_bundle};
+use crate::reply::Payload;
 use crate::wire::Parent;
 
 /// Note below a cell that reads standard input although its client cannot answer.

@@ -8,12 +8,14 @@
 mod cell_output;
 mod channels;
 mod connection;
+mod error_content;
 mod execution_queue;
 mod history;
 mod interpreter;
 mod kernel;
 mod kernel_info;
 mod log;
+mod mime_bundle;
 mod reply;
 mod request;
 mod server;

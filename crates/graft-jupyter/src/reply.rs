@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use graft_frontend::{CellError, Rich, Source};
+use graft_frontend::Rich;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::error_content::ErrorContent;
 use crate::interpreter::{Completeness, Completions};
 use crate::kernel_info::KernelInfo;
+use crate::mime_bundle::mime_bundle;
 use crate::user_expressions::ExpressionResult;
 use crate::wire::VERSION;
 
@@ -95,21 +95,6 @@ pub(crate) struct ExecuteReply {
     /// The error, as published on iopub.
     #[serde(flatten)]
     pub(crate) error: Option<ErrorContent>,
-}
-
-/// `ename`, `evalue`, `traceback`: in `execute_reply` and in iopub's `error`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ErrorContent {
-    ename: String,
-    evalue: String,
-    traceback: Vec<String>,
-}
-
-impl ErrorContent {
-    /// Approximate size in bytes.
-    pub(crate) fn weight(&self) -> usize {
-        self.ename.len() + self.evalue.len() + self.traceback.iter().map(String::len).sum::<usize>()
-    }
 }
 
 /// One payload of `execute_reply`.
@@ -288,71 +273,10 @@ impl From<Completeness> for IsCompleteReply {
     }
 }
 
-impl From<&CellError> for ErrorContent {
-    fn from(error: &CellError) -> Self {
-        Self {
-            ename: error.ename.clone(),
-            evalue: error.evalue.clone(),
-            traceback: error.traceback.clone(),
-        }
-    }
-}
-
-/// A MIME bundle in the format of the protocol: JSON types as JSON, all others as text.
-pub(crate) fn mime_bundle(rich: &Rich) -> BTreeMap<String, Value> {
-    let value = |mime: &str, text: &str| {
-        let is_json = mime == "application/json" || mime.ends_with("+json");
-        let parsed = is_json.then(|| serde_json::from_str(text).ok()).flatten();
-        parsed.unwrap_or_else(|| Value::String(text.to_owned()))
-    };
-    rich.mime.iter().map(|(mime, text)| (mime.clone(), value(mime, text))).collect()
-}
-
-/// Display size of an image, part of its `metadata`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct ImageSize {
-    width: u32,
-    height: u32,
-}
-
-/// Plots of Graft have twice as many pixels as their display size, so that they are sharp on
-/// high-resolution screens.
-pub(crate) fn image_sizes(rich: &Rich) -> BTreeMap<String, ImageSize> {
-    let png =
-        matches!(rich.source, Source::Blocks(_)).then(|| rich.mime.get("image/png")).flatten();
-    let size = png
-        .and_then(|png| png_size(png))
-        .map(|(width, height)| ImageSize { width: width / 2, height: height / 2 });
-    size.map(|size| ("image/png".to_owned(), size)).into_iter().collect()
-}
-
-/// Reads width and height from the first 24 bytes of a PNG file, which are 32 characters of base64.
-fn png_size(base64: &str) -> Option<(u32, u32)> {
-    let head = STANDARD.decode(base64.get(..32)?).ok()?;
-    let number = |from: usize| Some(u32::from_be_bytes(head.get(from..from + 4)?.try_into().ok()?));
-    Some((number(16)?, number(20)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn plots_are_displayed_at_half_their_pixels_and_images_of_the_user_are_not() {
-        let block = graft_protocol::Block::Heat(vec![graft_protocol::HeatMap::of(
-            "A",
-            ["r 1".to_owned(), "c 1".to_owned()],
-            (1, 1),
-            &[1.0],
-            4,
-        )]);
-        let plot = Rich::from_block(&block);
-        assert_eq!(
-            image_sizes(&plot).get("image/png"),
-            Some(&ImageSize { width: 300, height: 330 })
-        );
-        assert!(image_sizes(&Rich { source: Source::Mime, ..plot }).is_empty());
-    }
+    use graft_frontend::CellError;
 
     #[test]
     fn an_error_reply_has_the_error_and_the_execution_count() {
@@ -382,16 +306,5 @@ mod tests {
             json,
             serde_json::json!({"source": "set_next_input", "text": "x", "replace": true})
         );
-    }
-
-    #[test]
-    fn json_types_are_nested_and_invalid_json_stays_text() {
-        let mut rich = Rich::plain("[1]");
-        rich.mime.insert("application/vnd.vegalite.v5+json".into(), "{\"a\":[1]}".into());
-        rich.mime.insert("application/json".into(), "{".into());
-        let bundle = mime_bundle(&rich);
-        assert_eq!(bundle["text/plain"], "[1]");
-        assert_eq!(bundle["application/vnd.vegalite.v5+json"]["a"][0], 1);
-        assert_eq!(bundle["application/json"], "{");
     }
 }

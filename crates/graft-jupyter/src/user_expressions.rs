@@ -8,8 +8,9 @@ use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::error_content::ErrorContent;
 use crate::interpreter::Interpreter;
-use crate::reply::{ErrorContent, mime_bundle};
+use crate::mime_bundle::mime_bundle;
 
 /// The result of one expression.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#execution-results>

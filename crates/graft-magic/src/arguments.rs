@@ -237,8 +237,9 @@ fn store(
     {
         return Err(one_value(verb, key, &value).span(word.value_span()));
     }
-    let parsed =
-        key.parse(&as_choice(key, &value)).map_err(|failure| failure.span(word.value_span()))?;
+    let parsed = key
+        .parse(&as_choice(key, &value))
+        .map_err(|error| Failure::from(error).span(word.value_span()))?;
     if key.kind == KeyKind::Modules {
         modules::check(&parsed, cx).map_err(|failure| failure.span(word.value_span()))?;
     }

@@ -5,7 +5,7 @@
 //! for each block:
 //!     x = LayerNorm(x + attention.output(attention(query(x), key(x), value(x))))
 //!     x = LayerNorm(x + output(gelu(intermediate(x))))
-//! logits = classifier(tanh(pooler(x[0])))     # BertForSequenceClassification; a BertModel returns x
+//! logits = classifier(tanh(pooler(x[0])))   # BertForSequenceClassification; BertModel returns x
 //! ```
 //!
 //! # Shapes

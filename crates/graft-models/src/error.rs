@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use graft_nn::{NnError, message::first_names, tensor_file::TensorFileError};
-use graft_spec::{Failure, Hint};
-
-use crate::families;
+use graft_spec::{Hint, SpecError};
 
 /// An error of loading, saving or running a model.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +58,8 @@ pub enum ModelError {
         path: PathBuf,
         /// Its `model_type`.
         model_type: String,
+        /// The families that can be loaded from such a file.
+        supported: Vec<&'static str>,
     },
     /// The weights are pickled Python objects.
     #[error(
@@ -172,9 +172,15 @@ pub enum ModelError {
         #[source]
         source: std::io::Error,
     },
+    /// A classification head is wanted in a family that has none.
+    #[error("`num_labels` is supported only for encoders of the BERT family")]
+    NoClassifier,
+    /// Quantization to both 4 and 8 bits is wanted.
+    #[error("load_in_4bit and load_in_8bit cannot both be true")]
+    TwoQuantizations,
     /// A setting has an invalid value.
     #[error(transparent)]
-    Settings(#[from] Failure),
+    Settings(#[from] SpecError),
     /// Reading or writing a safetensors file failed.
     #[error(transparent)]
     File(#[from] TensorFileError),
@@ -202,6 +208,8 @@ impl Hint for ModelError {
             Self::NotFiniteWeight { .. } => "models::not_finite_weight",
             Self::Memory { .. } => "models::memory",
             Self::Io { .. } => "models::io",
+            Self::NoClassifier => "models::no_classifier",
+            Self::TwoQuantizations => "models::two_quantizations",
             Self::Settings(_) => "models::settings",
             Self::File(error) => error.code(),
             Self::Layer(error) => error.code(),
@@ -234,8 +242,8 @@ impl Hint for ModelError {
             | Self::MissingFile { hint, .. }
             | Self::Hub { hint, .. }
             | Self::Prompt { hint, .. } => hint.clone(),
-            Self::UnsupportedFamily { .. } => {
-                format!("supported families: {}", families::names().join(", "))
+            Self::UnsupportedFamily { supported, .. } => {
+                format!("supported families: {}", supported.join(", "))
             }
             Self::Pickled { .. } => "convert it with transformers, which writes safetensors: \
                  AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)"
@@ -268,7 +276,13 @@ impl Hint for ModelError {
                  free memory"
                     .to_owned()
             }
-            Self::Settings(failure) => return failure.hint.clone(),
+            Self::NoClassifier => "leave it out: a language model learns labels as text, see \
+                 %data load which-book and %train"
+                .to_owned(),
+            Self::TwoQuantizations => "4 bits use half the memory of 8 bits; 8 bits are about ten \
+                 times more accurate"
+                .to_owned(),
+            Self::Settings(error) => return error.hint(),
             Self::File(error) => return error.hint(),
             Self::Layer(error) => return error.hint(),
             Self::Malformed { .. } | Self::Io { .. } => return None,

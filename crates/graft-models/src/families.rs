@@ -4,16 +4,12 @@
 use std::{path::Path, sync::Arc};
 
 use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
-use graft_spec::Failure;
 use serde_json::Value;
 
 use crate::{
     BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh,
-    qwen2, qwen3,
+    qwen2, qwen3, weight_spec::WeightSource,
 };
-
-/// Returns the tensor of one weight.
-pub(crate) type WeightSource<'a> = dyn FnMut(&WeightSpec) -> Result<Tensor, ModelError> + 'a;
 
 /// A parsed config: lists the required weights and builds the model.
 pub(crate) trait FamilyConfig {
@@ -33,16 +29,9 @@ pub(crate) trait FamilyConfig {
     /// The config of the same model with a classification head for `labels` classes.
     ///
     /// # Errors
-    /// A [`Failure`] if the family has no such head.
-    fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, Failure> {
-        let failure = Failure::new(
-            "models::no_classifier",
-            "`num_labels` is supported only for encoders of the BERT family",
-        );
-        Err(failure.hint(
-            "leave it out: a language model learns labels as text, see %data load which-book \
-             and %train",
-        ))
+    /// [`ModelError::NoClassifier`] if the family has no such head.
+    fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, ModelError> {
+        Err(ModelError::NoClassifier)
     }
 
     /// Prefix of the weight names of this family; checkpoints of the bare trunk omit it.
@@ -138,11 +127,6 @@ pub fn random_model(
     })
 }
 
-/// The supported `model_type`s.
-pub(crate) fn names() -> Vec<&'static str> {
-    FAMILIES.iter().map(|family| family.model_type).collect()
-}
-
 /// Parses a config; `path` is used in errors.
 ///
 /// # Errors
@@ -156,6 +140,7 @@ pub(crate) fn plan(config: &Value, path: &Path) -> Result<Box<dyn FamilyConfig>,
     let family = family.ok_or_else(|| ModelError::UnsupportedFamily {
         path: path.to_owned(),
         model_type: model_type.to_owned(),
+        supported: FAMILIES.iter().map(|family| family.model_type).collect(),
     })?;
     (family.parse)(config).map_err(malformed)
 }

@@ -50,6 +50,7 @@ mod save;
 mod side_file;
 mod sizes;
 mod tokenizer;
+mod weight_spec;
 mod window;
 
 use std::path::PathBuf;
@@ -66,21 +67,7 @@ pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};
 pub use published::{Published, published, published_names};
 pub use save::{FolderParts, SavedModel, save_folder, save_loaded};
 pub use tokenizer::Tokenizer;
-
-/// A weight that a config requires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightSpec {
-    /// Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`.
-    pub name: String,
-    /// Sizes, outermost first.
-    pub shape: Vec<usize>,
-}
-
-impl WeightSpec {
-    pub(crate) fn new(name: String, shape: &[usize]) -> Self {
-        Self { name, shape: shape.to_vec() }
-    }
-}
+pub use weight_spec::WeightSpec;
 
 /// The folder of the embedded models: `$GRAFT_ASSETS`, or the assets of this crate. `tiny` is a
 /// subfolder.

@@ -16,8 +16,8 @@
 //! Module names are those of Hugging Face, so that adapter files are compatible.
 //!
 //! # Shapes
-//! B batch, T tokens, P virtual tokens, C hidden size, H heads, K key and value heads, D head width,
-//! F feed-forward size, V vocabulary size.
+//! B batch, T tokens, P virtual tokens, C hidden size, H heads, K key and value heads, D head
+//! width, F feed-forward size, V vocabulary size.
 //!
 //! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
 //!

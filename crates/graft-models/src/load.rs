@@ -4,6 +4,7 @@ mod content;
 mod hub;
 mod model;
 mod names;
+mod open_weights;
 mod original;
 mod packing;
 mod safetensors_folder;

@@ -5,7 +5,7 @@ use graft_nn::{
     Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Site, Tensor,
 };
 
-use crate::{ModelError, WeightSpec, families::WeightSource};
+use crate::{ModelError, WeightSpec, weight_spec::WeightSource};
 
 /// Builds layers by path, with the weights that the source returns for their Hugging Face names.
 pub(crate) struct Parts<'a, 'b> {

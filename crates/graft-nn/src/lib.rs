@@ -123,7 +123,7 @@ pub use linear::{Linear, LinearAdapter};
 pub use model::{Hidden, Model, ModelShape, Task, packable};
 pub use norm::{Norm, NormKind};
 pub use packed::{Packed, Quantization};
-pub use parallel::summed;
+pub use parallel::{summed, threads};
 pub use parameter::{Parameter, WeightOverride};
 pub use prefix::Prefix;
 pub use prefixes::Prefixes;

@@ -21,6 +21,11 @@ pub(crate) fn rows_per_piece(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }
 
+/// The number of threads that process pieces at the same time.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// Runs `work` for each piece.
 pub(crate) fn each<T: Send>(pieces: impl Iterator<Item = T>, work: impl Fn(T) + Send + Sync) {
     let pieces: Vec<T> = pieces.collect();
@@ -59,7 +64,7 @@ pub fn summed<R: Send, E: Send>(
     work: &(impl Fn(usize) -> Result<R, E> + Sync),
     add: &(impl Fn(R, R) -> Result<R, E> + Sync),
 ) -> Option<Result<R, E>> {
-    let divided = count > 1 && count >= rayon::current_num_threads() && !is_alone();
+    let divided = count > 1 && count >= threads() && !is_alone();
     (count > 0).then(|| {
         if divided {
             sum_on_threads(0..count, work, add)
@@ -114,7 +119,7 @@ fn alone_here<R>(work: impl FnOnce() -> R) -> R {
 
 /// Whether work must not be divided: this thread already works on a piece, or it is the only one.
 pub(crate) fn is_alone() -> bool {
-    ALONE.get() || rayon::current_num_threads() == 1
+    ALONE.get() || threads() == 1
 }
 
 fn alone(pieces: usize) -> bool {

@@ -31,7 +31,7 @@ impl Adapter {
     /// Restores the base weights while the adapter stays merged. Returns whether the update was in
     /// the weights.
     ///
-    /// Unlike [`Adapter::set_active`] it changes no other adapter, and it does not affect a later
+    /// Unlike [`Adapter::activate`] it changes no other adapter, and it does not affect a later
     /// [`Adapter::unmerge`].
     ///
     /// # Errors

@@ -1,12 +1,10 @@
-//! One adapter in a model: its trainable weights, activation, merging, scaling and saving.
+//! One adapter in a model: its trainable weights, activation, merging and scaling.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+mod saving;
 
-use graft_nn::{Model, Tensor, Trainable, TrainingHook, Var, atomic_file, atomic_folder};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use graft_nn::{Model, Trainable, TrainingHook, Var};
 use graft_spec::{Settings, Value, methods::MethodSpec};
 
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
     fields,
     merge::Merge,
     method::{AdapterPart, Attachment, Built, Method},
-    slots, stored_weights, weights_file,
+    slots,
 };
 
 /// An adapter with its weights. It remains usable when it is inactive or detached. If it is dropped
@@ -43,13 +41,13 @@ fn shortened(value: &Value) -> String {
 }
 
 /// The configuration and the parts that an adapter is made from.
-pub(crate) struct Source {
+pub(crate) struct AdapterSource {
     pub(crate) config: ConfigFile,
     pub(crate) built: Built,
 }
 
 impl Adapter {
-    pub(crate) fn new(name: String, method: &'static dyn Method, source: Source) -> Self {
+    pub(crate) fn new(name: String, method: &'static dyn Method, source: AdapterSource) -> Self {
         Self { name, method, config: source.config, built: source.built, merge: Mutex::new(None) }
     }
 
@@ -150,25 +148,36 @@ impl Adapter {
         }
     }
 
-    /// Activates the adapter and deactivates all others (true), or deactivates it (false). A merged
-    /// adapter that is deactivated leaves the base weights restored until it is activated again.
+    /// Activates the adapter and deactivates all others. A merged adapter is added to the base
+    /// weights again.
     ///
     /// # Errors
     /// [`PeftError::Layer`] if a merged weight cannot be computed.
-    pub fn set_active(&self, model: &dyn Model, active: bool) -> Result<(), PeftError> {
-        match (&mut *self.merge_state(), active) {
-            (None, true) => slots::activate_alone(model, &self.name),
-            (None, false) => slots::deactivate(model, &self.name),
-            (Some(merge), true) => {
-                slots::deactivate_all(model);
-                merge.apply(model, &self.built.parts)?;
-                merge.active_after = true;
-            }
-            (Some(merge), false) => {
-                merge.restore()?;
-                merge.active_after = false;
-            }
-        }
+    pub fn activate(&self, model: &dyn Model) -> Result<(), PeftError> {
+        let mut state = self.merge_state();
+        let Some(merge) = state.as_mut() else {
+            slots::activate_alone(model, &self.name);
+            return Ok(());
+        };
+        slots::deactivate_all(model);
+        merge.apply(model, &self.built.parts)?;
+        merge.active_after = true;
+        Ok(())
+    }
+
+    /// Deactivates the adapter. The base weights of a merged adapter are restored until it is
+    /// activated again.
+    ///
+    /// # Errors
+    /// [`PeftError::Layer`] if a base weight cannot be restored.
+    pub fn deactivate(&self, model: &dyn Model) -> Result<(), PeftError> {
+        let mut state = self.merge_state();
+        let Some(merge) = state.as_mut() else {
+            slots::deactivate(model, &self.name);
+            return Ok(());
+        };
+        merge.restore()?;
+        merge.active_after = false;
         Ok(())
     }
 
@@ -275,76 +284,6 @@ impl Adapter {
         }
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` in HF PEFT's format, both or
-    /// neither, to a folder. The folder is created if it is missing; other files in it are not
-    /// changed.
-    ///
-    /// # Errors
-    /// [`PeftError::Io`] and [`PeftError::File`], for example on a full disk;
-    /// [`PeftError::NotFinite`] if a weight is NaN or infinite.
-    pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
-        self.save_with(directory, base_name, &[])
-    }
-
-    /// Saves the adapter like [`Self::save`] and, in the same atomic step, writes other files by
-    /// name. A file without contents is removed from the folder.
-    ///
-    /// # Errors
-    /// Those of [`Self::save`]; the folder is then unchanged.
-    pub fn save_with(
-        &self,
-        directory: &Path,
-        base_name: &str,
-        others: &[(&str, Option<Vec<u8>>)],
-    ) -> Result<(), PeftError> {
-        let (mut config, mut state) = (self.config.clone(), self.state()?);
-        if let Some(export) = &self.built.export {
-            export.export(&mut config, &mut state)?;
-        }
-        check_finite(&state)?;
-        let copies = self
-            .built
-            .parts
-            .iter()
-            .flat_map(|part| &part.copies)
-            .map(|(key, tensor)| (key.clone(), tensor.clone()));
-        let weights = state.into_iter().chain(copies).collect();
-        // The two files must always match: an old configuration must not describe new weights, and
-        // weights of an earlier adapter must not remain.
-        let fill = |staging: &Path| {
-            weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
-            write_others(staging, others)?;
-            config.write(staging, base_name)
-        };
-        let is_stale = |name: &str| {
-            weights_file::is_weights(name) || others.iter().any(|(other, _)| *other == name)
-        };
-        atomic_folder::write(directory, &is_stale, fill, |source| PeftError::Io {
-            action: "write",
-            path: PathBuf::from(directory),
-            source,
-        })
-    }
-
-    /// A copy of the weights, by their keys in `adapter_model.safetensors`, for checkpoints.
-    ///
-    /// # Errors
-    /// [`PeftError::Layer`] if a weight cannot be copied.
-    pub fn state(&self) -> Result<BTreeMap<String, Tensor>, PeftError> {
-        let stored = self.built.parts.iter().flat_map(stored_weights::stored);
-        stored.map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
-    }
-
-    /// Restores weights that [`Self::state`] returned. A merged adapter applies them at the next
-    /// merge.
-    ///
-    /// # Errors
-    /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`]; the weights
-    /// are then unchanged.
-    pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
-        stored_weights::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
-    }
-
     /// Inserts the adapter into the model under its name, replacing any adapter of that name, and
     /// activates it alone.
     pub(crate) fn install(&self, model: &dyn Model) {
@@ -382,25 +321,4 @@ impl Drop for Adapter {
     fn drop(&mut self) {
         let _ = self.restore_base();
     }
-}
-
-/// Checks that no weight is NaN or infinite.
-fn check_finite(state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
-    for (name, tensor) in state {
-        if !weights_file::is_finite(tensor)? {
-            return Err(PeftError::NotFinite { name: name.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Writes the other files of a save into `staging`, except those without contents.
-fn write_others(staging: &Path, others: &[(&str, Option<Vec<u8>>)]) -> Result<(), PeftError> {
-    for (name, contents) in others {
-        let path = staging.join(name);
-        let written =
-            contents.as_ref().map_or(Ok(()), |contents| atomic_file::write(&path, contents));
-        written.map_err(|source| PeftError::Io { action: "write", path, source })?;
-    }
-    Ok(())
 }

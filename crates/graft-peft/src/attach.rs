@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use graft_nn::Model;
-use graft_spec::{Failure, Settings};
+use graft_spec::Settings;
 
 use crate::{
-    Adapter, Allowance, AttachContext, PeftError, adapter::Source, config_file::ConfigFile,
+    Adapter, Allowance, AttachContext, PeftError, adapter::AdapterSource, config_file::ConfigFile,
     default_targets, fields, init_source::InitSource, layers::linears, limits, method::AdapterPart,
     methods, modules_to_save, own_weights, stored_weights, trained_modules,
     weights_file::WeightsFile,
@@ -49,7 +49,7 @@ pub fn attach(
     if let Some(ratio) = settings.values.get(fields::LORAPLUS) {
         built.settings.set(fields::LORAPLUS, ratio.clone());
     }
-    let adapter = Adapter::new(name, method, Source { config, built });
+    let adapter = Adapter::new(name, method, AdapterSource { config, built });
     adapter.install(cx.model);
     Ok(adapter)
 }
@@ -95,7 +95,7 @@ pub fn load(
         warnings.extend(own_weights::use_base_weights(cx.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
-    let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
+    let adapter = Adapter::new(name.to_owned(), method, AdapterSource { config, built });
     adapter.install(cx.model);
     Ok((adapter, warnings))
 }
@@ -111,10 +111,7 @@ fn is_stored_transposed(model: &dyn Model, parts: &[AdapterPart]) -> bool {
 /// name.
 pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
-        let failure =
-            Failure::new("peft::bad_name", format!("`{name}` is not a valid adapter name"))
-                .hint("use letters, digits, `-` and `_`");
-        return Err(PeftError::Settings(failure));
+        return Err(PeftError::InvalidName { name: name.to_owned() });
     }
     Ok(())
 }

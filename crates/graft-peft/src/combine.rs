@@ -20,7 +20,7 @@ use graft_spec::{Settings, Value, combination::KEYS, methods};
 
 use crate::{
     Adapter, AttachContext, PeftError,
-    adapter::Source,
+    adapter::AdapterSource,
     attach::check_name,
     decomposition::singular,
     init_source::InitSource,
@@ -58,7 +58,7 @@ struct Combination {
 /// [`PeftError::NothingToCombine`] without adapters, [`PeftError::CombinationWeights`] if the
 /// weights are not one finite number for each adapter, [`PeftError::CombinesMerged`],
 /// [`PeftError::NotCombinable`] for an adapter with other parts than updates of linear layers, and
-/// [`PeftError::Settings`] for an invalid name.
+/// [`PeftError::InvalidName`] for an invalid name.
 pub fn combine(
     cx: &AttachContext<'_>,
     adapters: &[&Adapter],
@@ -125,7 +125,7 @@ fn lora(
     }
     let built = method.build(cx, &config, InitSource::Checkpoint)?;
     stored_weights::fill(&built.parts, state, Path::new("the combination"))?;
-    Ok(Adapter::new(name.to_owned(), method, Source { config, built }))
+    Ok(Adapter::new(name.to_owned(), method, AdapterSource { config, built }))
 }
 
 /// The shortest names that select exactly these layers.

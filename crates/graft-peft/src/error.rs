@@ -1,11 +1,12 @@
 //! Errors of attaching, changing, combining, saving and loading adapters.
 
+mod convert;
 mod hint;
 
 use std::path::PathBuf;
 
 use graft_nn::{NnError, Role, message::first_names, tensor_file::TensorFileError};
-use graft_spec::Failure;
+use graft_spec::{Failure, SpecError};
 
 /// Why an adapter cannot be attached, changed, combined, saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -480,19 +481,23 @@ pub enum PeftError {
         #[source]
         source: std::io::Error,
     },
-    /// A key has an invalid value.
+    /// The name of an adapter is not a valid folder name.
+    #[error("`{name}` is not a valid adapter name")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// Training data or original weights for an initialization cannot be read, or reading them was
+    /// interrupted.
     #[error("{}", .0.message)]
-    Settings(#[from] Failure),
+    InitData(Failure),
+    /// A key has an invalid value.
+    #[error(transparent)]
+    Settings(#[from] SpecError),
     /// A safetensors file cannot be read or written.
     #[error(transparent)]
     File(#[from] TensorFileError),
     /// A layer failed.
     #[error(transparent)]
     Layer(#[from] NnError),
-}
-
-impl From<candle_core::Error> for PeftError {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Layer(NnError::from(error))
-    }
 }

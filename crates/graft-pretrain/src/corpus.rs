@@ -54,7 +54,7 @@ pub fn read(paths: &Paths) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-fn read_page(paths: &Paths, source: &walk::Source) -> Result<Page> {
+fn read_page(paths: &Paths, source: &walk::BookPage) -> Result<Page> {
     let path = paths.documentation.join(&source.path);
     let html = fs::read_to_string(&path).map_err(|error| PretrainError::io(&path, error))?;
     Ok(Page {

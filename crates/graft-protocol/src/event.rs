@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Block;
+use crate::{Block, Level};
 
 /// One event; the host draws it below the cell that caused it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,15 +56,6 @@ pub enum Event {
         /// Whether to wait until the next output arrives.
         wait: bool,
     },
-}
-
-/// Severity of a note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Level {
-    /// Information.
-    Info,
-    /// A problem that needs the reader's attention.
-    Warning,
 }
 
 /// Rich output: content by MIME type (binary content as base64).

@@ -5,6 +5,7 @@
 //! works. This crate holds these types and the [`frame`] format in which they travel. It has no
 //! tensors, no Jupyter messages and no drawing code.
 
+pub mod block;
 pub mod chart;
 pub mod check;
 pub mod command;
@@ -17,15 +18,15 @@ pub mod sentinel;
 pub mod snapshot;
 pub mod table;
 
+pub use block::{Block, Level, SideText, TreeLine};
 pub use chart::{Chart, Series, SeriesStyle};
 pub use check::{CheckResult, Points};
 pub use command::{AdapterAction, ClassAction, Command, RunsAction};
 pub use event::{
-    Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord,
-    ValidationRecord,
+    Event, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord,
 };
 pub use heat::HeatMap;
 pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};
-pub use reply::{Block, Reply, SideText};
+pub use reply::Reply;
 pub use snapshot::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};
 pub use table::{Align, Cell, Column, Table};

@@ -1,8 +1,8 @@
-//! Sentinels in the child's standard streams. Once a sentinel has arrived, everything printed before
-//! it has arrived.
+//! Sentinels in the child's standard streams. Once a sentinel has arrived, everything printed
+//! before it has arrived.
 //!
-//! The host asks the child to write a sentinel in order to know that a stream is drained. The facade
-//! writes one where output continues on the other channel
+//! The host asks the child to write a sentinel in order to know that a stream is drained. The
+//! facade writes one where output continues on the other channel
 //! ([`FromChild::Barrier`](crate::FromChild::Barrier)). Every sentinel contains a secret that the
 //! host chooses for each child, so that nothing a cell prints can be mistaken for a sentinel.
 

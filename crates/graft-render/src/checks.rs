@@ -4,7 +4,7 @@ use graft_protocol::{CheckResult, Points};
 use graft_spec::number::decimals;
 use maud::{Markup, html};
 
-use crate::ansi::Paint;
+use crate::paint::Paint;
 
 const GREEN: &str = "#12a07a";
 const RED: &str = "#d1403a";

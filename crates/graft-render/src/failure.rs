@@ -4,7 +4,7 @@
 use graft_spec::{Failure, Span};
 
 use crate::{
-    ansi::Paint,
+    paint::Paint,
     visible::{Visible, visible},
     width,
 };

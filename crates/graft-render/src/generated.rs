@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, shade};
+use crate::{paint::Paint, shade};
 
 /// The prompt in bold, then the continuation, shaded if its probabilities are known. A `pre` keeps
 /// the line breaks even if styles are removed.

@@ -23,6 +23,7 @@ mod figure;
 mod generated;
 mod heat;
 mod live;
+mod paint;
 mod palette;
 mod progress;
 mod scene;

@@ -3,7 +3,7 @@
 use graft_protocol::{RunStarted, StepRecord, ValidationRecord};
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, number, visible::one_line, width};
+use crate::{number, paint::Paint, visible::one_line, width};
 
 /// Progress of an operation.
 #[derive(Clone, Debug, Default, PartialEq)]

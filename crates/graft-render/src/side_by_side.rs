@@ -3,7 +3,7 @@
 use graft_protocol::SideText;
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, shade, width};
+use crate::{paint::Paint, shade, width};
 
 /// A table of one row, with the notes below the texts.
 pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {

@@ -1,9 +1,9 @@
 //! Tables as HTML and as aligned text.
 
-use graft_protocol::{Align, Cell, Table};
+use graft_protocol::{Align, Cell, Column, Table};
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, number, width};
+use crate::{number, paint::Paint, width};
 
 const CELL: &str = "padding:3px 12px;border:0;border-bottom:1px solid rgba(128,128,128,0.25);vertical-align:top;max-width:52em;white-space:normal;";
 const HEAD: &str =
@@ -69,7 +69,12 @@ pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
         .iter()
         .map(|row| row.iter().map(|cell| text(cell).replace(['\n', '\t'], " ")).collect())
         .collect();
-    let widths = fit(natural_widths(table, &cells), &least_widths(table, &cells), columns);
+    let widths = fit(
+        natural_widths(table, &cells),
+        &least_widths(table, &cells),
+        &floors(table, &cells),
+        columns,
+    );
     let mut lines = Vec::with_capacity(cells.len() + 3);
     if !table.title.is_empty() {
         lines.push(paint.strong(&table.title));
@@ -115,9 +120,25 @@ fn least_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
         .collect()
 }
 
-/// Shrinks the widest column that is above its minimum, or the widest of all if there is none,
-/// until the table fits.
-fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
+/// Columns of text that is broken inside words.
+const NARROWEST: usize = 8;
+
+/// Returns the width below which a column never shrinks. A number is not broken, because its parts
+/// would look like two numbers.
+fn floors(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
+    let widest = |index: usize| {
+        cells.iter().filter_map(|row| row.get(index)).map(|cell| width::of(cell)).max().unwrap_or(0)
+    };
+    let floor = |(index, column): (usize, &Column)| match column.align {
+        Align::Left => NARROWEST,
+        Align::Right => widest(index).max(NARROWEST),
+    };
+    table.columns.iter().enumerate().map(floor).collect()
+}
+
+/// Shrinks the widest column that is above the length of its longest word, or the widest of all if
+/// there is none, until the table fits or every column has its smallest width.
+fn fit(mut widths: Vec<usize>, least: &[usize], floors: &[usize], columns: usize) -> Vec<usize> {
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>().saturating_add(gaps) > columns {
         let can_give =
@@ -125,7 +146,7 @@ fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
         let widest = can_give.max_by_key(|(_, (width, _))| **width).map(|(index, _)| index);
         let chosen = widest.or_else(|| {
             (0..widths.len())
-                .filter(|index| widths.get(*index).is_some_and(|width| *width > 8))
+                .filter(|index| widths.get(*index) > floors.get(*index))
                 .max_by_key(|index| widths.get(*index).copied())
         });
         let Some(width) = chosen.and_then(|index| widths.get_mut(index)) else { break };

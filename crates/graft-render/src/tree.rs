@@ -1,9 +1,9 @@
 //! The module tree.
 
-use graft_protocol::reply::TreeLine;
+use graft_protocol::TreeLine;
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, width};
+use crate::{paint::Paint, width};
 
 /// As preformatted text; lines with an adapter are bold.
 pub(crate) fn html(lines: &[TreeLine]) -> Markup {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use graft_protocol::{
-    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, SideText, Table, reply::TreeLine,
+    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, SideText, Table, TreeLine,
 };
 use graft_spec::Failure;
 

@@ -6,7 +6,7 @@
 use graft_protocol::chart::NonFinite;
 use graft_protocol::{
     Block, Cell, Chart, CheckResult, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Table,
-    reply::TreeLine,
+    TreeLine,
 };
 use graft_render::{
     Progress, ansi, block, chart_svg, chart_text, failure_traceback, live_html, reply,

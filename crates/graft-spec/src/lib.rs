@@ -20,5 +20,8 @@ pub mod suggest;
 pub mod training;
 pub mod user_file;
 
+mod error;
+
+pub use error::SpecError;
 pub use failure::{Failure, Hint, Span};
 pub use settings::{AUTO, KeyKind, KeySpec, Settings, Value};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::SpecError;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,9 +100,9 @@ impl KeySpec {
     /// Parses `text` as a value of this key.
     ///
     /// # Errors
-    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with the valid
-    /// values in the hint.
-    pub fn parse(&self, text: &str) -> Result<Value, Failure> {
+    /// [`SpecError::WrongType`], [`SpecError::OutOfRange`] and [`SpecError::NoChoice`], with the
+    /// valid values in the hint.
+    pub fn parse(&self, text: &str) -> Result<Value, SpecError> {
         match self.kind {
             KeyKind::Bool => Self::parse_bool(text)
                 .map(Value::Bool)
@@ -131,11 +131,9 @@ impl KeySpec {
                 }
                 Ok(Value::Float(value))
             }
-            KeyKind::Choice(words) if !words.contains(&text) => Err(Failure::new(
-                "settings::no_choice",
-                format!("invalid value `{text}` for `{}`", self.name),
-            )
-            .hint(format!("`{}` must be one of {}", self.name, words.join(", ")))),
+            KeyKind::Choice(words) if !words.contains(&text) => {
+                Err(SpecError::NoChoice { key: self.name, found: text.to_owned(), words })
+            }
             KeyKind::Text | KeyKind::Path | KeyKind::Choice(_) => Ok(Value::Text(text.to_owned())),
             KeyKind::Modules | KeyKind::List => Ok(Value::List(split_list(text, self.kind))),
         }
@@ -155,25 +153,14 @@ impl KeySpec {
         }
     }
 
-    fn wrong_type(&self, text: &str, expected: &str) -> Failure {
-        Failure::new(
-            "settings::wrong_type",
-            format!("`{}` must be {expected}, got `{text}`", self.name),
-        )
-        .hint(self.example())
+    fn wrong_type(&self, text: &str, expected: &'static str) -> SpecError {
+        let example = self.example();
+        SpecError::WrongType { key: self.name, expected, found: text.to_owned(), example }
     }
 
-    fn out_of_range(&self, text: &str, min: f64, max: f64) -> Failure {
-        let range = if max >= 1e15 {
-            format!("at least {min}")
-        } else {
-            format!("between {min} and {max}")
-        };
-        Failure::new(
-            "settings::out_of_range",
-            format!("`{}` must be {range}, got `{text}`", self.name),
-        )
-        .hint(self.example())
+    fn out_of_range(&self, text: &str, min: f64, max: f64) -> SpecError {
+        let example = self.example();
+        SpecError::OutOfRange { key: self.name, min, max, found: text.to_owned(), example }
     }
 
     /// A value for the hint of a number without a default.
@@ -299,13 +286,12 @@ impl Settings {
     /// parsed.
     ///
     /// # Errors
-    /// `settings::unknown_key` with the valid keys, or any error of [`KeySpec::parse`].
-    pub fn check(&self, specs: &[KeySpec]) -> Result<(), Failure> {
+    /// [`SpecError::UnknownKey`] with the valid keys, and the errors of [`KeySpec::parse`].
+    pub fn check(&self, specs: &[KeySpec]) -> Result<(), SpecError> {
         for (name, value) in &self.values {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
-                let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
-                return Err(Failure::new("settings::unknown_key", format!("unknown key `{name}`"))
-                    .hint(format!("keys: {}", names.join(", "))));
+                let known = specs.iter().map(|spec| spec.name).collect();
+                return Err(SpecError::UnknownKey { key: name.clone(), known });
             };
             spec.parse(&value.to_string())?;
         }

@@ -6,6 +6,55 @@
 //!
 //! The crate does not depend on a fine-tuning method or on the display: it emits the events of
 //! graft-protocol and writes a [`runs::RunFolder`].
+//!
+//! # Examples
+//! Train the norms of the embedded model on the built-in data set for a few steps:
+//!
+//! ```
+//! use graft_nn::{Device, Layer, Trainable};
+//! use graft_spec::{Settings, Value};
+//! use graft_train::runs::{RunFolder, RunHeader};
+//! use graft_train::{Control, Examples, TrainConfig, TrainingJob, data, fit};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = graft_models::load("tiny", &Settings::default(), &Device::Cpu, &mut |_, _, _| {})?;
+//! let model = &*loaded.model;
+//! let data = data::builtin("which-book")?.expect("the name of a built-in data set");
+//!
+//! let mut trainables = Vec::new();
+//! for site in model.sites() {
+//!     let Layer::Norm(norm) = site.layer else { continue };
+//!     trainables.push(Trainable::new(norm.path(), norm.weight().train()?));
+//! }
+//!
+//! let keys = [("steps", 6), ("batch", 4), ("warmup", 0), ("eval_every", 0)];
+//! let keys = keys.into_iter().fold(Settings::default(), |settings, (key, value)| {
+//!     settings.with(key, Value::Integer(value))
+//! });
+//! let config = TrainConfig::from_settings(&keys, 1e-2, 0);
+//! let folder = tempfile::tempdir()?;
+//! let job = TrainingJob {
+//!     model,
+//!     trainables: trainables.clone(),
+//!     batches: &Examples::new(model, loaded.tokenizer.as_ref(), &data, &config)?,
+//!     config,
+//!     folder: RunFolder::create(folder.path(), "norms")?,
+//!     header: RunHeader::default(),
+//!     checkpoint: &trainables,
+//!     keeps_best: false,
+//!     predicted_memory: None,
+//! };
+//! let run = job.folder.clone();
+//! let ended = fit(job, &Control::new(), &mut |event| drop(event))?;
+//! assert_eq!(ended.step, 6);
+//!
+//! // The ledger records every step.
+//! let steps = run.record()?.steps;
+//! assert_eq!(steps.len(), 6);
+//! assert!(steps.iter().all(|step| step.loss.is_finite() && step.grad_norm > 0.0));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod batch;
 pub mod data;

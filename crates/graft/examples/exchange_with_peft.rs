@@ -1,7 +1,7 @@
 //! Saves an adapter in the format of HF PEFT and loads it again.
 //!
-//! The folder contains `adapter_config.json` and `adapter_model.safetensors`. In Python, with a model
-//! that both libraries can load:
+//! The folder contains `adapter_config.json` and `adapter_model.safetensors`. In Python, with a
+//! model that both libraries can load:
 //!
 //! ```python
 //! from peft import PeftModel

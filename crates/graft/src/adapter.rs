@@ -136,16 +136,16 @@ impl Adapter {
     /// # Errors
     /// If a tensor cannot be copied.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        // While it is trained in the background this runs between two steps, so all tensors belong to
-        // the same step.
+        // While it is trained in the background this runs between two steps, so all tensors belong
+        // to the same step.
         let attached = self.attached.clone();
         self.lab.read_attached("copying tensors", move |_| {
             attached.adapter.state().map_err(Failure::from)
         })
     }
 
-    /// One of its tensors, by its name in `adapter_model.safetensors` or the end of that name, such as
-    /// `layers.0.self_attn.q_proj.lora_A.weight`.
+    /// One of its tensors, by its name in `adapter_model.safetensors` or the end of that name, such
+    /// as `layers.0.self_attn.q_proj.lora_A.weight`.
     ///
     /// # Errors
     /// `graft::unknown_tensor` if no name or several names match.

@@ -60,8 +60,8 @@ unsafe fn text(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
-/// Flushes the standard output of the cells. The program that opened this library has its own copy of
-/// the standard library and cannot reach this buffer.
+/// Flushes the standard output of the cells. The program that opened this library has its own copy
+/// of the standard library and cannot reach this buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn graft_flush() {
     drop(std::io::stdout().flush());

@@ -1,7 +1,7 @@
 //! The outcome of the running cell, collected until the cell returns.
 //!
-//! evcxr's generated code prints the outcome as lines of text. The session's `rustc` wrapper replaces
-//! them by calls of these functions, because a cell could print the same lines itself.
+//! evcxr's generated code prints the outcome as lines of text. The session's `rustc` wrapper
+//! replaces them by calls of these functions, because a cell could print the same lines itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,9 +1,9 @@
 //! The error of a `?` at the top level of a cell: its message and those of its sources.
 //!
-//! evcxr's generated code writes `{error}` to standard error. The session's `rustc` wrapper replaces
-//! that by a call of [`typed_cell_error`], or of [`cell_error`] if the type does not implement
-//! `Error`. The sources are then reported too, and the host receives the message over the link instead
-//! of searching for it in the output of the cell.
+//! evcxr's generated code writes `{error}` to standard error. The session's `rustc` wrapper
+//! replaces that by a call of [`typed_cell_error`], or of [`cell_error`] if the type does not
+//! implement `Error`. The sources are then reported too, and the host receives the message over the
+//! link instead of searching for it in the output of the cell.
 
 use std::{any::TypeId, error::Error as StdError, fmt::Display};
 
@@ -25,8 +25,8 @@ pub fn cell_error<T: Display>(error: &T) {
     cell_end::report_error(text(error));
 }
 
-/// The message of an error and of each source. `anyhow` and `eyre` write the whole chain themselves in
-/// the alternate form.
+/// The message of an error and of each source. `anyhow` and `eyre` write the whole chain themselves
+/// in the alternate form.
 fn text<T: Display>(error: &T) -> String {
     chain(format!("{error:#}"), source_of(error))
 }
@@ -46,16 +46,16 @@ fn chain(mut text: String, first: Option<&(dyn StdError + 'static)>) -> String {
     text
 }
 
-/// The source of an error of one of the types known here. `T` has no bound `Error`, so the sources of
-/// other types cannot be reached.
+/// The source of an error of one of the types known here. `T` has no bound `Error`, so the sources
+/// of other types cannot be reached.
 #[allow(unsafe_code)]
 fn source_of<T: Display>(error: &T) -> Option<&(dyn StdError + 'static)> {
     let kind = typeid::of::<T>();
     let address = std::ptr::from_ref(error).cast::<()>();
     if kind == TypeId::of::<Boxed>() {
-        // SAFETY: `typeid::of` erases lifetimes, so T is `Box<dyn Error + 'a>` for some `'a` that may
-        // be shorter than the `'static` of `Boxed`. Both have the same layout and vtable. The only
-        // use of the reference is a call of `Error::source(&self)`, whose result borrows from
+        // SAFETY: `typeid::of` erases lifetimes, so T is `Box<dyn Error + 'a>` for some `'a` that
+        // may be shorter than the `'static` of `Boxed`. Both have the same layout and vtable. The
+        // only use of the reference is a call of `Error::source(&self)`, whose result borrows from
         // `self` and has the bound `'static` in the trait itself, so the longer lifetime gives
         // access to nothing that lives shorter. The returned borrow is limited to that of `error`.
         unsafe { &*address.cast::<Boxed>() }.source()

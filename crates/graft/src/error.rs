@@ -7,8 +7,8 @@ use graft_spec::{Failure, Hint};
 /// `std::result::Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error with a stable code, a message and usually a hint. `Debug` is as readable as `Display`, for
-/// `unwrap` and `:efmt {:?}`.
+/// An error with a stable code, a message and usually a hint. `Debug` is as readable as `Display`,
+/// for `unwrap` and `:efmt {:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Failure>);
 

@@ -32,8 +32,10 @@ static LAB: OnceLock<Lab> = OnceLock::new();
 ///
 /// # fn main() -> graft::Result<()> {
 /// let model = lab().load_model("tiny")?;
-/// println!("{model}");
+/// assert_eq!(model.name(), "tiny");
 /// println!("{}", lab().generate("The sky is", Generate::new().max_new_tokens(8))?);
+/// // The same model again: nothing is loaded twice.
+/// assert_eq!(lab().model()?.name(), "tiny");
 /// # Ok(())
 /// # }
 /// ```

@@ -1,8 +1,8 @@
 //! The display of a cell's last expression.
 //!
 //! evcxr compiles a cell with `(expression).evcxr_display()` and, if that fails, compiles it again
-//! with `{:?}`. This trait adds the method to every type with `Debug`, so one compilation is enough.
-//! An inherent method of that name takes precedence.
+//! with `{:?}`. This trait adds the method to every type with `Debug`, so one compilation is
+//! enough. An inherent method of that name takes precedence.
 #![allow(unsafe_code)]
 
 use std::fmt::{Debug, Write};

@@ -1,7 +1,8 @@
 //! Fine-tuning language models from Rust: the crate that the cells of a Graft notebook use.
 //!
-//! [`lab()`] returns the session. In a notebook it is the session of the magics; in your own program,
-//! the first call starts one. Everything a cell can store in a variable has a public path here.
+//! [`lab()`] returns the session. In a notebook it is the session of the magics; in your own
+//! program, the first call starts one. Everything a cell can store in a variable has a public path
+//! here.
 //!
 //! # Examples
 //! ```
@@ -14,8 +15,11 @@
 //! let adapter = model.attach(Lora::new().r(8).target_modules(["q_proj", "v_proj"]))?;
 //! lab().load_data("which-book")?;
 //! let run = lab().train(Train::new().steps(4).batch(2))?;
-//! println!("{run}\n{}", lab().eval(Eval::new().examples(8))?);
-//! adapter.save("my-adapter")?;
+//! assert_eq!(run.losses()?.len(), 4);
+//! let evaluation = lab().eval(Eval::new().examples(8))?;
+//! println!("{run}\n{evaluation}");
+//! adapter.save("my-adapter")?; // HF PEFT can load it
+//! assert!(std::path::Path::new("my-adapter/adapter_config.json").exists());
 //! # Ok(())
 //! # }
 //! ```
@@ -40,9 +44,9 @@
 //! | `exchange_with_peft` | save an adapter for HF PEFT and load it again |
 //!
 //! # Design
-//! Types are concrete, `Clone + Send + Sync` and without lifetimes, because a cell keeps its variables
-//! for the next one, and generic code is compiled again in every cell. In a notebook this crate is one
-//! shared library, so that all cells use the same candle.
+//! Types are concrete, `Clone + Send + Sync` and without lifetimes, because a cell keeps its
+//! variables for the next one, and generic code is compiled again in every cell. In a notebook this
+//! crate is one shared library, so that all cells use the same candle.
 
 pub mod prelude;
 
@@ -111,8 +115,8 @@ pub use graft_nn as nn;
 /// The plotting library of [`Lab::draw`].
 pub use plotters;
 
-// Also at the root: rust-analyzer prints the shortest path of a type, and evcxr compiles that path into
-// the code that stores a cell's variables.
+// Also at the root: rust-analyzer prints the shortest path of a type, and evcxr compiles that path
+// into the code that stores a cell's variables.
 pub use candle_core::{D, DType, Device, IndexOp, Shape, Tensor, Var};
 
 #[cfg(test)]

@@ -124,8 +124,9 @@ impl Model {
     ///
     /// Every layer has a slot for adapters. An adapter in a slot changes the output of the layer
     /// once its name is active; [`Lab::generate`](crate::Lab::generate),
-    /// [`Lab::eval`](crate::Lab::eval) and [`Model::logits`] then use it. Adapters inserted here are
-    /// not listed by [`Model::adapters`] and are not trained by [`Lab::train`](crate::Lab::train).
+    /// [`Lab::eval`](crate::Lab::eval) and [`Model::logits`] then use it. Adapters inserted here
+    /// are not listed by [`Model::adapters`] and are not trained by
+    /// [`Lab::train`](crate::Lab::train).
     ///
     /// # Examples
     /// An adapter with one trained factor per output, `y = (1 + g) ∘ (W x + b)`:

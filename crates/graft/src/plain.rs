@@ -1,6 +1,6 @@
 //! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
-use graft_protocol::{Align, Block, Cell, CheckResult, Table, reply::TreeLine};
+use graft_protocol::{Align, Block, Cell, CheckResult, Table, TreeLine};
 use graft_spec::number;
 
 /// A table with a line under its header.

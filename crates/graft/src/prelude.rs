@@ -1,4 +1,5 @@
-//! The names that every cell imports: [`lab()`], its handles, the builders, and common names of candle.
+//! The names that every cell imports: [`lab()`], its handles, the builders, and common names of
+//! candle.
 
 /// [`Ablate`](crate::Ablate), and a builder for each method and each set of options.
 pub use crate::options::*;
@@ -7,13 +8,13 @@ pub use crate::{
     Lab, LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var, lab,
 };
 
-/// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr compiles
-/// that type into the next cell, so the name must be in scope.
+/// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr
+/// compiles that type into the next cell, so the name must be in scope.
 #[doc(hidden)]
 pub use candle_nn::var_builder::SimpleBackend;
 
-/// The crates that cells can use without a `:dep`. The compiler gets them from the session's `rustc`
-/// wrapper as extern crates, so that a `:dep` of another version can replace them. rust-analyzer does
-/// not use the wrapper and finds them here.
+/// The crates that cells can use without a `:dep`. The compiler gets them from the session's
+/// `rustc` wrapper as extern crates, so that a `:dep` of another version can replace them.
+/// rust-analyzer does not use the wrapper and finds them here.
 #[cfg(feature = "analysis")]
 pub use {candle_core, candle_nn, plotters, serde_json, tokenizers};

@@ -23,7 +23,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table. A header that starts with `#` marks a right-aligned column; the `#` is removed.
+    /// An empty table. A header that starts with `#` marks a right-aligned column; the `#` is
+    /// removed.
     pub fn new(title: &str, headers: &[&str]) -> Self {
         Self { table: graft_protocol::Table::new(title, headers) }
     }

@@ -10,8 +10,8 @@ use crate::{Show, Shown};
 const SHOWN: usize = 10;
 /// Maximum number of values that are read to compute the range; larger tensors would take too long.
 const MAX_VALUES_READ: usize = 16 << 20;
-/// Colors of positive and negative values: blue and orange of the palette, legible on light and dark
-/// backgrounds.
+/// Colors of positive and negative values: blue and orange of the palette, legible on light and
+/// dark backgrounds.
 const POSITIVE: &str = "43,143,208";
 const NEGATIVE: &str = "224,105,26";
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graft_protocol::{Block, reply::TreeLine};
+use graft_protocol::{Block, TreeLine};
 
 use crate::{Show, Shown, lab, plain};
 

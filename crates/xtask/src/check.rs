@@ -57,8 +57,8 @@ pub(crate) fn spelling(paths: &Paths) -> Result<()> {
     shell::run(typos.args(["--config", "_typos.toml"]).current_dir(&paths.root))
 }
 
-/// Builds the user guide with mdBook; returns whether mdBook is installed. The tests check the links
-/// of the guide without mdBook.
+/// Builds the user guide with mdBook; returns whether mdBook is installed. The tests check the
+/// links of the guide without mdBook.
 pub(crate) fn guide(paths: &Paths) -> Result<bool> {
     if !is_installed("mdbook", "cargo install mdbook --locked") {
         return Ok(false);

@@ -7,6 +7,8 @@ use graft_magic::{HostCommand, Part, host_reply};
 use graft_protocol::{Block, Cell, Level, Table};
 use graft_spec::{Failure, user_file};
 
+use crate::error::KernelError;
+
 use super::shell::{self, Exit, ShellContext};
 use super::write_file::write_file;
 use super::{CellRunner, CellState, MAX_RUN_DEPTH};
@@ -69,8 +71,7 @@ impl CellRunner {
             Ok(Exit::Signal(_)) if self.interrupt.is_pressed() => return Ok(()),
             Ok(Exit::Signal(signal)) => format!("terminated by signal {signal}"),
             Err(error) => {
-                let failure =
-                    Failure::new("shell::start", format!("cannot start the shell: {error}"));
+                let failure = KernelError::Shell { error }.into();
                 return Err(CellError::from_failure(&failure, state.text));
             }
         };
@@ -175,37 +176,28 @@ impl CellRunner {
         table
     }
 
-    fn variable(&self, name: &str) -> Result<String, Failure> {
+    fn variable(&self, name: &str) -> Result<String, KernelError> {
         let value =
             self.env.get(name).cloned().or_else(|| {
                 std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
             });
-        value.ok_or_else(|| {
-            Failure::new("env::unset", format!("environment variable `{name}` is not set"))
-                .hint(format!("use `%env {name}=VALUE` to set it"))
-        })
+        value.ok_or_else(|| KernelError::UnsetVariable { name: name.to_owned() })
     }
 
     /// Changes the working directory of the host and the child; it also applies to file completion
     /// and `!` lines.
-    fn change_folder(&mut self, folder: &str) -> Result<String, Failure> {
+    fn change_folder(&mut self, folder: &str) -> Result<String, KernelError> {
         let before = current_folder().ok();
         let path = match (folder.trim(), &self.previous_folder) {
             ("-", Some(before)) => before.clone(),
-            ("-", None) => {
-                return Err(Failure::new(
-                    "cd::no_folder_before",
-                    "no previous folder to change back to",
-                )
-                .hint("use `%cd FOLDER` to change to a folder"));
-            }
+            ("-", None) => return Err(KernelError::NoPreviousFolder),
             _ => expand(folder),
         };
-        let unusable = |error: std::io::Error| {
-            Failure::new("cd::folder", format!("cannot change to `{}`: {error}", path.display()))
-                .hint(folder_hint())
-        };
-        std::env::set_current_dir(&path).map_err(unusable)?;
+        std::env::set_current_dir(&path).map_err(|error| KernelError::ChangeFolder {
+            path: path.clone(),
+            error,
+            here: current_folder().map_err(|error| error.to_string()),
+        })?;
         let real = current_folder()?;
         self.previous_folder = before.or(self.previous_folder.take());
         if let Some(engine) = self.engine_handle.get() {
@@ -240,19 +232,8 @@ impl CellRunner {
     }
 }
 
-fn current_folder() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|error| {
-        Failure::new("cd::gone", format!("cannot read the current folder: {error}"))
-            .hint("use `%cd FOLDER` to change to a folder")
-    })
-}
-
-/// A hint with the current folder, because a missing folder is often a wrong relative path.
-fn folder_hint() -> String {
-    current_folder().map_or_else(
-        |failure| failure.message,
-        |here| format!("the current folder is {}; `!ls` lists its contents", here.display()),
-    )
+fn current_folder() -> Result<PathBuf, KernelError> {
+    std::env::current_dir().map_err(|error| KernelError::NoCurrentFolder { error })
 }
 
 /// Expands `~` and an empty path to the home folder.

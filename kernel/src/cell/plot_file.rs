@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use graft_protocol::{Block, Chart, Command, Reply, RunsAction};
-use graft_spec::{Failure, Settings};
+use graft_spec::Settings;
+
+use crate::error::KernelError;
 
 /// A file with a plot of one run.
 pub(super) struct PlotFile {
@@ -29,14 +31,13 @@ impl PlotFile {
     }
 
     /// Writes the file atomically.
-    pub(super) fn write(&self, reply: &Reply) -> Result<Reply, Failure> {
+    pub(super) fn write(&self, reply: &Reply) -> Result<Reply, KernelError> {
         let chart = reply
             .blocks
             .iter()
             .find_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None });
         let Some(chart) = chart else {
-            return Err(Failure::new("runs::no_curve", "the run has no curve to draw")
-                .hint("`%runs` lists the runs and their steps"));
+            return Err(KernelError::NoCurve);
         };
         let folder = self
             .file
@@ -48,10 +49,7 @@ impl PlotFile {
             file.as_file().sync_all()?;
             Ok(file.persist(&self.file)?)
         });
-        let failed = |error: std::io::Error| {
-            Failure::new("runs::io", format!("cannot write `{}`: {error}", self.file.display()))
-                .hint("choose a writable folder")
-        };
+        let failed = |error| KernelError::WritePlot { path: self.file.clone(), error };
         written.map(|_| Reply::text(format!("wrote `{}`", self.file.display()))).map_err(failed)
     }
 }
@@ -59,6 +57,7 @@ impl PlotFile {
 #[cfg(test)]
 mod tests {
     use graft_protocol::{Series, SeriesStyle, chart::NonFinite};
+    use graft_spec::Hint;
 
     use super::*;
 
@@ -96,7 +95,7 @@ mod tests {
         }
         assert!(PlotFile::requested(&export(Path::new("a.csv"))).is_none());
         let (plot, _) = PlotFile::requested(&export(&folder.path().join("nowhere/a.svg"))).unwrap();
-        assert_eq!(plot.write(&curve()).unwrap_err().code, "runs::io");
+        assert_eq!(plot.write(&curve()).unwrap_err().code(), "runs::io");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

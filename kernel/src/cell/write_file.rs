@@ -4,17 +4,14 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use graft_spec::Failure;
+use crate::error::KernelError;
 
 /// Writes or appends text to a file; returns a message with the path and the size.
 ///
 /// The text is written to a temporary file that is renamed, so that readers see either the old or
 /// the new text. Symbolic links and the permissions of an existing file are preserved.
-pub(super) fn write_file(path: &Path, text: &str, append: bool) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new("file::unwritable", format!("cannot write `{}`: {error}", path.display()))
-            .hint("check that the folder exists and is writable: `!ls -ld .`")
-    };
+pub(super) fn write_file(path: &Path, text: &str, append: bool) -> Result<String, KernelError> {
+    let failed = |error| KernelError::WriteFile { path: path.to_owned(), error };
     // The target of a symbolic link is replaced, not the link.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = match std::fs::metadata(&target) {
@@ -53,6 +50,8 @@ pub(super) fn write_file(path: &Path, text: &str, append: bool) -> Result<String
 
 #[cfg(test)]
 mod tests {
+    use graft_spec::Failure;
+
     use super::*;
 
     #[test]
@@ -85,7 +84,7 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "new\n");
         for bad in [folder.path().to_owned(), folder.path().join("none/file")] {
-            let failure = write_file(&bad, "x", false).unwrap_err();
+            let failure = Failure::from(write_file(&bad, "x", false).unwrap_err());
             assert!(
                 failure.message.contains(&bad.display().to_string()) && failure.hint.is_some(),
                 "{failure}"

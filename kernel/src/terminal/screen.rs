@@ -10,7 +10,7 @@ use graft_protocol::Block;
 use tokio::sync::Notify;
 
 use super::keyboard;
-use graft_frontend::{Answer, CellError, Frontend, Rich, Source, Stream};
+use graft_frontend::{Answer, CellError, Frontend, Rich, RichSource, Stream};
 
 /// Capabilities of the output.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,10 @@ pub(crate) struct Capabilities {
 /// Writes output to standard output and standard error, or to the writers of a test.
 pub(crate) struct Screen {
     capabilities: Capabilities,
-    state: Mutex<State>,
+    state: Mutex<ScreenState>,
 }
 
-struct State {
+struct ScreenState {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     /// Whether the last line is a progress bar.
@@ -68,7 +68,7 @@ impl Screen {
     ) -> Self {
         Self {
             capabilities,
-            state: Mutex::new(State {
+            state: Mutex::new(ScreenState {
                 out,
                 err,
                 has_bar: false,
@@ -100,30 +100,30 @@ impl Screen {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScreenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text of a display, colored where the terminal supports it.
     fn text(&self, rich: &Rich) -> String {
         match &rich.source {
-            Source::Blocks(blocks) if self.capabilities.has_color => blocks
+            RichSource::Blocks(blocks) if self.capabilities.has_color => blocks
                 .iter()
                 .map(|block| graft_render::ansi(block, self.capabilities.width))
                 .collect::<Vec<_>>()
                 .join("\n\n"),
-            Source::Blocks(_) | Source::Progress(_) => rich.text().to_owned(),
-            Source::Mime if rich.text().is_empty() => {
+            RichSource::Blocks(_) | RichSource::Progress(_) => rich.text().to_owned(),
+            RichSource::Mime if rich.text().is_empty() => {
                 format!("[{}]", rich.mime.keys().cloned().collect::<Vec<_>>().join(", "))
             }
-            Source::Mime => rich.text().to_owned(),
+            RichSource::Mime => rich.text().to_owned(),
         }
     }
 
     /// Shows a live display: a progress bar or text during generation. A pipe receives progress as
     /// lines, and text only when it is complete.
     fn show_live(&self, rich: &Rich, id: &str) {
-        if let Source::Blocks(blocks) = &rich.source
+        if let RichSource::Blocks(blocks) = &rich.source
             && let [Block::Generated { .. }] = blocks.as_slice()
         {
             if self.capabilities.is_terminal {
@@ -133,7 +133,7 @@ impl Screen {
             return;
         }
         let line = match &rich.source {
-            Source::Progress(progress) if self.capabilities.has_color => {
+            RichSource::Progress(progress) if self.capabilities.has_color => {
                 progress.ansi(self.capabilities.width.saturating_sub(1))
             }
             _ => rich
@@ -254,10 +254,10 @@ impl Frontend for Screen {
     }
 }
 
-impl State {
+impl ScreenState {
     /// Whether this progress was already written.
     fn is_repeated(&mut self, rich: &Rich) -> bool {
-        let Source::Progress(progress) = &rich.source else { return false };
+        let RichSource::Progress(progress) = &rich.source else { return false };
         let current = (progress.label.clone(), progress.done);
         std::mem::replace(&mut self.last_progress, current.clone()) == current
     }

@@ -119,8 +119,8 @@ impl Supervisor {
         self.print_stderr(rest);
     }
 
-    /// Prints standard error. Reports of panics in other threads than the cell's get the line of the
-    /// cell instead of a line of the generated source.
+    /// Prints standard error. Reports of panics in other threads than the cell's get the line of
+    /// the cell instead of a line of the generated source.
     fn print_stderr(&self, bytes: Vec<u8>) {
         let has_report = memchr::memmem::find(&bytes, panic_report::PANICKED.as_bytes()).is_some();
         let locator = has_report.then(|| lock(&self.panic_locator).clone()).flatten();

@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::publisher::{self, Message, Publisher, Subscribers, Subscription, Weight};
-use crate::reply::{ErrorContent, ImageSize};
+use crate::error_content::ErrorContent;
+use crate::mime_bundle::ImageSize;
 use crate::text_stream::TextStreams;
 use crate::wire::{Parent, Session};
 use graft_frontend::OutputBudget;

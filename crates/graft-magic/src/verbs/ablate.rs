@@ -1,7 +1,7 @@
 //! `%ablate` and `%forgetting`.
 
 use graft_protocol::Command;
-use graft_spec::{Failure, Span, ablation::Ablation};
+use graft_spec::{Failure, Span, SpecError, ablation::Ablation};
 
 use crate::{
     expressions,
@@ -150,7 +150,7 @@ fn build_forgetting(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKi
 /// Parses methods and keys. A failure points at the wrong word.
 fn command(
     line: &Invocation<'_>,
-    check: impl Fn(&[String], &[(String, String)]) -> Result<(), Failure>,
+    check: impl Fn(&[String], &[(String, String)]) -> Result<(), SpecError>,
     command: impl Fn(Vec<String>, Vec<(String, String)>) -> Command,
 ) -> Result<PartKind, Failure> {
     let all = &line.words;
@@ -165,7 +165,8 @@ fn command(
         .collect();
     // `--rust` with an expression: its value is not known.
     if !given.iter().any(|word| expressions::is_marked(&word.text)) {
-        check(&methods, &keys).map_err(|failure| {
+        check(&methods, &keys).map_err(|error| {
+            let failure = Failure::from(error);
             let span = bad_word(&failure, &given).unwrap_or(line.span);
             failure.span(span)
         })?;

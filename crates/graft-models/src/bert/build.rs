@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use graft_nn::{Device, LabelNames, Linear, Model, ResidualAdd, Rng, Role, Sublayer};
-use graft_spec::Failure;
 
 use super::{Bert, BertConfig, Block, Embeddings};
 use crate::{
     ModelError, WeightSpec,
-    families::{FamilyConfig, WeightSource},
+    families::FamilyConfig,
     parts::{Parts, fresh},
+    weight_spec::WeightSource,
 };
 
 impl Bert {
@@ -100,7 +100,7 @@ impl FamilyConfig for BertConfig {
         Ok(Arc::new(Bert::build(self, source)?))
     }
 
-    fn with_labels(self: Box<Self>, labels: usize) -> Result<Box<dyn FamilyConfig>, Failure> {
+    fn with_labels(self: Box<Self>, labels: usize) -> Result<Box<dyn FamilyConfig>, ModelError> {
         // As in transformers, the names are kept only if there is one for each class.
         let label_names = self.label_names.clone().filter(|names| names.len() == labels);
         Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))

@@ -30,6 +30,7 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
         return Err(ModelError::UnsupportedFamily {
             path: file.path.clone(),
             model_type: architecture,
+            supported: ARCHITECTURES.iter().map(|(known, _)| *known).collect(),
         });
     };
     let size = |key: &str| file.size(&format!("{architecture}.{key}"));

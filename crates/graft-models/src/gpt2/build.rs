@@ -6,9 +6,7 @@ use graft_nn::{Device, Linear, Model, ResidualAdd, Role, Sublayer};
 
 use super::{Attention, Block, FeedForward, Gpt2, Gpt2Config};
 use crate::{
-    ModelError, WeightSpec,
-    families::{FamilyConfig, WeightSource},
-    parts::Parts,
+    ModelError, WeightSpec, families::FamilyConfig, parts::Parts, weight_spec::WeightSource,
 };
 
 impl Gpt2 {

@@ -10,8 +10,8 @@ use graft_nn::{
 use super::{Attention, Block, FeedForward, Llama, LlamaConfig};
 use crate::{
     ModelError,
-    families::WeightSource,
     parts::{Parts, fresh},
+    weight_spec::WeightSource,
 };
 
 impl Llama {

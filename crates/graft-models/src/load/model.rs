@@ -10,8 +10,8 @@ use graft_nn::{DType, Device, Model, NnError, Tensor};
 use serde_json::Value;
 
 use super::{
-    ModelFiles, config_of, content, packing, unused,
-    weights::{self, WeightFiles},
+    ModelFiles, config_of, content, open_weights::open_weights, packing, unused,
+    weights::WeightFiles,
 };
 use crate::{
     ModelError, WeightSpec,
@@ -44,7 +44,7 @@ pub(super) fn load_as(
 ) -> Result<ModelFiles, ModelError> {
     let (config_json, path) = config_of(place)?;
     check_quantization(&config_json, &path)?;
-    let mut files = weights::open(place)?;
+    let mut files = open_weights(place)?;
     check_sizes(&config_json, &*files, &path)?;
     let mut family = families::plan(&config_json, &path)?;
     if let Some(labels) = labels {

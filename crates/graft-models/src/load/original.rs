@@ -4,11 +4,7 @@ use std::path::Path;
 
 use graft_nn::{DType, Device, Linear, Tensor};
 
-use super::{
-    config_of,
-    model::check_sizes,
-    weights::{self, WeightFiles},
-};
+use super::{config_of, model::check_sizes, open_weights::open_weights, weights::WeightFiles};
 use crate::{ModelError, families};
 
 /// The weight files of a model, from which single weights are read again, for example by LoftQ.
@@ -23,7 +19,7 @@ impl OriginalWeights {
     /// The errors of [`crate::load()`] for an invalid folder or file.
     pub fn open(place: &Path) -> Result<Self, ModelError> {
         let (config, path) = config_of(place)?;
-        let mut weights = weights::open(place)?;
+        let mut weights = open_weights(place)?;
         check_sizes(&config, &*weights, &path)?;
         let plan = families::plan(&config, &path)?;
         weights.expect(plan.prefix(), &plan.weights())?;

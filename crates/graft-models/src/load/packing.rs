@@ -3,26 +3,18 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use graft_nn::{Device, Layer, Model, Packed, Quantization, Weight, packable};
-use graft_spec::{Failure, Settings, training::MODEL};
+use graft_spec::{Settings, training::MODEL};
 
 use crate::ModelError;
 
 /// The quantization that the settings of `%model load` request.
 ///
 /// # Errors
-/// A [`Failure`] if the settings contradict each other.
-pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure> {
+/// [`ModelError::TwoQuantizations`] if the settings contradict each other.
+pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, ModelError> {
     match (settings.bool(MODEL, "load_in_4bit"), settings.bool(MODEL, "load_in_8bit")) {
         (false, false) => Ok(None),
-        (true, true) => {
-            let failure = Failure::new(
-                "models::packing",
-                "load_in_4bit and load_in_8bit cannot both be true",
-            );
-            Err(failure.hint(
-                "4 bits use half the memory of 8 bits; 8 bits are about ten times more accurate",
-            ))
-        }
+        (true, true) => Err(ModelError::TwoQuantizations),
         (true, false) => Ok(Some(Quantization::Nf4 {
             double: settings.bool(MODEL, "bnb_4bit_use_double_quant"),
         })),

@@ -4,12 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use graft_nn::{DType, Device, Packed, Tensor};
 
-use super::safetensors_folder::SafetensorsFolder;
-use crate::{
-    ModelError, WeightSpec,
-    gguf::{Gguf, is_gguf},
-    sizes::Stored,
-};
+use crate::{ModelError, WeightSpec, gguf::Gguf, sizes::Stored};
 
 /// A source of weights by the names that the config requires.
 pub(super) trait WeightFiles {
@@ -91,19 +86,6 @@ pub(super) trait WeightFiles {
             }
         }
         Ok(self.others(&expected.iter().map(|spec| spec.name.as_str()).collect()))
-    }
-}
-
-/// Opens the weight files of a folder, or a GGUF file, and reads their headers.
-///
-/// # Errors
-/// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and
-/// [`ModelError::File`].
-pub(super) fn open(place: &Path) -> Result<Box<dyn WeightFiles>, ModelError> {
-    if is_gguf(place) {
-        Ok(Box::new(Gguf::open(place)?))
-    } else {
-        Ok(Box::new(SafetensorsFolder::open(place)?))
     }
 }
 

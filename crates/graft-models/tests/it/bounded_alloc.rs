@@ -16,8 +16,8 @@ static LARGEST: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-// SAFETY: requests are forwarded to the system allocator, or rejected with the null pointer that the
-// contract allows.
+// SAFETY: requests are forwarded to the system allocator, or rejected with the null pointer that
+// the contract allows.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_refused(layout.size()) {

@@ -1,5 +1,5 @@
-//! transformers loads a saved folder with the same predictions, labels, tokens and chat template. It
-//! needs PyTorch, so `cargo xtask test --peft` runs it.
+//! transformers loads a saved folder with the same predictions, labels, tokens and chat template.
+//! It needs PyTorch, so `cargo xtask test --peft` runs it.
 
 use std::{fs, path::Path, process::Command};
 

@@ -22,7 +22,8 @@ pub(super) fn step() {
     }
 }
 
-/// Writes a set of two files that contain `version`. Returns false if it stopped after `steps` steps.
+/// Writes a set of two files that contain `version`. Returns false if it stopped after `steps`
+/// steps.
 fn save(folder: &Path, version: &str, steps: Option<u32>) -> bool {
     LEFT.set(steps);
     let saved = catch_unwind(AssertUnwindSafe(|| {
@@ -183,8 +184,8 @@ fn a_folder_that_replaces_another_is_whole_at_every_step() {
     }
 }
 
-/// Saves over an older set in which a user file appears after the links were created; `exchanged` is
-/// called after the exchange of the folders.
+/// Saves over an older set in which a user file appears after the links were created; `exchanged`
+/// is called after the exchange of the folders.
 fn save_with_a_late_file(folder: &Path, exchanged: impl Fn() + 'static) -> bool {
     assert!(save(folder, "old", None));
     fs::write(folder.join("README.md"), "mine").expect("written");

@@ -9,8 +9,8 @@ use crate::{DType, Result, Tensor, Weight};
 /// `x Wᵀ` by the device's own matrix product.
 ///
 /// candle's matrix product computes the gradients of both factors in every backward pass. A frozen
-/// W needs none, so leaving it out saves one of the three products of each training step. A packed W
-/// is unpacked for each product.
+/// W needs none, so leaving it out saves one of the three products of each training step. A packed
+/// W is unpacked for each product.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`

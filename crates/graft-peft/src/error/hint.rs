@@ -70,6 +70,8 @@ impl Hint for PeftError {
             Self::TooLarge { .. } => "peft::too_large",
             Self::NotFinite { .. } => "peft::not_finite",
             Self::Io { .. } => "peft::io",
+            Self::InvalidName { .. } => "peft::invalid_name",
+            Self::InitData(_) => "peft::init_data",
             Self::Settings(_) => "peft::settings",
             Self::File(error) => error.code(),
             Self::Layer(error) => error.code(),
@@ -78,7 +80,9 @@ impl Hint for PeftError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Settings(failure) => failure.hint.clone(),
+            Self::InvalidName { .. } => Some("use letters, digits, `-` and `_`".to_owned()),
+            Self::InitData(failure) => failure.hint.clone(),
+            Self::Settings(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::MissingFile { hint, .. } | Self::TooLarge { hint, .. } => Some(hint.clone()),

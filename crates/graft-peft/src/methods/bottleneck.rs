@@ -13,12 +13,11 @@
 //! arXiv:2110.04366. Goldens `adapter-houlsby`, `adapter-pfeiffer`, `adapter-parallel`, computed by
 //! AdapterHub's `adapters`.
 
+mod network;
+
 use std::sync::Arc;
 
-use graft_nn::{
-    Context, Norm, ResidualAdapter, ResidualAdd, Result, SavedActivations, Sublayer, Tensor, Var,
-    ops,
-};
+use graft_nn::{ResidualAdd, Sublayer, Var};
 use graft_spec::{
     Settings, Value as Setting,
     methods::{MethodSpec, bottleneck::SPEC},
@@ -34,6 +33,7 @@ use crate::{
     initializer::Initializer,
     method::{AdapterPart, Attachment, Built, Method},
 };
+use network::{Activation, Network, Reads};
 
 /// All fields of `BnConfig` of adapters 1.3 with the defaults of `seq_bn`, flattened, and the
 /// fields around them.
@@ -60,97 +60,6 @@ const UNSUPPORTED: &[&str] = &[
 /// The method.
 pub(super) struct Bottleneck;
 
-struct Network {
-    down: (Var, Var),
-    up: (Var, Var),
-    reads: Reads,
-    activation: Activation,
-    scaling: f64,
-    dropout: f64,
-    path: String,
-    state: Arc<AdapterState>,
-}
-
-/// The input z of the network.
-#[derive(Clone, Copy)]
-enum Reads {
-    Sum,
-    Output,
-    Stream,
-}
-
-/// The activation f.
-#[derive(Clone, Copy)]
-enum Activation {
-    Relu,
-    Swish,
-    Gelu,
-    Tanh,
-}
-
-impl ResidualAdapter for Network {
-    fn forward(
-        &self,
-        output: &Tensor,
-        stream: &Tensor,
-        norm: Option<&Norm>,
-        cx: &Context,
-    ) -> Result<Tensor> {
-        let z = match (self.reads, norm) {
-            (Reads::Sum, Some(norm)) => norm.forward(&(output + stream)?)?,
-            (Reads::Sum, None) => (output + stream)?,
-            (Reads::Output, _) => output.clone(),
-            (Reads::Stream, _) => stream.clone(),
-        }; // (B, T, C)
-        let affine = |x: &Tensor, (weight, bias): &(Var, Var)| {
-            ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
-        };
-        let narrow = self.activation.of(&affine(&z, &self.down)?)?; // (B, T, b)
-        let mut change = (affine(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
-        if let Some(mask) = cx.mask(&self.path, self.dropout) {
-            change = (&change
-                * Tensor::from_vec(
-                    mask.factors(change.elem_count()),
-                    change.dims(),
-                    change.device(),
-                )?)?;
-        }
-        Ok((output + change)?)
-    }
-
-    /// The product and the sum of both linear layers, the output of f, the scaled change, and the
-    /// three sums that add it to the stream.
-    fn saved_activations(&self) -> SavedActivations {
-        let (narrow, wide) = (self.down.1.elem_count(), self.up.1.elem_count());
-        let dropped = if self.dropout > 0.0 { 2 } else { 0 };
-        let summed = usize::from(matches!(self.reads, Reads::Sum));
-        SavedActivations::per_position(3 * narrow + (6 + dropped + summed) * wide)
-    }
-}
-
-impl Activation {
-    fn read(config: &ConfigFile) -> std::result::Result<Self, PeftError> {
-        match config.text("non_linearity").map(str::to_lowercase).as_deref() {
-            Some("relu") => Ok(Self::Relu),
-            Some("swish") => Ok(Self::Swish),
-            Some("gelu") => Ok(Self::Gelu),
-            Some("tanh") => Ok(Self::Tanh),
-            other => {
-                Err(config.unsupported(format!("`non_linearity` {}", other.unwrap_or("null"))))
-            }
-        }
-    }
-
-    fn of(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::Relu => x.relu()?,
-            Self::Swish => x.silu()?,
-            Self::Gelu => ops::gelu(x, ops::Gelu::Exact)?,
-            Self::Tanh => x.tanh()?,
-        })
-    }
-}
-
 impl Method for Bottleneck {
     fn spec(&self) -> &'static MethodSpec {
         &SPEC
@@ -160,11 +69,7 @@ impl Method for Bottleneck {
         DEFAULTS
     }
 
-    fn config(
-        &self,
-        cx: &AttachContext<'_>,
-        settings: &Settings,
-    ) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(&self, cx: &AttachContext<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
         let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
         let (is_houlsby, is_parallel) = (preset == "houlsby", preset == "parallel");
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
@@ -206,7 +111,7 @@ impl Method for Bottleneck {
         cx: &AttachContext<'_>,
         config: &ConfigFile,
         init: InitSource,
-    ) -> std::result::Result<Built, PeftError> {
+    ) -> Result<Built, PeftError> {
         config.refuse(UNSUPPORTED)?;
         if config.number("stochastic_depth").is_ok_and(|depth| depth != 0.0) {
             return Err(config.unsupported("`stochastic_depth`".to_owned()));
@@ -240,7 +145,7 @@ impl Method for Bottleneck {
 }
 
 /// The size b of the bottleneck, from the width C of the model.
-fn bottleneck_width(config: &ConfigFile, width: usize) -> std::result::Result<usize, PeftError> {
+fn bottleneck_width(config: &ConfigFile, width: usize) -> Result<usize, PeftError> {
     let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
     let factor = factor
         .ok_or_else(|| config.invalid("reduction_factor", "a positive number for all blocks"))?;
@@ -273,7 +178,7 @@ fn check_left_out(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
     left_out: &[u64],
-) -> std::result::Result<(), PeftError> {
+) -> Result<(), PeftError> {
     let blocks = cx
         .model
         .residual_adds()
@@ -313,7 +218,7 @@ fn part(
     residual_add: &ResidualAdd,
     (name, (narrow, width), init): (&str, (usize, usize), InitSource),
     state: &Arc<AdapterState>,
-) -> std::result::Result<AdapterPart, PeftError> {
+) -> Result<AdapterPart, PeftError> {
     let initializer = Initializer::named(
         residual_add.path(),
         cx.model.embedding().weight().base_value().device().clone(),
@@ -355,7 +260,7 @@ fn initial_weight(
     leaf: &str,
     shape: (usize, usize),
     init: InitSource,
-) -> std::result::Result<Var, PeftError> {
+) -> Result<Var, PeftError> {
     match (init, config.text("init_weights")) {
         (InitSource::Fresh, Some("mam_adapter")) if leaf == "adapter_up" => {
             initializer.full(0.0, &[shape.0, shape.1])
@@ -377,7 +282,7 @@ fn reads(config: &ConfigFile) -> Reads {
 }
 
 /// Refuses positions of the residual connection that are not implemented.
-fn check_residual(config: &ConfigFile) -> std::result::Result<(), PeftError> {
+fn check_residual(config: &ConfigFile) -> Result<(), PeftError> {
     if !config.flag("is_parallel")
         && config.get("residual_before_ln").and_then(Value::as_bool) != Some(true)
         || !config.flag("original_ln_after")

@@ -6,7 +6,7 @@
 //!
 //! # Shapes
 //! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`;
-//! `s = lora_alpha / r`
+//! `s = lora_alpha / r`, in rsLoRA `lora_alpha / sqrt(r)`
 //! # Source
 //! Liu et al. 2024, arXiv:2402.09353; HF PEFT stores it in LoRA's files with `use_dora`. Golden
 //! `dora`.

@@ -41,7 +41,7 @@ use crate::{
 };
 
 pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
-use data_init::DataInit;
+use data_init::{Chosen, DataInit};
 pub(super) use init::{Init, LowRankInit};
 
 /// The method.
@@ -137,7 +137,7 @@ impl Method for Lora {
         let state = Arc::new(AdapterState::new());
         let mut chosen = chosen_layers(cx, &lora.selection, init)?;
         let mut warnings = rank_warnings(&lora, &chosen.0, init)?;
-        let data_init = DataInit::new(cx, config, &lora, &chosen, init)?;
+        let data_init = data_init(cx, config, &lora, &chosen, init)?;
         if let Some(changed) = &data_init.config {
             lora = LoraConfig::read(changed)?;
             chosen = chosen_layers(cx, &lora.selection, init)?;
@@ -164,6 +164,29 @@ impl Method for Lora {
         let searched = data_init.config.as_ref();
         let settings = settings(cx, config, searched, &lora, &layers, &embeddings);
         Ok(Built { warnings, config: data_init.config, ..Built::new(settings, parts, state) })
+    }
+}
+
+/// Runs the initialization that `init_lora_weights` selects, if it reads data or the weights before
+/// quantization.
+///
+/// # Errors
+/// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a
+/// file that needs its own quantized base.
+fn data_init(
+    cx: &AttachContext<'_>,
+    config: &ConfigFile,
+    lora: &LoraConfig,
+    chosen: &Chosen<'_>,
+    init: InitSource,
+) -> std::result::Result<DataInit, PeftError> {
+    match (lora.init, init) {
+        (Init::Eva, InitSource::Fresh) => eva::find(cx, config, lora, chosen),
+        (Init::Loftq, InitSource::Fresh) => loftq::find(cx, config, lora, &chosen.0),
+        (Init::Loftq, InitSource::Checkpoint) => Err(config.unsupported(
+            "`init_lora_weights` = loftq, which quantizes the base model itself".to_owned(),
+        )),
+        _ => Ok(DataInit::default()),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Prefix tuning: trained keys and values in front of those of the input,
-//! `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//! `softmax(q [Pk; k]ᵀ / √D) [Pv; v]` in every block.
 //!
 //! E is initialized from N(0, 1), or with zeros by `init_weights=zero`.
 //!
 //! # Shapes
 //! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D;
-//! with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
+//! with projection `E = W₂ tanh(W₁ e + b₁) + b₂` with `e: (P, K*D)`
 //! # Source
 //! Li and Liang 2021, arXiv:2101.00190. Golden `prefix-tuning`.
 

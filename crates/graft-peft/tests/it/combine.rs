@@ -155,7 +155,7 @@ fn a_smaller_rank_reports_the_fraction_it_keeps() {
 fn an_adapter_and_its_negation_cancel() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
-    a.set_active(&model, false).unwrap();
+    a.deactivate(&model).unwrap();
     let base = logits(&model);
     let none = combined(&model, &[&a, &a], &[("weights", weights(&["1", "-1"]))]).unwrap();
     assert!(distance(&logits(&model), &base) < 1e-5);
@@ -210,7 +210,7 @@ fn adapters_that_cannot_be_combined_are_refused() {
     .unwrap();
     assert_eq!(code(combined(&model, &[&a, &soft], &[])).unwrap().0, "peft::not_combinable");
     soft.detach(&model).unwrap();
-    a.set_active(&model, true).unwrap();
+    a.activate(&model).unwrap();
     a.merge(&model).unwrap();
     assert_eq!(code(combined(&model, &[&a], &[])).unwrap().0, "peft::not_combinable");
     assert!(distance(&logits(&model), &before) < 1e-5);

@@ -85,9 +85,9 @@ fn a_soft_prompt_lengthens_the_output_until_it_is_detached() {
     .unwrap();
     let with = model.logits(&ids(), None, &Context::eval()).unwrap();
     assert_eq!(with.dims(), [2, 10, 50]);
-    prompt.set_active(&model, false).unwrap();
+    prompt.deactivate(&model).unwrap();
     assert_eq!(logits(&model), before);
-    prompt.set_active(&model, true).unwrap();
+    prompt.activate(&model).unwrap();
     prompt.detach(&model).unwrap();
     assert_eq!(logits(&model), before);
 }
@@ -158,10 +158,10 @@ fn a_merged_adapter_can_be_scaled_deactivated_and_detached() {
     adapter.merge(&model).unwrap();
     adapter.set_scale(&model, 0.5).unwrap();
     assert!(distance(&logits(&model), &half) < 1e-4);
-    adapter.set_active(&model, false).unwrap();
+    adapter.deactivate(&model).unwrap();
     assert_eq!(logits(&model), base);
     assert!(!adapter.is_active(&model));
-    adapter.set_active(&model, true).unwrap();
+    adapter.activate(&model).unwrap();
     assert!(distance(&logits(&model), &half) < 1e-4);
     adapter.detach(&model).unwrap();
     assert_eq!(logits(&model), base);
@@ -197,7 +197,7 @@ fn two_adapters_do_not_disturb_each_other() {
     let other = logits(&model);
     assert!(distance(&alone, &other) > 1e-3);
     assert!(!first.is_active(&model) && second.is_active(&model));
-    first.set_active(&model, true).unwrap();
+    first.activate(&model).unwrap();
     assert_eq!(logits(&model), alone);
     second.merge(&model).unwrap();
     assert_eq!(first.merge(&model).unwrap_err().code(), "peft::other_merged");

@@ -109,7 +109,7 @@ fn unknown_methods_and_keys_and_impossible_prompts_are_refused() {
     );
     assert_eq!(
         refused(&model, "lora", &settings(&[("adapter_name", Value::Text("a/b".to_owned()))])).0,
-        "peft::settings"
+        "peft::invalid_name"
     );
 }
 

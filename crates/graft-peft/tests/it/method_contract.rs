@@ -314,9 +314,9 @@ fn an_inactive_or_detached_adapter_has_no_effect(model: &dyn Model, case: &Case)
     randomize(&adapter, 3);
     let acting = output(model);
     holds(distance(&acting, &base) > 1e-3, "it does not act")?;
-    adapter.set_active(model, false).unwrap();
+    adapter.deactivate(model).unwrap();
     holds(output(model) == base, "off is not the base")?;
-    adapter.set_active(model, true).unwrap();
+    adapter.activate(model).unwrap();
     holds(output(model) == acting, "on again is not what it was")?;
     let remembered = Acting::of(model);
     Acting::silence(model);
@@ -362,9 +362,9 @@ fn merging_keeps_the_output_and_can_be_undone(model: &dyn Model, case: &Case) ->
     )?;
     adapter.reapply_merge(model).unwrap();
     holds(output(model) == merged, "a merge that was lifted is not what it was")?;
-    adapter.set_active(model, false).unwrap();
+    adapter.deactivate(model).unwrap();
     holds(output(model) == base, "merged and off is not the base")?;
-    adapter.set_active(model, true).unwrap();
+    adapter.activate(model).unwrap();
     adapter.unmerge(model).unwrap();
     holds(weights(model) == own && output(model) == beside, "unmerging did not restore")?;
     adapter.detach(model).unwrap();
@@ -398,12 +398,12 @@ fn two_adapters_do_not_affect_each_other(model: &dyn Model, case: &Case) -> Held
     randomize(&second, 4);
     let other = output(model);
     holds(distance(&alone, &other) > 1e-3, "they act alike")?;
-    first.set_active(model, true).unwrap();
+    first.activate(model).unwrap();
     holds(output(model) == alone, "switched back is not the same")?;
-    second.set_active(model, true).unwrap();
+    second.activate(model).unwrap();
     holds(output(model) == other, "the second is not the same")?;
     second.detach(model).unwrap();
-    first.set_active(model, true).unwrap();
+    first.activate(model).unwrap();
     holds(output(model) == alone, "detaching the second changed the first")?;
     first.detach(model).unwrap();
     Ok(())

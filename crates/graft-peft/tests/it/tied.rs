@@ -137,9 +137,9 @@ fn a_tied_head_is_adapted_without_the_embedding() {
             table,
             "{way:?}"
         );
-        adapter.set_active(&model, false).unwrap();
+        adapter.deactivate(&model).unwrap();
         assert_eq!(output(&model), base, "{way:?}: merged and off is not the base");
-        adapter.set_active(&model, true).unwrap();
+        adapter.activate(&model).unwrap();
         adapter.unmerge(&model).unwrap();
         assert_eq!(output(&model), acting, "{way:?}: unmerging did not restore");
         // A saved and loaded adapter gives the same output; detaching restores the base model.
@@ -183,7 +183,7 @@ fn a_model_that_was_merged_into_a_tied_head_is_saved_with_a_head_of_its_own() {
             "{way:?}"
         );
         adapter.unmerge(&model).unwrap();
-        adapter.set_active(&model, false).unwrap();
+        adapter.deactivate(&model).unwrap();
         save_folder(folder.path(), &parts).unwrap();
         let again =
             load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
@@ -212,7 +212,7 @@ fn a_second_adapter_works_on_a_head_with_a_merged_adapter() {
     first.merge(&model).unwrap();
     let merged = output(&model);
     let second = attach(&attach_context(&model), "lora", &keys("second")).unwrap();
-    first.set_active(&model, true).unwrap();
+    first.activate(&model).unwrap();
     assert!(distance(&output(&model), &merged) < 1e-6);
     assert!(second.merge(&model).is_err(), "two merges in one layer");
 }

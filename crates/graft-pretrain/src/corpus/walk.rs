@@ -59,7 +59,7 @@ const SKIPPED_FILES: &[&str] = &[
 
 /// A page to read.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct BookPage {
     /// The book of the page.
     pub(super) book: String,
     /// The path in the documentation folder.
@@ -70,7 +70,7 @@ pub(super) struct Source {
 }
 
 /// Every page, in a fixed order.
-pub(super) fn sources(documentation: &Path) -> Result<Vec<Source>> {
+pub(super) fn sources(documentation: &Path) -> Result<Vec<BookPage>> {
     let mut found = Vec::new();
     for book in BOOKS {
         collect(documentation, book, book, &mut found)?;
@@ -78,7 +78,7 @@ pub(super) fn sources(documentation: &Path) -> Result<Vec<Source>> {
     Ok(found)
 }
 
-fn collect(root: &Path, book: &str, relative: &str, found: &mut Vec<Source>) -> Result<()> {
+fn collect(root: &Path, book: &str, relative: &str, found: &mut Vec<BookPage>) -> Result<()> {
     let folder = root.join(relative);
     if !folder.is_dir() {
         return Ok(());
@@ -97,7 +97,7 @@ fn collect(root: &Path, book: &str, relative: &str, found: &mut Vec<Source>) -> 
         } else if name.ends_with(".html") && !SKIPPED_FILES.contains(&name.as_str()) {
             let key =
                 if is_library(book) { path[book.len() + 1..].to_owned() } else { path.clone() };
-            found.push(Source { book: book.to_owned(), path, key });
+            found.push(BookPage { book: book.to_owned(), path, key });
         }
     }
     Ok(())

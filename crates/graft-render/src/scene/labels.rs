@@ -40,6 +40,9 @@ fn cut(text: &str, size: f64, width: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// Width of bold letters relative to regular ones.
+const BOLD: f64 = 1.15;
+
 /// Height of the title, the legend and the name of the vertical axis.
 pub(crate) fn head_height(chart: &Chart) -> f64 {
     let rows = legend(chart).iter().map(|entry| entry.row + 1).max().unwrap_or(0);
@@ -52,7 +55,7 @@ pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
     let mut text = |at, text: &str, size, bold, anchor, ink| {
         shapes.push(Shape::Text {
             at,
-            text: cut(text, size, WIDTH - 2.0 * EDGE),
+            text: cut(text, if bold { size * BOLD } else { size }, WIDTH - 2.0 * EDGE),
             size,
             bold,
             anchor,

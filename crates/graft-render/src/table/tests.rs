@@ -73,3 +73,13 @@ fn no_line_of_a_plain_table_is_wider_than_a_page() {
     table.row(vec![Cell::Text("word ".repeat(80)), Cell::Text("x".repeat(300))]);
     assert!(plain(&table).lines().all(|line| width::of(line) <= PLAIN_WIDTH));
 }
+
+#[test]
+fn a_narrow_terminal_breaks_words_but_no_number() {
+    let mut table = Table::new("", &["module", "#parameters"]);
+    let module = Cell::Code("model.layers.0.self_attn.q_proj".to_owned());
+    table.row(vec![module, Cell::Integer(3_712_192_000)]);
+    let drawn = aligned(&table, Paint::Plain, 24);
+    assert!(drawn.contains("3,712,192,000"), "{drawn}");
+    assert!(drawn.lines().all(|line| width::of(line) <= 24), "{drawn}");
+}

@@ -133,7 +133,7 @@ fn run_grid(
             match grid.with_clone(number, &keys) {
                 Ok(extended) => grid = extended,
                 // The same clone was requested twice.
-                Err(failure) => cx.warn(failure.to_string()),
+                Err(error) => cx.warn(Failure::from(error).to_string()),
             }
         }
         if outcome.is_err() {

@@ -110,14 +110,14 @@ pub fn save(
 /// Makes an adapter the one in use. The others stay attached and become inactive.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], and those of [`graft_peft::Adapter::set_active`].
+/// [`SessionError::NoModel`], and those of [`graft_peft::Adapter::activate`].
 pub fn choose(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Failure> {
     let state = cx.state();
     let model = state.model()?;
     for other in &state.adapters {
-        other.adapter.set_active(model.loaded.model.as_ref(), false)?;
+        other.adapter.deactivate(model.loaded.model.as_ref())?;
     }
-    attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
+    attached.adapter.activate(model.loaded.model.as_ref())?;
     cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(())
 }
@@ -126,12 +126,12 @@ pub fn choose(cx: &CommandContext, attached: &AttachedAdapter) -> Result<(), Fai
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], and those of
-/// [`graft_peft::Adapter::set_active`].
+/// [`graft_peft::Adapter::activate`].
 pub fn enable(cx: &CommandContext) -> Result<Arc<AttachedAdapter>, Failure> {
     let state = cx.state();
     let model = state.model()?;
     let attached = find(&state, None, None)?;
-    attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
+    attached.adapter.activate(model.loaded.model.as_ref())?;
     cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(attached)
 }
@@ -145,7 +145,7 @@ pub fn disable(cx: &CommandContext) -> Result<Arc<AttachedAdapter>, Failure> {
     let model = state.model()?;
     let attached = find(&state, None, None)?;
     for each in &state.adapters {
-        each.adapter.set_active(model.loaded.model.as_ref(), false)?;
+        each.adapter.deactivate(model.loaded.model.as_ref())?;
     }
     cx.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(attached)

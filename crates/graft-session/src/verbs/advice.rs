@@ -3,7 +3,7 @@
 use graft_protocol::StepRecord;
 use graft_spec::{KeySpec, Settings, Value, methods::MethodSpec, number::decimals};
 
-use super::train::{TrainingSetup, default_rate};
+use super::train::job::{TrainingSetup, default_rate};
 
 /// Fewest steps that show a trend.
 const MIN_STEPS: usize = 20;

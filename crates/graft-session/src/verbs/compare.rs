@@ -1,7 +1,7 @@
 //! `%compare`: the base and the adapter continue the same prompt with the same seed.
 
 use graft_models::Generated;
-use graft_protocol::{Block, Reply, reply::SideText};
+use graft_protocol::{Block, Reply, SideText};
 use graft_spec::{Failure, Settings, number::decimals};
 
 use super::{

@@ -95,7 +95,7 @@ impl<'a> OnlyAdapterActive<'a> {
         let base = model.loaded.model.as_ref();
         match attached.adapter.is_merged() {
             true => attached.adapter.reapply_merge(base)?,
-            false => attached.adapter.set_active(base, true)?,
+            false => attached.adapter.activate(base)?,
         }
         let guard = Self { model, attached, label_names: model.renamed() };
         if let Some(names) = attached.label_names() {
@@ -111,7 +111,7 @@ impl Drop for OnlyAdapterActive<'_> {
         // It was enabled above, so disabling cannot fail.
         drop(match self.attached.adapter.is_merged() {
             true => self.attached.adapter.lift_merge().map(drop),
-            false => self.attached.adapter.set_active(self.model.loaded.model.as_ref(), false),
+            false => self.attached.adapter.deactivate(self.model.loaded.model.as_ref()),
         });
     }
 }

@@ -42,7 +42,7 @@ impl Inputs for DataInputs<'_> {
     fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
         self.control.pause();
         if self.control.is_stopped() {
-            return Err(PeftError::Settings(
+            return Err(PeftError::InitData(
                 SessionError::Interrupted {
                     what: "stopped before the adapter was attached".to_owned(),
                     next: None,
@@ -50,7 +50,7 @@ impl Inputs for DataInputs<'_> {
                 .into(),
             ));
         }
-        let failed = |error: graft_train::TrainError| PeftError::Settings(error.into());
+        let failed = |error: graft_train::TrainError| PeftError::InitData(error.into());
         let batch = self.examples.micro_batch(index).map_err(failed)?;
         Ok(InputBatch {
             ids: batch.ids_tensor(&self.device).map_err(failed)?,
@@ -74,6 +74,6 @@ impl ModelFiles {
 
 impl Originals for ModelFiles {
     fn weight(&self, linear: &Linear) -> Result<Tensor, PeftError> {
-        self.0.of(linear).map_err(|error| PeftError::Settings(error.into()))
+        self.0.of(linear).map_err(|error| PeftError::InitData(error.into()))
     }
 }

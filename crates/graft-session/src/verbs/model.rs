@@ -95,7 +95,8 @@ fn unapplied_dropout(model: &LoadedModel) -> Option<String> {
     (!named.is_empty()).then(|| named.join(", "))
 }
 
-/// A note on the model and the adapters that a new model replaces, and how to restore trained weights.
+/// A note on the model and the adapters that a new model replaces, and how to restore trained
+/// weights.
 fn replaced(state: &SessionState) -> Option<String> {
     let old = state.model.as_ref()?;
     let adapters: Vec<_> =

@@ -1,5 +1,5 @@
-//! `%resume`: continues a run from its last checkpoint, also in a session without its model, data and
-//! adapter.
+//! `%resume`: continues a run from its last checkpoint, also in a session without its model, data
+//! and adapter.
 
 use std::sync::Arc;
 
@@ -27,9 +27,10 @@ use crate::{
 /// Continues the run of that name, or the newest one. Keys of `settings` replace those of the run.
 ///
 /// # Errors
-/// [`SessionError::NoRun`], [`SessionError::UnknownRun`], [`SessionError::OtherModel`], [`SessionError::ChangedData`],
-/// [`TrainError::InUse`] while another kernel trains it; those of loading model and data and of
-/// [`graft_train::resume`]; [`SessionError::Interrupted`] when the user stopped it.
+/// [`SessionError::NoRun`], [`SessionError::UnknownRun`], [`SessionError::OtherModel`],
+/// [`SessionError::ChangedData`], [`TrainError::InUse`] while another kernel trains it; those of
+/// loading model and data and of [`graft_train::resume`]; [`SessionError::Interrupted`] when the
+/// user stopped it.
 pub fn resume(
     cx: &CommandContext,
     run: Option<&str>,
@@ -54,7 +55,8 @@ pub fn resume(
     train.check(TRAIN)?;
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     if step >= config.steps {
-        // Reported before the session changes, so that nothing is lost for a run that is already done.
+        // Reported before the session changes, so that nothing is lost for a run that is already
+        // done.
         return Err(TrainError::AlreadyDone { run: folder.name(), steps: step }.into());
     }
     let data = same_data(cx, &header)?;
@@ -94,8 +96,8 @@ fn overlaid(old: &Settings, new: &Settings) -> Settings {
     both
 }
 
-/// The model of the run: the current one if its weights are the same, else loaded from the source of
-/// the run.
+/// The model of the run: the current one if its weights are the same, else loaded from the source
+/// of the run.
 pub(super) fn same_model(
     cx: &CommandContext,
     header: &RunHeader,
@@ -124,8 +126,8 @@ pub(super) fn is_model_of(model: &LoadedModel, header: &RunHeader) -> bool {
     model.loaded.content_hash == header.model_hash && same_type()
 }
 
-/// The data of the run: that of the session if it has the same origin, else read again. Changed data
-/// is refused, because the remaining steps would be those of another run.
+/// The data of the run: that of the session if it has the same origin, else read again. Changed
+/// data is refused, because the remaining steps would be those of another run.
 fn same_data(cx: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData>, Failure> {
     let recorded = header.data_record();
     let origin = DataOrigin::from(&recorded);
@@ -159,8 +161,8 @@ fn remember(cx: &CommandContext, data: &Arc<LoadedData>) {
     }
 }
 
-/// The adapter of the run: that of the session if it has the same name, method, settings and seed, else
-/// a new one. Its weights are restored from the checkpoint.
+/// The adapter of the run: that of the session if it has the same name, method, settings and seed,
+/// else a new one. Its weights are restored from the checkpoint.
 fn same_adapter(
     cx: &CommandContext,
     header: &RunHeader,

@@ -1,12 +1,12 @@
 //! `%train`: trains the active adapter on the current data.
 
 mod header;
-mod job;
+pub(super) mod job;
 
 use std::sync::Arc;
 
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
-use graft_spec::{AUTO, Failure, Settings, Value, methods::MethodSpec, training::TRAIN};
+use graft_spec::{AUTO, Failure, Settings, Value, training::TRAIN};
 use graft_train::{
     Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
     runs::{RunFolder, RunHeader, Start},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(crate) use header::header;
-pub(crate) use job::{TrainingSetup, checkpoint_state, examples, job};
+pub(crate) use job::{TrainingSetup, checkpoint_state, default_rate, examples, job};
 
 /// A run that has ended.
 #[derive(Clone, Debug)]
@@ -125,11 +125,6 @@ pub(crate) fn new_folder(cx: &CommandContext, name: &str) -> Result<RunFolder, F
         cx.warn(runs::TEMPORARY);
     }
     Ok(RunFolder::create(&base, name)?)
-}
-
-/// The learning rate of a method when none is given.
-pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
-    spec.learning_rate_for(model.loaded.model.shape().hidden)
 }
 
 /// The settings with a number instead of `batch=auto`: a resumed run keeps its batch size.

@@ -1,7 +1,7 @@
 //! `%model tree`: the modules with their shapes. Equal blocks are shown once.
 
 use graft_nn::{Layer, Site};
-use graft_protocol::{Block, Reply, reply::TreeLine};
+use graft_protocol::{Block, Reply, TreeLine};
 use graft_spec::Failure;
 
 use crate::{CommandContext, SessionState, snapshot::module_entry};

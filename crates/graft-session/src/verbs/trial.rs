@@ -25,8 +25,7 @@ pub fn stop(cx: &CommandContext, number: usize) -> Result<String, Failure> {
         return Err(comparison
             .grid
             .with_clone(number, &[])
-            .err()
-            .unwrap_or_else(|| SessionError::NoComparison.into()));
+            .map_or_else(Failure::from, |_| SessionError::NoComparison.into()));
     };
     cx.edit_background_job(|report| report.stops.push(number));
     Ok(format!("stopping trial {number} ({}) at its next turn", trial.label))

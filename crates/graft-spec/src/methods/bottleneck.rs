@@ -3,18 +3,18 @@
 use super::{ADAPTER_NAME, MODULES_TO_SAVE, MethodSpec};
 use crate::{KeyKind, KeySpec};
 
-/// Bottleneck adapters: `h + s U f(D x)` between a sublayer and the stream.
+/// Bottleneck adapters: `h + s (U f(D z + d) + u)` between a sublayer and the stream.
 pub const SPEC: MethodSpec = MethodSpec {
     verb: "bottleneck",
     peft_type: "ADAPTERHUB",
     builder: "Bottleneck",
     summary: "bottleneck adapters: small trained networks between the sublayers",
-    equation: "h + s U f(D z)",
-    help: "A small network is added where a sublayer's output h joins the residual stream x: h + s·U \
-        f(D z). D (C/reduction_factor × C), U (C × C/reduction_factor) and their biases are \
-        trained. config=pfeiffer: after the feed-forward sublayer with z = h + x (normalized in \
+    equation: "h + s (U f(D z + d) + u)",
+    help: "A small network is added where a sublayer's output h joins the residual stream x: h + s·(U \
+        f(D z + d) + u). D (C/reduction_factor × C), U (C × C/reduction_factor) and the biases d \
+        and u are trained. config=pfeiffer: after the feed-forward sublayer with z = h + x (normalized in \
         BERT); houlsby: after attention and after feed-forward with z = h; parallel: in parallel \
-        with feed-forward, z = x. U starts at zero, so attaching does not change the output. The \
+        with feed-forward, z = x. U starts at zero, so attaching does not change the output, except with init_weights=bert. The \
         files are those of AdapterHub.",
     shapes: "`D: (b, C)`, `U: (C, b)` with `b = C / reduction_factor`; biases `d: (b)` and `u: (C)`",
     source: "Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. \
@@ -65,7 +65,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["init"],
         kind: KeyKind::Choice(&["mam_adapter", "bert"]),
         default: "mam_adapter",
-        help: "initial values. mam_adapter: D uniform in ±1/sqrt(C), U zero; bert: both from N(0, 0.02), the default of AdapterHub for pfeiffer and houlsby",
+        help: "initial values. mam_adapter: D uniform in ±1/sqrt(C), U zero; bert: both from N(0, 0.02²), the default of AdapterHub for pfeiffer and houlsby",
     },
     KeySpec {
         name: "leave_out",

@@ -5,14 +5,14 @@ use super::{
 };
 use crate::{KeyKind, KeySpec};
 
-/// OFT: `y = W R x` with R orthogonal, in blocks.
+/// OFT: `y = W Rᵀ x` with R orthogonal, in blocks.
 pub const SPEC: MethodSpec = MethodSpec {
     verb: "oft",
     peft_type: "OFT",
     builder: "Oft",
     summary: "orthogonal fine-tuning: rotate the inputs of each layer, in blocks",
-    equation: "y = W R x",
-    help: "Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each \
+    equation: "y = W Rᵀ x",
+    help: "Each targeted linear layer computes y = W Rᵀ x. R is orthogonal and block-diagonal; each \
         block is the Cayley transform (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, so lengths \
         and angles between the rows of W are preserved. use_cayley_neumann replaces the inverse \
         by the first terms of its series. Q starts at zero, so attaching does not change the \

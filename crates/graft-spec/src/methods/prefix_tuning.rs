@@ -9,13 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "PREFIX_TUNING",
     builder: "PrefixTuning",
     summary: "prefix tuning: train keys and values in front of the input's, in every block",
-    equation: "softmax(q [Pk; k]ᵀ) [Pv; v]",
+    equation: "softmax(q [Pk; k]ᵀ / √D) [Pv; v]",
     help: "In every block, num_virtual_tokens trained keys and values are put in front of those of \
-        the input: softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. With prefix_projection a \
+        the input: softmax(q [Pk; k]ᵀ / √D) [Pv; v]. Nothing else is trained. With prefix_projection a \
         two-layer network with tanh computes them from num_virtual_tokens vectors during \
         training; as in HF PEFT the file contains the output of that network.",
     shapes: "`E: (P, L * 2 * K*D)`: the keys and then the values of K heads of width D, for each of L \
-        blocks; with projection `E = W₂ tanh(W₁ e)` and `e: (P, K*D)`",
+        blocks; with projection `E = W₂ tanh(W₁ e + b₁) + b₂` and `e: (P, K*D)`",
     source: "Li and Liang 2021, arXiv:2101.00190",
     keys: KEYS,
     learning_rate: 5e-1,

@@ -65,7 +65,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         .map(|parameter| FLOAT * parameter.elements() as u64)
         .max()
         .unwrap_or(0);
-    let threads = if device_of(model).is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
+    let threads = if device_of(model).is_cpu() { graft_nn::threads() } else { 0 };
     Sizes {
         shape: model.shape(),
         parameters,
@@ -129,8 +129,8 @@ fn frozen_blocks(model: &dyn Model) -> usize {
     for site in model.sites() {
         begun += usize::from(matches!(site.role, Role::Query | Role::QueryKeyValue));
         if is_trained(site.layer) {
-            // If only the norm before the first linear layer of a block is trained, the block before
-            // it is counted as well.
+            // If only the norm before the first linear layer of a block is trained, the block
+            // before it is counted as well.
             first = usize::saturating_sub(begun, 1);
             break;
         }

@@ -217,3 +217,12 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
     );
     assert!(matches!(memory.fits(0, &sizes), Err(TrainError::WouldNotFit { .. })));
 }
+
+#[test]
+fn the_passes_at_once_are_those_of_the_threads_that_evaluate() {
+    let model = crate::testing::TinyLlama::new(16, 32);
+    for threads in [1, 5] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        assert_eq!(pool.install(|| of_model(&model).threads), threads);
+    }
+}

@@ -79,8 +79,8 @@ pub struct RunRecord {
 
 impl Ledger {
     pub(super) fn append(path: &Path) -> Result<Self> {
-        // Opened for reading too, to check the last byte: if a crash cut a line in half, it is ended
-        // first, so that the next line is separate.
+        // Opened for reading too, to check the last byte: if a crash cut a line in half, it is
+        // ended first, so that the next line is separate.
         let file = safe_open::open(OpenOptions::new().create(true).read(true).append(true), path)?;
         let mut ledger = Self { path: path.to_owned(), file };
         if ledger.is_cut().map_err(TrainError::io("read", path))? {

@@ -23,7 +23,8 @@ impl Lab {
     /// lab().load_model("tiny")?;
     /// lab().load_data("which-book")?;
     /// let grid = Ablate::of(["lora"]).key("r", "1,4").key("steps", "2").key("examples", "8");
-    /// println!("{}", lab().ablate(grid)?);
+    /// let table = lab().ablate(grid)?.to_string();
+    /// assert!(table.contains("lora r=1") && table.contains("lora r=4"), "{table}");
     /// # Ok(())
     /// # }
     /// ```

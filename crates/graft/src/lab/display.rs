@@ -7,8 +7,8 @@ use crate::{DisplayHandle, Drawing, Html, Lab, Painted, Result, Show, Svg, drawi
 impl Lab {
     /// Shows a value below the cell while it runs: a tensor, a table, a chart, a generated text, or
     /// content such as [`Html`], [`Svg`], [`Png`](crate::Png), [`Markdown`](crate::Markdown) and
-    /// [`Latex`](crate::Latex). The handle can replace it later. A program without a notebook prints
-    /// the text form.
+    /// [`Latex`](crate::Latex). The handle can replace it later. A program without a notebook
+    /// prints the text form.
     ///
     /// # Examples
     /// ```

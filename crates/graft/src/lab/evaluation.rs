@@ -77,9 +77,9 @@ impl Lab {
         .map(Comparison::new)
     }
 
-    /// Shows the effect of the active adapter on the weights: the relative change of each layer, and
-    /// figures for one layer, by default the one with the largest change. For a soft prompt, shows
-    /// the nearest words of each vector.
+    /// Shows the effect of the active adapter on the weights: the relative change of each layer,
+    /// and figures for one layer, by default the one with the largest change. For a soft prompt,
+    /// shows the nearest words of each vector.
     ///
     /// # Errors
     /// If no adapter is active, or it does not change the weights of that module.

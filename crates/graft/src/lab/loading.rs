@@ -8,8 +8,8 @@ use crate::{Data, DataOptions, Lab, Model, ModelOptions, Result, Table};
 impl Lab {
     /// Loads a model and makes it the current one.
     ///
-    /// `source` is `tiny` (the embedded model), a Hugging Face folder, a GGUF file, or `ORG/NAME` on
-    /// the Hub.
+    /// `source` is `tiny` (the embedded model), a Hugging Face folder, a GGUF file, or `ORG/NAME`
+    /// on the Hub.
     ///
     /// # Errors
     /// If the model cannot be found or read. The previous model stays loaded.

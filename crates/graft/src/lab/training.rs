@@ -91,8 +91,8 @@ impl Lab {
     /// Shows the live curve of a run, or of the job in the background, until it ends.
     ///
     /// # Errors
-    /// `session::unknown_run`; `session::interrupted` if the stop button was pressed, which does not
-    /// stop the run.
+    /// `session::unknown_run`; `session::interrupted` if the stop button was pressed, which does
+    /// not stop the run.
     pub fn watch(&self, run: Option<&str>) -> Result<()> {
         self.in_order(|session| {
             session.run_blocking_read("watching", |cx| verbs::jobs::watch(cx, run))

@@ -1,8 +1,8 @@
 //! Changes to the environment of this process that the host requests.
 #![allow(unsafe_code)]
 
-/// Sets a variable, or removes it without a value. Ignores names and values that the system does not
-/// allow.
+/// Sets a variable, or removes it without a value. Ignores names and values that the system does
+/// not allow.
 ///
 /// # Safety
 /// No other thread may access the environment at the same time, except through [`mod@std::env`],

@@ -2,8 +2,8 @@
 //!
 //! Pushing never blocks. If the host reads slowly, display-only messages are merged: pieces of text
 //! are joined, progress and snapshots are replaced by newer ones, and with more than
-//! [`MERGE_STEPS_ABOVE`] queued messages each training step replaces the step before it (the ledger on
-//! disk has them all). Replies, validations, notes and displays are never dropped.
+//! [`MERGE_STEPS_ABOVE`] queued messages each training step replaces the step before it (the ledger
+//! on disk has them all). Replies, validations, notes and displays are never dropped.
 
 use std::{
     collections::VecDeque,

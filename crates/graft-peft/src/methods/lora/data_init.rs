@@ -1,12 +1,12 @@
-//! Initializations that read data or the weights before quantization, and that run before the
-//! layers are built.
+//! The result of an initialization that reads data or the weights before quantization, and that
+//! runs before the layers are built.
 
 use std::collections::BTreeMap;
 
 use graft_nn::{Embedding, Linear, Tensor};
 
-use super::{Init, LoraConfig, LowRankInit, eva, loftq};
-use crate::{AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource};
+use super::LowRankInit;
+use crate::{PeftError, config_file::ConfigFile};
 
 /// The fields and weights that such an initialization has computed.
 #[derive(Default)]
@@ -23,28 +23,6 @@ pub(super) struct DataInit {
 pub(super) type Chosen<'a> = (Vec<&'a Linear>, Vec<&'a Embedding>);
 
 impl DataInit {
-    /// Runs the initialization that `init_lora_weights` selects.
-    ///
-    /// # Errors
-    /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a
-    /// file that needs its own quantized base.
-    pub(super) fn new(
-        cx: &AttachContext<'_>,
-        config: &ConfigFile,
-        lora: &LoraConfig,
-        chosen: &Chosen<'_>,
-        init: InitSource,
-    ) -> Result<Self, PeftError> {
-        match (lora.init, init) {
-            (Init::Eva, InitSource::Fresh) => eva::find(cx, config, lora, chosen),
-            (Init::Loftq, InitSource::Fresh) => loftq::find(cx, config, lora, &chosen.0),
-            (Init::Loftq, InitSource::Checkpoint) => Err(config.unsupported(
-                "`init_lora_weights` = loftq, which quantizes the base model itself".to_owned(),
-            )),
-            _ => Ok(Self::default()),
-        }
-    }
-
     /// Replaces the initial weights of a layer by the computed ones.
     ///
     /// # Errors

@@ -1,8 +1,15 @@
 //! Initialization of LoRA's A and B: `init_lora_weights`.
 //!
-//! PiSSA and OLoRA initialize `s B₀ A₀` with a leading part of the weight itself. HF PEFT subtracts
-//! this part from the base weight. Here the layer subtracts it while the adapter is active, so that
-//! the base weight does not change: `y = W x + s (B A - B₀ A₀) x`.
+//! PiSSA and OLoRA initialize A and B from a leading part of the weight itself. With `W = U Σ Vᵀ`,
+//! PiSSA sets `A₀ = √(Σ_r/s) V_rᵀ` and `B₀ = U_r √(Σ_r/s)`, so that `s B₀ A₀` is the part of W with
+//! the r largest singular values. With `W = Q R`, OLoRA sets `A₀ = R_r` (the first r rows) and
+//! `B₀ = Q_r` (the first r columns), without a division by s. HF PEFT subtracts `s B₀ A₀` from the
+//! base weight. Here the layer subtracts it while the adapter is active, so that the base weight
+//! does not change: `y = W x + s (B A - B₀ A₀) x`.
+//!
+//! `gaussian` draws A from N(0, 1/r²): HF PEFT's standard deviation is `1/r`. `orthogonal` draws two
+//! random matrices and multiplies them with the even and the odd rows of one orthogonal matrix, so
+//! that `B A = 0`.
 //!
 //! # Source
 //! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT
@@ -22,7 +29,7 @@ use crate::{
 pub(in crate::methods) enum Init {
     /// A uniform in ±1/sqrt(d_in), B zero.
     Uniform,
-    /// A from N(0, 1/r), B zero.
+    /// A from N(0, 1/r²), B zero, as in HF PEFT; the paper gives no variance.
     Gaussian,
     /// Both random with `B A = 0`; r must be even.
     Orthogonal,

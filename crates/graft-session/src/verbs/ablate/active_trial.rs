@@ -83,10 +83,10 @@ impl<'a> ActiveTrial<'a> {
         let until = self.end_of(round);
         let Some(training) = &mut self.training else { return };
         let steps = until.saturating_sub(training.step()).min(STEPS_PER_UPDATE);
-        let advanced = self.prepared.set_active(true).and_then(|()| {
+        let advanced = self.prepared.activate().and_then(|()| {
             Ok(training.advance(steps, control, &mut |event| self.log.record(event))?)
         });
-        let deactivated = self.prepared.set_active(false);
+        let deactivated = self.prepared.deactivate();
         self.end = advanced.and_then(|outcome| deactivated.map(|()| outcome)).transpose();
         if matches!(self.end, Some(Err(_))) {
             self.training = None;

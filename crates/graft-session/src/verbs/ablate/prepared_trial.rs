@@ -113,7 +113,7 @@ impl GridRunner<'_> {
             resumes,
             guard,
         };
-        prepared.set_active(false)?;
+        prepared.deactivate()?;
         Ok(prepared)
     }
 
@@ -178,10 +178,16 @@ fn unfinished_run(key: &str) -> Result<Option<RunFolder>, Failure> {
 }
 
 impl PreparedTrial<'_> {
-    /// Activates or deactivates its adapter.
-    pub(super) fn set_active(&self, is_active: bool) -> Result<(), Failure> {
+    /// Activates its adapter alone.
+    pub(super) fn activate(&self) -> Result<(), Failure> {
         let DetachGuard { model, attached } = &self.guard;
-        Ok(attached.adapter.set_active(model.loaded.model.as_ref(), is_active)?)
+        Ok(attached.adapter.activate(model.loaded.model.as_ref())?)
+    }
+
+    /// Deactivates its adapter.
+    pub(super) fn deactivate(&self) -> Result<(), Failure> {
+        let DetachGuard { model, attached } = &self.guard;
+        Ok(attached.adapter.deactivate(model.loaded.model.as_ref())?)
     }
 
     /// Predicted memory of the training run in bytes, on top of the shared base.

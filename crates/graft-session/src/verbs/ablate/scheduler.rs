@@ -201,14 +201,13 @@ impl GridRunner<'_> {
     /// Evaluates a run on a few examples while it trains. A failure here is reported when the run
     /// is scored at its end.
     fn evaluate(&self, trial: &mut ActiveTrial<'_>, metric: &Metric) {
-        if trial.end.is_some() || self.cx.is_stopping() || trial.prepared.set_active(true).is_err()
-        {
+        if trial.end.is_some() || self.cx.is_stopping() || trial.prepared.activate().is_err() {
             return;
         }
         let found = self.score_on(EVALUATION_EXAMPLES, &mut |_, _| {});
         trial.metric =
             found.ok().filter(|_| !self.cx.is_stopping()).map(|found| metric.of_evaluation(&found));
-        if let Err(failure) = trial.prepared.set_active(false) {
+        if let Err(failure) = trial.prepared.deactivate() {
             trial.end = Some(Err(failure));
         }
     }
@@ -260,9 +259,9 @@ impl GridRunner<'_> {
             return Ok(None);
         }
         let prepared = trial.prepared;
-        prepared.set_active(true)?;
+        prepared.activate()?;
         let found = self.score(&prepared.trial.label);
-        prepared.set_active(false)?;
+        prepared.deactivate()?;
         let found = found?;
         let cost = (log.steps() > 0).then(|| (log.tokens_per_second(), trial.memory));
         let TrialLog { curve, domain, seconds, .. } = log.clone();

@@ -277,9 +277,9 @@ fn roll_back(
     drop(adapter.detach(model));
     if let Ok(old) = state.adapter(name) {
         old.adapter.reattach(model);
-        drop(old.adapter.set_active(model, false));
+        drop(old.adapter.deactivate(model));
     }
-    active.iter().for_each(|attached| drop(attached.adapter.set_active(model, true)));
+    active.iter().for_each(|attached| drop(attached.adapter.activate(model)));
 }
 
 /// `weights of lora-001 after step 200 of 200, validation loss 1.234`.

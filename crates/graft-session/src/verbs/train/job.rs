@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{Event, Level};
+use graft_spec::methods::MethodSpec;
 use graft_train::{
     AdapterCheckpoint, Examples, TrainConfig, TrainingJob,
     runs::{RunFolder, RunHeader},
@@ -20,6 +21,11 @@ pub(crate) struct TrainingSetup {
     pub(crate) attached: Arc<AttachedAdapter>,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
+}
+
+/// The learning rate of a method when none is given.
+pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
+    spec.learning_rate_for(model.loaded.model.shape().hidden)
 }
 
 /// The tensors of a checkpoint: the trained parameters and the state of the method's schedule.

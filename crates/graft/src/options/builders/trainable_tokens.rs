@@ -1,6 +1,6 @@
 //! The keys of `%trainable_tokens` as a builder.
-// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
-// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and
+// run `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
 
 use graft_spec::Settings;
 

@@ -3,8 +3,8 @@
 /// Widest line of the sources.
 const WIDTH: usize = 100;
 
-/// A help text as a sentence of Markdown: capital letter, full stop, code in backticks. `values` are
-/// words that are code too.
+/// A help text as a sentence of Markdown: capital letter, full stop, code in backticks. `values`
+/// are words that are code too.
 pub(super) fn sentence(help: &str, values: &[&str]) -> String {
     let mut text = help.split(' ').map(|text| word(text, values)).collect::<Vec<_>>().join(" ");
     let first = help.split([' ', ',', ':']).next().unwrap_or_default();

@@ -105,8 +105,8 @@ fn grouped(value: i64) -> String {
     if value < 0 { format!("-{text}") } else { text }
 }
 
-/// `Lora::new().r(8)`: the first keys that have a default, set to it. Of the keys of `%runs use`, which
-/// have none, the first.
+/// `Lora::new().r(8)`: the first keys that have a default, set to it. Of the keys of `%runs use`,
+/// which have none, the first.
 pub(super) fn example(builder: &str, keys: &[KeySpec], count: usize) -> String {
     let given = keys.iter().filter(|key| !matches!(key.name, "bg" | "adapter_name"));
     let mut calls: Vec<String> = given

@@ -73,8 +73,8 @@ impl Components {
         Ok(())
     }
 
-    /// Stacks the previous components, scaled by their strengths, the centered batch, (n, d), and the
-    /// shift of the mean. Adds the shift to the spread.
+    /// Stacks the previous components, scaled by their strengths, the centered batch, (n, d), and
+    /// the shift of the mean. Adds the shift to the spread.
     fn stack(&mut self, centered: Tensor, mean: &[f64]) -> Result<Tensor, PeftError> {
         let Some(before) = &self.vectors else {
             return Ok(centered);

@@ -1,0 +1,100 @@
+use super::super::check::{assert_close, check, flat, normal};
+use super::*;
+use crate::Sequences;
+
+fn spec(scaling: RopeScaling) -> RopeSpec {
+    RopeSpec { head_dim: 6, theta: 10_000.0, scaling, positions: 40 }
+}
+
+fn table() -> RopeTable {
+    RopeTable::new(&spec(RopeScaling::Default), &Device::Cpu).expect("a table")
+}
+
+#[test]
+fn it_rotates_each_head_by_its_position() {
+    let table = table();
+    check("rope", &[&[2, 5, 18]], |x| rope(&x[0], &table, 0, 3));
+    check("rope after a cache", &[&[2, 5, 12]], |x| rope(&x[0], &table, 17, 2));
+}
+
+#[test]
+fn a_later_position_is_the_same_as_an_offset() {
+    let (table, x) = (table(), normal("x", &[1, 9, 12]));
+    let whole = rope(&x, &table, 0, 2).expect("works").narrow(1, 4, 5).expect("a part");
+    let part = rope(&x.narrow(1, 4, 5).expect("a part"), &table, 4, 2).expect("works");
+    assert_close("offset", &flat(&part), &flat(&whole));
+}
+
+#[test]
+fn packed_sequences_begin_at_position_zero_each() {
+    let (table, sequences) = (table(), Sequences::new(&[3, 1, 5]));
+    check("packed rope", &[&[1, 9, 12]], |x| {
+        rope(&x[0], &table, Positions::Restarting(sequences.clone()), 2)
+    });
+    let x = normal("x", &[1, 9, 12]);
+    let packed = rope(&x, &table, Positions::Restarting(sequences.clone()), 2).expect("works");
+    for range in sequences.ranges() {
+        let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
+        assert_close(
+            "packed",
+            &flat(&part(&packed)),
+            &flat(&rope(&part(&x), &table, 0, 2).expect("works")),
+        );
+    }
+}
+
+#[test]
+fn a_rope_table_allocates_only_the_positions_in_use() {
+    let spec = |positions| RopeSpec { positions, ..spec(RopeScaling::Default) };
+    let (long, short) = (
+        RopeTable::new(&spec(1 << 31), &Device::Cpu).expect("a table"),
+        RopeTable::new(&spec(700), &Device::Cpu).expect("a table"),
+    );
+    let x = normal("x", &[1, 300, 12]);
+    let turn = |table: &RopeTable, from: usize| flat(&rope(&x, table, from, 2).expect("works"));
+    for from in [0, 400] {
+        assert_eq!(turn(&long, from), turn(&short, from));
+    }
+    assert_eq!(
+        long.angles.lock().expect("a lock").as_ref().map(|angles| angles.positions),
+        Some(1024)
+    );
+    assert!(rope(&x, &short, 401, 2).is_err());
+}
+
+#[test]
+fn scores_depend_on_the_distance_only() {
+    let (table, q, k) = (table(), normal("q", &[1, 1, 6]), normal("k", &[1, 1, 6]));
+    let turn = |x: &Tensor, position| rope(x, &table, position, 1).expect("works");
+    let score = |at: usize| {
+        (turn(&q, at + 7) * turn(&k, at))
+            .and_then(|p| p.sum_all())
+            .map(|s| flat(&s)[0])
+            .expect("a score")
+    };
+    assert!((score(0) - score(30)).abs() < 1e-4);
+}
+
+#[test]
+fn llama_3_keeps_high_frequencies_divides_low_ones_and_blends_between() {
+    let scaling = RopeScaling::Llama3 {
+        factor: 32.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_positions: 8192.0,
+    };
+    let spec =
+        |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies();
+    let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
+    // The planes whose frequencies transformers 4.57 keeps, interpolates and divides for Llama
+    // 3.2 1B.
+    assert_eq!(plain[..15], scaled[..15]);
+    assert!((15..18).all(|i| scaled[i] < plain[i] && scaled[i] > plain[i] / 32.0));
+    assert!((18..32).all(|i| scaled[i] == plain[i] / 32.0));
+}
+
+#[test]
+fn a_position_beyond_the_table_is_refused() {
+    let error = rope(&normal("x", &[1, 2, 6]), &table(), 39, 1).expect_err("refused");
+    assert_eq!(error.to_string(), "position 40 is outside 0..40");
+}

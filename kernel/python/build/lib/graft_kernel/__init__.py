@@ -1,1 +1,0 @@
-"""Python side of the Graft kernel: what Python tools need to know about Rust notebooks."""
