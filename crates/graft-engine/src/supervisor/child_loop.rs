@@ -120,7 +120,7 @@ impl Supervisor {
         };
         let ready = live.is_some_and(|live| live.ready);
         let status = process.wait().map_or_else(|error| error.to_string(), describe);
-        let status = self.command.share.explain(status);
+        let status = lock(&self.command).share.explain(status);
         while readers.recv_timeout(DRAIN_TIMEOUT).is_ok() {}
         let exit = ChildExit {
             cause,

@@ -114,8 +114,10 @@ fn take_keys(words: &mut Vec<Word<'_>>) -> Result<Settings, Failure> {
     let mut rest = Vec::new();
     for word in words.drain(..) {
         match key(word.text) {
-            Some((spec, value)) => settings
-                .set(spec.name, spec.parse(value).map_err(|failure| failure.span(word.span()))?),
+            Some((spec, value)) => settings.set(
+                spec.name,
+                spec.parse(value).map_err(|error| Failure::from(error).span(word.span()))?,
+            ),
             None => match unknown_key(word, &rest) {
                 Some(failure) => return Err(failure),
                 None => rest.push(word),
