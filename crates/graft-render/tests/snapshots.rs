@@ -1,7 +1,7 @@
 //! Whole drawings, compared with stored ones in `tests/snapshots`.
 //!
-//! After an intended change, `INSTA_UPDATE=always cargo test -p graft-render` writes them again. The
-//! SVG and HTML files can be opened in a browser.
+//! After an intended change, `INSTA_UPDATE=always cargo test -p graft-render` writes them again.
+//! The SVG and HTML files can be opened in a browser.
 
 use graft_protocol::{
     Block, Cell, Chart, HeatMap, Level, Reply, RunEnded, RunOutcome, RunStarted, Series,

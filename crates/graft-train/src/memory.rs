@@ -97,8 +97,10 @@ impl Memory {
     /// [`SavedActivations`]. A batch is split into pieces ([`Batch::pieces`]), and only the pieces
     /// in progress count.
     ///
-    /// The test `memory` of graft-bench compares this with measurements: it is within a tenth for
-    /// every method.
+    /// The test `memory` of graft-bench compares this with the resident memory of a process with
+    /// one thread: it is within a tenth for every method. On several threads the tensors are the
+    /// same, but each thread has a heap of its own, and what the heaps keep of freed memory adds up
+    /// to a quarter.
     pub fn predict(sizes: &Sizes<'_>) -> Self {
         let trained = sizes.added + sizes.unfrozen;
         let progress = InProgress::of(sizes);
@@ -120,8 +122,9 @@ impl Memory {
     /// Predicts the memory of the largest validation pass, on all threads.
     ///
     /// The peak is either one block, whose activations are freed after it, or the logits that are
-    /// read, once as computed by the head and once as values to look up. The test `memory` of
-    /// graft-bench compares this with measurements: it is within a tenth for every method.
+    /// read, once as computed by the head and once as values to look up. Two of the vectors of F
+    /// are an allowance for freed memory that the allocator cannot use again. The test `memory` of
+    /// graft-bench compares this with measurements, as for [`Self::predict`].
     pub fn of_validation(sizes: &Sizes<'_>) -> u64 {
         let LargestPass { positions, read, passes } = sizes.validation;
         if positions == 0 {

@@ -7,9 +7,9 @@
 //! base weight. Here the layer subtracts it while the adapter is active, so that the base weight
 //! does not change: `y = W x + s (B A - B₀ A₀) x`.
 //!
-//! `gaussian` draws A from N(0, 1/r²): HF PEFT's standard deviation is `1/r`. `orthogonal` draws two
-//! random matrices and multiplies them with the even and the odd rows of one orthogonal matrix, so
-//! that `B A = 0`.
+//! `gaussian` draws A from N(0, 1/r²): HF PEFT's standard deviation is `1/r`. `orthogonal` draws
+//! two random matrices and multiplies them with the even and the odd rows of one orthogonal matrix,
+//! so that `B A = 0`.
 //!
 //! # Source
 //! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT
