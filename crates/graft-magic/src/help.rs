@@ -60,7 +60,7 @@ impl VerbDoc {
         let of_subcommands =
             |key: &KeySpec| verb.subcommands().any(|form| form.key(key.name).is_some());
         let has_keys = verb.subcommands().any(|form| !form.keys.is_empty());
-        let (keys, more_keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| {
+        let (keys, more_keys): (Vec<&KeySpec>, Vec<_>) = keys.into_iter().partition(|key| {
             !has_keys
                 || of_subcommands(key)
                 || verb.cell.as_ref().is_some_and(|form| form.key(key.name).is_some())

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use graft_spec::{Failure, Hint};
+use graft_spec::Hint;
 
 /// The files of a course: the path in its folder, and the text with `@COURSE@` for the name of the
 /// course and `@KERNEL@` for the name of the kernel.
