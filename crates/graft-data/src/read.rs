@@ -80,6 +80,24 @@ pub fn load_file(
     load(path, &name, &options, limits)
 }
 
+/// Reads several files as one data set, such as those of a repository. `source_name` is their
+/// origin in errors about all of them.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_files(
+    name: &str,
+    source_name: &str,
+    files: Vec<SourceFile>,
+    settings: &Settings,
+    limits: Limits<'_>,
+) -> Result<Dataset, DataError> {
+    let options = ReadOptions::new(settings, template::LABELED)?;
+    let name = options.name.as_deref().unwrap_or(name);
+    let files = sources::with_held_out(files, &options)?;
+    load_all(files, (name, source_name), &options, limits)
+}
+
 /// Reads examples from a text, in any of the text formats.
 ///
 /// # Errors
@@ -135,12 +153,22 @@ fn load(
     options: &ReadOptions,
     limits: Limits<'_>,
 ) -> Result<Dataset, DataError> {
+    let files = sources::files(path, options)?;
+    load_all(files, (name, &path.display().to_string()), options, limits)
+}
+
+fn load_all(
+    files: Vec<SourceFile>,
+    (name, source_name): (&str, &str),
+    options: &ReadOptions,
+    limits: Limits<'_>,
+) -> Result<Dataset, DataError> {
     let mut collector = Collector::new(options, limits.available / 2);
     let mut formats = Vec::new();
-    for file in sources::files(path, options)? {
+    for file in files {
         formats.push(read_file(&file, options, limits, &mut collector)?);
     }
-    let collected = collector.finish(&path.display().to_string(), format::listed(&formats))?;
+    let collected = collector.finish(source_name, format::listed(&formats))?;
     split::dataset(name, collected, options)
 }
 

@@ -20,10 +20,11 @@ const DESCRIPTIONS: &[&str] =
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SourceFile {
-    pub(crate) path: PathBuf,
+pub struct SourceFile {
+    /// The file.
+    pub path: PathBuf,
     /// The split of all its examples, if it has one.
-    pub(crate) split: Option<SplitName>,
+    pub split: Option<SplitName>,
 }
 
 /// The files of a data set: those of its source, and those of `validation=` and `test=`.
@@ -31,14 +32,22 @@ pub(crate) struct SourceFile {
 /// # Errors
 /// [`DataError::Io`], [`DataError::EmptyFolder`], [`DataError::TooManyFiles`].
 pub(crate) fn files(source: &Path, options: &ReadOptions) -> Result<Vec<SourceFile>, DataError> {
-    let has_files = [&options.validation, &options.test]
-        .iter()
-        .any(|part| matches!(part, HeldOut::File(_)));
-    let mut files = of_path(source)?;
-    if has_files {
+    with_held_out(of_path(source)?, options)
+}
+
+/// Adds the files of `validation=` and `test=` to others, which become training files.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn with_held_out(
+    mut files: Vec<SourceFile>,
+    options: &ReadOptions,
+) -> Result<Vec<SourceFile>, DataError> {
+    let held_out = held_out_files(options)?;
+    if !held_out.is_empty() {
         files.iter_mut().for_each(|file| file.split = Some(file.split.unwrap_or(SplitName::Train)));
     }
-    files.extend(held_out_files(options)?);
+    files.extend(held_out);
     Ok(files)
 }
 
@@ -77,8 +86,16 @@ fn of_path(path: &Path) -> Result<Vec<SourceFile>, DataError> {
     if all.is_empty() {
         return Err(DataError::EmptyFolder { path: path.to_owned() });
     }
-    // Files without a split in a folder that has splits belong to the training examples.
-    Ok(all)
+    Ok(with_splits(all))
+}
+
+/// Of files of which some have a split, those: others are further data, such as the part
+/// `unsupervised` of some data sets.
+pub fn with_splits(files: Vec<SourceFile>) -> Vec<SourceFile> {
+    if files.iter().all(|file| file.split.is_none()) {
+        return files;
+    }
+    files.into_iter().filter(|file| file.split.is_some()).collect()
 }
 
 fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), DataError> {
