@@ -175,11 +175,7 @@ fn report_columns(cx: &CommandContext, set: &Dataset) {
     let ignored = format!("data `{}`: ignored {}", set.name, set.report.ignored_names());
     match set.kind {
         Kind::Text => {
-            let first = &set.report.ignored[0];
-            cx.warn(format!(
-                "{ignored}; columns=text:{},label:{first} would make it text with labels",
-                set.report.used.first().map_or("text", |(column, _)| column)
-            ))
+            cx.warn(format!("{ignored}; a column named `label` would make it text with labels"))
         }
         _ => cx.note(ignored),
     }
