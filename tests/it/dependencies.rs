@@ -19,10 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-nn", &["graft-random", "graft-spec"]),
     ("graft-models", &["graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
-    (
-        "graft-train",
-        &["graft-data", "graft-nn", "graft-protocol", "graft-random", "graft-spec"],
-    ),
+    ("graft-train", &["graft-data", "graft-nn", "graft-protocol", "graft-random", "graft-spec"]),
     (
         "graft-session",
         &[

@@ -229,9 +229,14 @@ impl<'a> Collector<'a> {
         let kept = &mut self.kept[slot(split)];
         *kept += 1;
         // Data without splits of its own is complete; a later row may have another split otherwise.
-        let is_complete =
-            self.takes_first() && (split.is_none() || self.split.is_some()) && self.is_beyond_limit(split);
-        Ok(if is_complete && self.has_no_split_column() { Flow::Break(()) } else { Flow::Continue(()) })
+        let is_complete = self.takes_first()
+            && (split.is_none() || self.split.is_some())
+            && self.is_beyond_limit(split);
+        Ok(if is_complete && self.has_no_split_column() {
+            Flow::Break(())
+        } else {
+            Flow::Continue(())
+        })
     }
 
     fn has_no_split_column(&self) -> bool {
@@ -268,7 +273,11 @@ impl<'a> Collector<'a> {
     ///
     /// # Errors
     /// [`DataError::Empty`], and errors of the labels.
-    pub(crate) fn finish(mut self, source_name: &str, format: String) -> Result<Collected, DataError> {
+    pub(crate) fn finish(
+        mut self,
+        source_name: &str,
+        format: String,
+    ) -> Result<Collected, DataError> {
         let Some((shape, is_verbatim, _)) = self.first.take().filter(|_| self.examples.len() > 0)
         else {
             return Err(DataError::Empty {

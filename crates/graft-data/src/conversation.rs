@@ -47,7 +47,10 @@ struct Message<'a> {
 ///
 /// # Errors
 /// The problem, in words.
-pub(crate) fn messages<'a>(json: &'a str, system: Option<&str>) -> Result<(Cow<'a, str>, usize), String> {
+pub(crate) fn messages<'a>(
+    json: &'a str,
+    system: Option<&str>,
+) -> Result<(Cow<'a, str>, usize), String> {
     let parsed: Vec<Message<'_>> = serde_json::from_str(json).map_err(|error| {
         format!("expected a list of messages with `role` and `content`: {}", reason(&error))
     })?;
@@ -62,7 +65,8 @@ pub(crate) fn messages<'a>(json: &'a str, system: Option<&str>) -> Result<(Cow<'
     }
     let has_system = |role: &Option<Cow<'_, str>>| role.as_deref() == Some("system");
     let count = parsed.len();
-    let body = if is_share_gpt { Cow::Owned(format!("[{out}]")) } else { Cow::Borrowed(json.trim()) };
+    let body =
+        if is_share_gpt { Cow::Owned(format!("[{out}]")) } else { Cow::Borrowed(json.trim()) };
     let begins_with_system = has_system(&parsed[0].role) || has_system(&parsed[0].from);
     match system.filter(|text| !text.trim().is_empty() && !begins_with_system) {
         None => Ok((body, count)),
@@ -79,9 +83,9 @@ pub(crate) fn messages<'a>(json: &'a str, system: Option<&str>) -> Result<(Cow<'
 /// Whether a list of messages has one of the assistant, which is what a model learns to write.
 pub(crate) fn has_assistant(json: &str) -> bool {
     let parsed: Vec<Message<'_>> = serde_json::from_str(json).unwrap_or_default();
-    parsed.iter().any(|message| {
-        message.role.as_deref().is_some_and(|role| ASSISTANTS.contains(&role))
-    })
+    parsed
+        .iter()
+        .any(|message| message.role.as_deref().is_some_and(|role| ASSISTANTS.contains(&role)))
 }
 
 /// Two lists of messages as one.
@@ -166,13 +170,17 @@ mod tests {
 
     #[test]
     fn messages_of_both_spellings_become_the_same_list() {
-        let open = r#"[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello \"you\""}]"#;
+        let open =
+            r#"[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello \"you\""}]"#;
         let share = r#"[{"from":"human","value":"Hi"},{"from":"gpt","value":"Hello \"you\""}]"#;
         assert_eq!(messages(open, None), Ok((Cow::Borrowed(open), 2)));
         assert_eq!(messages(share, None).expect("valid").0, open);
         let (with_system, count) = messages(share, Some("Be brief.")).expect("valid");
         assert_eq!(count, 3);
-        assert_eq!(lines(&with_system), ["system: Be brief.", "user: Hi", "assistant: Hello \"you\""]);
+        assert_eq!(
+            lines(&with_system),
+            ["system: Be brief.", "user: Hi", "assistant: Hello \"you\""]
+        );
         assert!(has_assistant(open) && !has_assistant(&single("user", "Hi")));
         assert_eq!(joined(&single("user", "Hi"), &single("assistant", "Hello \"you\"")), open);
     }
@@ -188,9 +196,17 @@ mod tests {
     fn a_bad_message_is_named() {
         let problem = |json: &str| messages(json, None).expect_err(json);
         assert_eq!(problem("[]"), "the conversation has no messages");
-        assert_eq!(problem(r#"[{"role":"user","content":"a"},{"content":"b"}]"#), "message 2 has no `role`");
+        assert_eq!(
+            problem(r#"[{"role":"user","content":"a"},{"content":"b"}]"#),
+            "message 2 has no `role`"
+        );
         assert_eq!(problem(r#"[{"role":"user"}]"#), "message 1 (`user`) has no `content`");
-        assert!(problem(r#"[{"from":"alien","value":"a"}]"#).starts_with("message 1 is from `alien`; expected one of `human`"));
-        assert!(problem(r#"["Hi"]"#).starts_with("expected a list of messages with `role` and `content`: invalid type: string"));
+        assert!(
+            problem(r#"[{"from":"alien","value":"a"}]"#)
+                .starts_with("message 1 is from `alien`; expected one of `human`")
+        );
+        assert!(problem(r#"["Hi"]"#).starts_with(
+            "expected a list of messages with `role` and `content`: invalid type: string"
+        ));
     }
 }

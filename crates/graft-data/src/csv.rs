@@ -83,9 +83,8 @@ fn check_header(
     place: Place,
     collector: &Collector<'_>,
 ) -> Result<(), DataError> {
-    let is_twice = |(index, name): &(usize, &String)| {
-        is_known(name) && header[..*index].contains(name)
-    };
+    let is_twice =
+        |(index, name): &(usize, &String)| is_known(name) && header[..*index].contains(name);
     match header.iter().enumerate().find(is_twice) {
         Some((_, name)) => {
             Err(collector.malformed(place, format!("the header has two columns `{name}`")))

@@ -230,9 +230,7 @@ impl Dataset {
         match self.kind {
             Kind::Labels(_) if self.is_template_given => Cow::Borrowed(&example.prompt),
             Kind::Labels(_) => Cow::Borrowed(self.text_of(example)),
-            _ => {
-                Cow::Owned(format!("{}{}", example.prompt, example.completion))
-            }
+            _ => Cow::Owned(format!("{}{}", example.prompt, example.completion)),
         }
     }
 

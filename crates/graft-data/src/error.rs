@@ -107,9 +107,7 @@ pub enum DataError {
         byte: u64,
     },
     /// A line contains control characters.
-    #[error(
-        "`{source_name}` {place} contains control characters: the file is binary or damaged"
-    )]
+    #[error("`{source_name}` {place} contains control characters: the file is binary or damaged")]
     Binary {
         /// Where.
         source_name: String,
@@ -141,7 +139,10 @@ pub enum DataError {
         problem: String,
     },
     /// `columns=` names a column that a row does not have.
-    #[error("`{source_name}` {place} has no column `{column}` for the {role}; its columns are {}", list(found))]
+    #[error(
+        "`{source_name}` {place} has no column `{column}` for the {role}; its columns are {}",
+        list(found)
+    )]
     UnknownColumn {
         /// Where.
         source_name: String,
@@ -155,7 +156,9 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// A row has another shape than the first one.
-    #[error("`{source_name}` {place} has {found}, but the first example ({first_place}) has {first}")]
+    #[error(
+        "`{source_name}` {place} has {found}, but the first example ({first_place}) has {first}"
+    )]
     MixedShapes {
         /// Where.
         source_name: String,
@@ -179,7 +182,10 @@ pub enum DataError {
         found: String,
     },
     /// No training example has a label of the validation or test split.
-    #[error("`{source_name}` {place}: the label `{label}` is in the {split} split, but no training example has it; labels for training: {}", list(known))]
+    #[error(
+        "`{source_name}` {place}: the label `{label}` is in the {split} split, but no training example has it; labels for training: {}",
+        list(known)
+    )]
     UnseenLabel {
         /// Where.
         source_name: String,

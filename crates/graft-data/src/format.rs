@@ -117,7 +117,9 @@ impl Dialect {
         match (self.quoting, self.delimiter) {
             (Quoting::Backslash, _) => format!("{name} with quotes escaped by backslashes"),
             (Quoting::Doubled, b'\t') => format!("{name} with quoted fields"),
-            (Quoting::None, delimiter) if delimiter != b'\t' => format!("{name} without quoted fields"),
+            (Quoting::None, delimiter) if delimiter != b'\t' => {
+                format!("{name} without quoted fields")
+            }
             _ => name,
         }
     }
@@ -129,7 +131,8 @@ fn first_line(head: &str) -> &str {
 }
 
 fn is_json(first: &str) -> bool {
-    first.starts_with('{') || (first.starts_with('[') && (first == "[" || first[1..].trim_start().starts_with('{')))
+    first.starts_with('{')
+        || (first.starts_with('[') && (first == "[" || first[1..].trim_start().starts_with('{')))
 }
 
 /// JSON Lines unless the file is an array or its first object continues on the next line.
@@ -139,8 +142,8 @@ fn json(head: &str, first: &str) -> Format {
     }
     let rest = head.trim_start();
     let continues = rest.get(first.len()..).is_some_and(|rest| rest.starts_with(['\n', '\r']));
-    let is_whole = serde_json::from_str::<serde::de::IgnoredAny>(first)
-        .is_err_and(|error| error.is_eof());
+    let is_whole =
+        serde_json::from_str::<serde::de::IgnoredAny>(first).is_err_and(|error| error.is_eof());
     // An object that is cut in its middle on one line is damaged, not spread over lines.
     let is_spread = matches!(first, "{") || first.ends_with([',', '{', '[']);
     if continues && is_whole && is_spread { Format::Json } else { Format::Jsonl }

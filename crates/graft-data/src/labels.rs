@@ -73,10 +73,9 @@ impl Labels {
                 self.seen.len() - 1
             }
         };
-        if let Some(split) = split {
-            let first = &mut self.seen[number].splits[split as usize];
-            first.get_or_insert_with(|| (source_name.clone(), place));
-        }
+        // Without a split of its own, an example is for training.
+        let first = &mut self.seen[number].splits[split.unwrap_or(SplitName::Train) as usize];
+        first.get_or_insert_with(|| (source_name.clone(), place));
         Ok(number)
     }
 

@@ -46,8 +46,7 @@ pub use dataset::{Conversation, Dataset, Example, Extra, Kind, SplitName};
 pub use error::DataError;
 pub use place::Place;
 pub use read::{
-    BUILTIN, Limits, assets, builtin, builtin_with, load_file, load_files, load_text,
-    parse_inline,
+    BUILTIN, Limits, assets, builtin, builtin_with, load_file, load_files, load_text, parse_inline,
 };
 pub use sources::{SourceFile, is_data, split_of, with_splits};
 pub use text::Text;

@@ -56,7 +56,8 @@ impl ReadOptions {
     /// # Errors
     /// [`DataError::Columns`], [`DataError::Template`].
     pub(crate) fn new(settings: &Settings, default_template: &str) -> Result<Self, DataError> {
-        let word = |key: &str| settings.text(DATA, key).filter(|word| !word.is_empty() && word != "auto");
+        let word =
+            |key: &str| settings.text(DATA, key).filter(|word| !word.is_empty() && word != "auto");
         let integer = |key: &str| settings.integer(DATA, key);
         Ok(Self {
             name: word("name"),

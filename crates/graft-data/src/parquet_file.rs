@@ -167,7 +167,8 @@ fn class_names(metadata: Option<&Vec<parquet::file::metadata::KeyValue>>) -> Cla
         .unwrap_or_default();
     let features = value.pointer("/info/features").and_then(serde_json::Value::as_object);
     let names = |feature: &serde_json::Value| -> Option<Vec<String>> {
-        let names = feature.get("names").filter(|_| feature["_type"] == "ClassLabel")?.as_array()?;
+        let names =
+            feature.get("names").filter(|_| feature["_type"] == "ClassLabel")?.as_array()?;
         names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
     };
     features

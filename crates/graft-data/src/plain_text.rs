@@ -13,10 +13,8 @@ const PIECE: usize = 2000;
 pub(crate) fn unit(head: &str) -> TextUnit {
     let mut lines = head.lines().skip_while(|line| line.trim().is_empty());
     let is_blank = lines.any(|line| line.trim().is_empty());
-    let has_more = head
-        .lines()
-        .skip_while(|line| !line.trim().is_empty())
-        .any(|line| !line.trim().is_empty());
+    let has_more =
+        head.lines().skip_while(|line| !line.trim().is_empty()).any(|line| !line.trim().is_empty());
     if is_blank && has_more { TextUnit::Paragraphs } else { TextUnit::Lines }
 }
 

@@ -122,8 +122,7 @@ pub(crate) fn is_known(name: &str) -> bool {
         .into_iter()
         .filter(|role| *role != Role::Split)
         .any(|role| role.candidates().iter().any(|known| is(known)));
-    of_a_role
-        || INSTRUCTIONS.iter().chain(PAIRS).any(|(first, second)| is(first) || is(second))
+    of_a_role || INSTRUCTIONS.iter().chain(PAIRS).any(|(first, second)| is(first) || is(second))
 }
 
 /// Whether the value of a column of this name may be a list of messages or of tools.

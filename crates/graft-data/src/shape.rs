@@ -49,10 +49,12 @@ impl Mapping {
     pub(crate) fn parse(entries: &[String]) -> Result<Self, DataError> {
         let mut given: Vec<(Role, String)> = Vec::new();
         for entry in entries {
-            let Some((role, column)) = entry.split_once(':').filter(|(_, column)| {
-                !column.trim().is_empty()
-            }) else {
-                return Err(DataError::columns(format!("`{entry}` is not of the form ROLE:COLUMN")));
+            let Some((role, column)) =
+                entry.split_once(':').filter(|(_, column)| !column.trim().is_empty())
+            else {
+                return Err(DataError::columns(format!(
+                    "`{entry}` is not of the form ROLE:COLUMN"
+                )));
             };
             let Some(found) = Role::of(role) else {
                 return Err(unknown_role(role.trim(), column.trim()));
@@ -134,7 +136,8 @@ struct Names<'a>(&'a [Option<&'a str>]);
 impl Names<'_> {
     /// The column with that name. The exact name has priority over another case.
     fn find(&self, wanted: &'static str) -> Result<Option<usize>, Misfit> {
-        let columns = || self.0.iter().enumerate().filter_map(|(index, name)| Some((index, (*name)?)));
+        let columns =
+            || self.0.iter().enumerate().filter_map(|(index, name)| Some((index, (*name)?)));
         let alike: Vec<(usize, &str)> =
             columns().filter(|(_, name)| name.trim().eq_ignore_ascii_case(wanted)).collect();
         let exact: Vec<&(usize, &str)> =
@@ -236,16 +239,14 @@ impl Names<'_> {
                     })
                 })
             };
-            let found = is(true).or_else(|| is(false)).ok_or_else(|| Misfit::UnknownColumn {
-                role: *role,
-                column: column.clone(),
-            })?;
+            let found = is(true)
+                .or_else(|| is(false))
+                .ok_or_else(|| Misfit::UnknownColumn { role: *role, column: column.clone() })?;
             plan = plan.with(*role, Some(found));
         }
         let has = |role| plan.column(role).is_some();
-        let named = |role, name: &str| {
-            plan.column(role).is_some_and(|column| self.0[column] == Some(name))
-        };
+        let named =
+            |role, name: &str| plan.column(role).is_some_and(|column| self.0[column] == Some(name));
         let is_verbatim = named(Role::Prompt, "prompt") && named(Role::Completion, "completion");
         let shape = match () {
             () if has(Role::Chosen) && has(Role::Rejected) => Shape::Preference,

@@ -17,7 +17,8 @@ pub(crate) fn dialect(head: &str, usual: Option<u8>, mapping: &Mapping) -> Optio
     let header = first_line(head);
     let others = DELIMITERS.into_iter().filter(|other| Some(*other) != usual);
     let delimiters: Vec<u8> = usual.into_iter().chain(others).collect();
-    let named = delimiters.iter().copied().find(|delimiter| has_known_column(header, *delimiter, mapping));
+    let named =
+        delimiters.iter().copied().find(|delimiter| has_known_column(header, *delimiter, mapping));
     let even = || delimiters.iter().copied().find(|delimiter| is_even(head, *delimiter));
     let delimiter = named.or_else(even)?;
     Some(Dialect { delimiter, quoting: quoting(head, delimiter) })
@@ -28,9 +29,8 @@ pub(crate) fn is_header(line: &str, mapping: &Mapping) -> bool {
     let known = ["text", "prompt", "sentence", "review", "instruction", "question", "messages"];
     DELIMITERS.into_iter().any(|delimiter| {
         let names: Vec<&str> = columns(line, delimiter).collect();
-        let is_one = names
-            .iter()
-            .any(|name| known.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        let is_one =
+            names.iter().any(|name| known.iter().any(|known| known.eq_ignore_ascii_case(name)));
         let is_alone = names.len() == 1
             && !["text", "prompt"].iter().any(|known| known.eq_ignore_ascii_case(names[0]));
         let short = names.iter().all(|name| name.len() < 64);
@@ -133,7 +133,9 @@ mod tests {
         let none = Mapping::default();
         assert!(is_header("Prompt,completion", &none) && is_header("text", &none));
         assert!(is_header("id\tsentence\tlabel", &none));
-        assert!(!is_header("a plain sentence, with a comma", &none) && !is_header("question", &none));
+        assert!(
+            !is_header("a plain sentence, with a comma", &none) && !is_header("question", &none)
+        );
         let mapping = Mapping::parse(&["text:body".to_owned()]).expect("valid");
         assert!(is_header("title,body", &mapping));
     }

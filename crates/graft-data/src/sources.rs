@@ -56,8 +56,7 @@ pub(crate) fn with_held_out(
 /// # Errors
 /// As [`files`].
 pub(crate) fn held_out_files(options: &ReadOptions) -> Result<Vec<SourceFile>, DataError> {
-    let parts =
-        [(&options.validation, SplitName::Validation), (&options.test, SplitName::Test)];
+    let parts = [(&options.validation, SplitName::Validation), (&options.test, SplitName::Test)];
     let mut files = Vec::new();
     for (part, split) in parts {
         if let HeldOut::File(path) = part {

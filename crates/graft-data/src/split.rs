@@ -104,11 +104,7 @@ fn complete(
 
 /// The examples to hold out, of shuffled ones: the first ones, and of labeled examples the same
 /// fraction of each label. Every label keeps an example for training.
-fn drawn(
-    shuffled: &[usize],
-    examples: &[Example],
-    counts: [usize; 2],
-) -> Vec<(usize, SplitName)> {
+fn drawn(shuffled: &[usize], examples: &[Example], counts: [usize; 2]) -> Vec<(usize, SplitName)> {
     let labels = shuffled.iter().filter_map(|index| examples[*index].label).max();
     let groups = labels.map_or(1, |most| most + 1);
     let mut of_label: Vec<Vec<usize>> = vec![Vec::new(); groups];

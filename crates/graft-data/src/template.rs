@@ -29,7 +29,8 @@ impl Template {
         {
             return Err(DataError::Template { template: template.clone(), needed: "{text}" });
         }
-        let clean = |template: String| template.replace("\\n", "\n").trim_end_matches(' ').to_owned();
+        let clean =
+            |template: String| template.replace("\\n", "\n").trim_end_matches(' ').to_owned();
         Ok(Self { given: given.map(clean), labeled: labeled.to_owned() })
     }
 
@@ -62,7 +63,9 @@ impl Template {
 /// Inserts values into a template: `parts` are placeholders with their values. Braces within the
 /// values are not placeholders.
 pub(crate) fn filled(template: &str, parts: &[(&str, &str)]) -> String {
-    let mut out = String::with_capacity(template.len() + parts.iter().map(|(_, text)| text.len()).sum::<usize>());
+    let mut out = String::with_capacity(
+        template.len() + parts.iter().map(|(_, text)| text.len()).sum::<usize>(),
+    );
     let mut rest = template;
     'next: while let Some(at) = rest.find('{') {
         out.push_str(&rest[..at]);

@@ -162,7 +162,9 @@ pub enum SessionError {
     #[error("`%data load` needs a source")]
     NoDataSource,
     /// Both a source and `train=` are given.
-    #[error("`{source_name}` and `train={train}` are both given; the training examples come from one of them")]
+    #[error(
+        "`{source_name}` and `train={train}` are both given; the training examples come from one of them"
+    )]
     DataSources {
         /// The source.
         source_name: String,

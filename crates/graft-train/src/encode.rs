@@ -139,7 +139,8 @@ impl<'a> Encoder<'a> {
         }
         if self.data.kind == Kind::Chat {
             let (MaskedTokens { ids, has_loss }, cut) = self.conversation(example)?;
-            let label = |(id, has_loss): (&u32, bool)| if has_loss { i64::from(*id) } else { IGNORED };
+            let label =
+                |(id, has_loss): (&u32, bool)| if has_loss { i64::from(*id) } else { IGNORED };
             let labels = ids.iter().zip(has_loss).map(label).collect();
             return Ok((Encoded { ids, labels, class: None }, cut));
         }
@@ -216,8 +217,12 @@ mod tests {
         let model = TinyLlama::new(16, 32);
         let data = labeled_data();
         let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
-        let example =
-            Example { prompt: prompt.into(), completion: completion.into(), label: None, extra: None };
+        let example = Example {
+            prompt: prompt.into(),
+            completion: completion.into(),
+            label: None,
+            extra: None,
+        };
         let (encoded, cut) = encoder.example(&example).expect("encodes");
         let labels = encoded.labels.iter().filter(|label| **label != IGNORED).count();
         (encoded.ids, labels, cut)

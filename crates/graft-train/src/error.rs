@@ -65,19 +65,25 @@ pub enum TrainError {
         labels: Vec<String>,
     },
     /// The tokenizer cannot turn conversations into tokens.
-    #[error("data set `{data}` has conversations, but the tokenizer has no chat template that Graft can apply")]
+    #[error(
+        "data set `{data}` has conversations, but the tokenizer has no chat template that Graft can apply"
+    )]
     Conversations {
         /// Name of the data set.
         data: String,
     },
     /// The data has chosen and rejected answers.
-    #[error("data set `{data}` has chosen and rejected answers, and preference training (DPO) is not supported yet")]
+    #[error(
+        "data set `{data}` has chosen and rejected answers, and preference training (DPO) is not supported yet"
+    )]
     Preferences {
         /// Name of the data set.
         data: String,
     },
     /// A classifier cannot read two texts.
-    #[error("data set `{data}` has pairs of texts, which a classifier cannot read as two segments yet")]
+    #[error(
+        "data set `{data}` has pairs of texts, which a classifier cannot read as two segments yet"
+    )]
     Pairs {
         /// Name of the data set.
         data: String,

@@ -84,7 +84,8 @@ impl Collector<'_> {
         let prompt = self.string(place, plan, row, Role::Prompt)?;
         let completion = self.required(place, plan, row, Role::Completion)?;
         if plan.is_verbatim && !self.options.template.is_given() {
-            return self.push(Content::Completion { prompt: &prompt, completion: &completion }, split);
+            return self
+                .push(Content::Completion { prompt: &prompt, completion: &completion }, split);
         }
         let input = plan.column(Role::Input).and_then(|column| written(&row[column].1));
         let template = self.options.template.of(Shape::Completion, plan.is_verbatim)?;
@@ -116,8 +117,7 @@ impl Collector<'_> {
             Some(field) => written(field).unwrap_or_default(),
             None => Cow::Borrowed(""),
         };
-        let content =
-            Content::Preference { prompt: &prompt, chosen: &chosen, rejected: &rejected };
+        let content = Content::Preference { prompt: &prompt, chosen: &chosen, rejected: &rejected };
         self.push(content, split)
     }
 
@@ -157,7 +157,8 @@ impl Collector<'_> {
     /// Tools that are stored as JSON in a string.
     fn tools<'r>(&self, place: Place, text: &'r str) -> Result<&'r str, DataError> {
         let text = text.trim();
-        let is_list = text.starts_with('[') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let is_list =
+            text.starts_with('[') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         match text {
             "" | "null" | "[]" => Ok(""),
             _ if is_list => Ok(text),

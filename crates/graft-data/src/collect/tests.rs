@@ -53,7 +53,10 @@ fn a_column_labels_is_the_label_and_said_to_be_unless_there_is_one() {
     assert_eq!(found.report.line(), "read as x: `text`, `labels` as label; ignored: `id`");
     let both: Fields<'_> = &[("text", text("a")), ("labels", text("x")), ("label", text("y"))];
     let found = collected(true, &[both, OTHER]).expect("reads");
-    assert_eq!((labels(&found), found.report.ignored), (vec!["y", "other"], vec!["labels".to_owned()]));
+    assert_eq!(
+        (labels(&found), found.report.ignored),
+        (vec!["y", "other"], vec!["labels".to_owned()])
+    );
     assert_eq!(
         problem(&[("text", text("a")), ("text", text("b"))]),
         "`a.x` line 1: it has both `text` and `text`: which one is the text?"
@@ -74,11 +77,8 @@ fn what_a_completion_does_not_use_is_named() {
 
 #[test]
 fn an_instruction_with_its_input_becomes_a_prompt() {
-    let row: Fields<'_> = &[
-        ("instruction", text("Add the numbers.")),
-        ("input", text("1 2")),
-        ("output", text("3")),
-    ];
+    let row: Fields<'_> =
+        &[("instruction", text("Add the numbers.")), ("input", text("1 2")), ("output", text("3"))];
     let found = collected(true, &[row]).expect("reads");
     assert_eq!(
         (&*found.examples[0].prompt, &*found.examples[0].completion),
@@ -123,7 +123,9 @@ fn conversations_of_all_forms_become_messages() {
         assert_eq!(found.report.line(), "read as x: `messages`, `tools`");
     }
     let question: Fields<'_> = &[("messages", list(&format!("{user}]")))];
-    assert!(problem(question).contains("no message of the assistant, so there is nothing to learn"));
+    assert!(
+        problem(question).contains("no message of the assistant, so there is nothing to learn")
+    );
     assert_eq!(
         problem(&[("messages", list("[]"))]),
         "`a.x` line 1: in the messages: the conversation has no messages"
@@ -233,7 +235,9 @@ fn given_columns_are_used_and_unknown_ones_are_named() {
         Settings::default()
             .with("columns", Value::List(columns.split(',').map(str::to_owned).collect()))
     };
-    let row = |label: &'static str| [("headline", text("a")), ("topic", text(label)), ("text", text("b"))];
+    let row = |label: &'static str| {
+        [("headline", text("a")), ("topic", text(label)), ("text", text("b"))]
+    };
     let settings = keys("text:headline,label:topic");
     let found = with(&settings, true, &[&row("x"), &row("y")]).expect("reads");
     assert_eq!(labels(&found), ["x", "y"]);
@@ -260,7 +264,9 @@ fn bad_rows_are_skipped_and_counted_when_asked_for() {
     assert_eq!(found.examples.len(), 2);
     assert_eq!(
         found.report.notes,
-        ["skipped 2 bad rows: `a.x` line 2 has no `text`; its fields are `body`; `a.x` line 4 has no `text`; its fields are `body`"]
+        [
+            "skipped 2 bad rows: `a.x` line 2 has no `text`; its fields are `body`; `a.x` line 4 has no `text`; its fields are `body`"
+        ]
     );
     let error = with(&settings, true, &[bad, bad]).err().expect("no good row");
     assert_eq!(

@@ -48,7 +48,8 @@ fn quoted_fields_hold_commas_quotes_and_line_ends() {
 #[test]
 fn quotes_may_be_escaped_with_a_backslash() {
     let dialect = Dialect { delimiter: b',', quoting: Quoting::Backslash };
-    let records = read(dialect, "text,label\n\"he said \\\"no\\\", twice\",x\nb,y\n").expect("parses");
+    let records =
+        read(dialect, "text,label\n\"he said \\\"no\\\", twice\",x\nb,y\n").expect("parses");
     assert_eq!(records[0], labeled("he said \"no\", twice", "x"));
 }
 
@@ -107,4 +108,3 @@ fn a_million_columns_are_refused() {
         assert_eq!(table(delimiter, &header).expect_err("too many").code(), "data::many_fields");
     }
 }
-

@@ -31,9 +31,13 @@ pub(super) fn hint(error: &DataError) -> Option<String> {
         E::LongLine { .. } => {
             "write one example per line, or skip such lines with skip_bad=true; for running text, text=running cuts it into pieces"
         }
-        E::LongParagraph { .. } => "text=running cuts the text into pieces, text=lines at line ends",
+        E::LongParagraph { .. } => {
+            "text=running cuts the text into pieces, text=lines at line ends"
+        }
         E::Binary { .. } => "inspect it: head -c 200 FILE | od -c; skip_bad=true skips such lines",
-        E::OpenQuote { .. } => "close the quote; if quotes are letters in this file, write them twice",
+        E::OpenQuote { .. } => {
+            "close the quote; if quotes are letters in this file, write them twice"
+        }
         E::Columns { .. } => {
             "for example columns=text:review,label:sentiment; roles: text, text_pair, label, prompt, input, completion, chosen, rejected, messages, tools, system, split"
         }
@@ -44,9 +48,7 @@ pub(super) fn hint(error: &DataError) -> Option<String> {
         E::FloatLabel { .. } => {
             "write classes such as low and high into a column `label`, or remove the column to train on the text alone"
         }
-        E::MissingLabel { .. } => {
-            "fill it in, or skip rows without a label with skip_bad=true"
-        }
+        E::MissingLabel { .. } => "fill it in, or skip rows without a label with skip_bad=true",
         E::UnseenLabel { label, known, .. } => return Some(unseen(label, known)),
         E::ListLabel { .. } => {
             "write one label for each example, or remove the field to train on the text alone"
@@ -101,7 +103,9 @@ fn unseen(label: &str, known: &[String]) -> String {
 /// For columns of other names the entries to type, with the names of the file.
 fn missing(found: &[String], is_given: bool) -> String {
     if is_given {
-        return format!("a data set needs more: {SHAPES}; for example columns=text:COLUMN,label:COLUMN");
+        return format!(
+            "a data set needs more: {SHAPES}; for example columns=text:COLUMN,label:COLUMN"
+        );
     }
     match found {
         [one] => format!("{SHAPES}; to use this column: columns=text:{one}"),

@@ -29,7 +29,10 @@ fn problem(text: &str) -> String {
 #[test]
 fn the_elements_of_an_array_are_rows_however_they_are_spread_over_lines() {
     assert_eq!(texts("[{\"text\":\"a\"},{\"text\":\"b\"}]"), ["a", "b"]);
-    assert_eq!(texts("[\n  {\n \"text\": \"a ] } \\\" ,\"\n  },\n  {\"text\":\"b\", \"n\":[1,{}]}\n]\n"), ["a ] } \" ,", "b"]);
+    assert_eq!(
+        texts("[\n  {\n \"text\": \"a ] } \\\" ,\"\n  },\n  {\"text\":\"b\", \"n\":[1,{}]}\n]\n"),
+        ["a ] } \" ,", "b"]
+    );
     assert_eq!(texts("{\n\"text\":\"a\"\n}\n{\n\"text\":\"b\"\n}"), ["a", "b"]);
 }
 
@@ -48,8 +51,14 @@ fn an_array_that_does_not_end_or_continue_is_refused() {
     let truncated = "the JSON ends in the middle of an example or of the list";
     assert_eq!(problem("[{\"text\":\"a\"}"), format!("`a.json` line 1: {truncated}"));
     assert_eq!(problem("[{\"text\":\"a\"},\n{\"te"), format!("`a.json` line 2: {truncated}"));
-    assert_eq!(problem("[{\"text\":\"a\"},,]"), "`a.json` line 1: unexpected `,` between two examples");
-    assert_eq!(problem("[{\"text\":\"a\"}] x"), "`a.json` line 1: unexpected `x` between two examples");
+    assert_eq!(
+        problem("[{\"text\":\"a\"},,]"),
+        "`a.json` line 1: unexpected `,` between two examples"
+    );
+    assert_eq!(
+        problem("[{\"text\":\"a\"}] x"),
+        "`a.json` line 1: unexpected `x` between two examples"
+    );
     assert_eq!(problem("[]"), "`a.json` has no examples");
     assert!(problem("[{\"text\":\"\0\"}]").contains("binary or damaged"));
 }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use graft_spec::{Hint, Settings, Value as Key};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::file::metadata::KeyValue;
 use parquet::schema::parser::parse_message_type;
 
-use crate::{Dataset, DataError, Limits, load_file};
+use crate::{DataError, Dataset, Limits, load_file};
 
 /// Writes a file with the columns text, label and blob.
 fn write(path: &Path, rows: &[(&str, i64)], compression: Compression, names: Option<&str>) {
-    let schema = "message rows { required binary text (UTF8); required int64 label; required binary blob; }";
+    let schema =
+        "message rows { required binary text (UTF8); required int64 label; required binary blob; }";
     let schema = Arc::new(parse_message_type(schema).expect("a schema"));
     let metadata = names.map(|names| {
         let features = format!(
@@ -75,10 +76,21 @@ fn class_names_of_hugging_face_data_sets_are_the_labels() {
     let path = folder.path().join("rows.parquet");
     write(&path, ROWS, Compression::SNAPPY, Some(r#"["neg", "pos"]"#));
     let set = load(&path, &Settings::default()).expect("reads");
-    assert_eq!((set.labels(), &*set.train[1].completion), (&["neg".into(), "pos".into()][..], " pos"));
-    write(&path, &[("one", 0), ("two", -1), ("three", 1)], Compression::SNAPPY, Some(r#"["neg", "pos"]"#));
+    assert_eq!(
+        (set.labels(), &*set.train[1].completion),
+        (&["neg".into(), "pos".into()][..], " pos")
+    );
+    write(
+        &path,
+        &[("one", 0), ("two", -1), ("three", 1)],
+        Compression::SNAPPY,
+        Some(r#"["neg", "pos"]"#),
+    );
     let error = load(&path, &Settings::default()).expect_err("unlabeled");
-    assert!(error.to_string().ends_with("rows.parquet` row 2: the label is null, a missing value"), "{error}");
+    assert!(
+        error.to_string().ends_with("rows.parquet` row 2: the label is null, a missing value"),
+        "{error}"
+    );
     let settings = Settings::default().with("skip_bad", Key::Bool(true));
     assert_eq!(load(&path, &settings).expect("reads").train.len(), 2);
 }
@@ -88,7 +100,8 @@ fn a_column_that_is_not_text_is_refused_when_it_is_used() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("rows.parquet");
     write(&path, ROWS, Compression::SNAPPY, None);
-    let columns = |entry: &str| Settings::default().with("columns", Key::List(vec![entry.to_owned()]));
+    let columns =
+        |entry: &str| Settings::default().with("columns", Key::List(vec![entry.to_owned()]));
     let error = load(&path, &columns("text:blob")).expect_err("bytes");
     assert!(error.to_string().contains("row 1: a column with bytes that are not text"), "{error}");
     let error = load(&path, &columns("text:texts")).expect_err("unknown");

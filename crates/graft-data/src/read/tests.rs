@@ -135,10 +135,9 @@ fn a_table_is_read_whatever_its_delimiter_its_encoding_and_its_compression() {
 
 #[test]
 fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
-    for (bytes, format) in [
-        (&b"BZh91\x93"[..], "compressed with bzip2"),
-        (b"%PDF-1.7\n", "a PDF document"),
-    ] {
+    for (bytes, format) in
+        [(&b"BZh91\x93"[..], "compressed with bzip2"), (b"%PDF-1.7\n", "a PDF document")]
+    {
         for name in ["set.jsonl", "set.csv", "set.txt", "set"] {
             let error = file(name, bytes).expect_err(format);
             assert_eq!(error.code(), "data::format");
@@ -272,7 +271,6 @@ fn a_broken_archive_is_refused() {
     assert_eq!(file("cut.csv.gz", &whole[..whole.len() / 2]).expect_err("cut").code(), "data::io");
 }
 
-
 #[test]
 fn a_json_array_is_read_like_json_lines() {
     let rows = b"[{\"text\": \"a\", \"label\": \"x\"},\n {\"text\": \"b\", \"label\": \"y\"}]";
@@ -332,7 +330,8 @@ fn the_files_of_a_folder_are_one_set_with_the_splits_of_their_names() {
     write("data/train-00000-of-00002.csv", TABLE);
     write("data/train-00001-of-00002.jsonl", "{\"text\":\"so so\",\"label\":\"bad\"}\n");
     write("data/validation.csv.gz", "");
-    fs::write(folder.path().join("data/validation.csv.gz"), gzip(TABLE.as_bytes())).expect("writes");
+    fs::write(folder.path().join("data/validation.csv.gz"), gzip(TABLE.as_bytes()))
+        .expect("writes");
     let set = load_file(folder.path(), &Settings::default(), Limits::NONE).expect("reads");
     assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (3, 2, 0));
     assert_eq!(set.report.format, "3 files, csv, jsonl, csv (gzip)");

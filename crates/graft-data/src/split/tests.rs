@@ -35,9 +35,8 @@ fn labels_become_completions_of_a_templated_prompt() {
 
 #[test]
 fn labels_that_are_integers_are_in_numeric_order() {
-    let labels = |labels: &[&str]| {
-        made(labels, &Settings::default()).expect("a set").labels().join(" ")
-    };
+    let labels =
+        |labels: &[&str]| made(labels, &Settings::default()).expect("a set").labels().join(" ");
     assert_eq!(labels(&["10", "2", "-1"]), "-1 2 10");
     assert_eq!(labels(&["LABEL_10", "LABEL_9"]), "LABEL_9 LABEL_10");
     assert_eq!(labels(&["10", "2", "other"]), "10 2 other");
@@ -50,7 +49,9 @@ fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
         (&*set.train[0].prompt, &*set.text_for_encoder(&set.train[0])),
         ("text 0\nLabel:", "text 0")
     );
-    for (template, read) in [("{text}\\nMood:", "text 0\nMood:"), ("{text}\\nLabel:", "text 0\nLabel:")] {
+    for (template, read) in
+        [("{text}\\nMood:", "text 0\nMood:"), ("{text}\\nLabel:", "text 0\nLabel:")]
+    {
         let settings = Settings::default().with("template", Value::Text(template.into()));
         let set = made(&["good", "bad"], &settings).expect("a set");
         assert_eq!(&*set.text_for_encoder(&set.train[0]), read);

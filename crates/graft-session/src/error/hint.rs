@@ -153,7 +153,9 @@ impl SessionError {
             Self::UnknownShape { name, known } => {
                 did_you_mean(name, known, "published models", "%memory for llama-3.2-1b")
             }
-            Self::NoDataSource => "%data load FILE, or %data load train=FILE validation=FILE".to_owned(),
+            Self::NoDataSource => {
+                "%data load FILE, or %data load train=FILE validation=FILE".to_owned()
+            }
             Self::DataSources { source_name, .. } => {
                 format!("%data load {source_name}, without train=")
             }

@@ -190,7 +190,11 @@ fn files_of_splits_and_given_columns_are_loaded_and_reported() {
     let table = |label: &str| format!("body,stars\na,{label}\nb,bad\n").into_bytes();
     let train = written(&test, "a.csv", &table("good"));
     let dev = written(&test, "b.csv", &table("good"));
-    let keys = format!("train={} validation={} columns=text:body,label:stars", train.display(), dev.display());
+    let keys = format!(
+        "train={} validation={} columns=text:body,label:stars",
+        train.display(),
+        dev.display()
+    );
     let reply = said(load(&test, Path::new(""), &keys).unwrap());
     assert_eq!(
         reply,
@@ -203,14 +207,19 @@ fn files_of_splits_and_given_columns_are_loaded_and_reported() {
     let keys = format!("test={} columns=text:body,label:stars", wrong.display());
     let failure = load(&test, &train, &keys).unwrap_err();
     assert_eq!(failure.code, "data::unseen_label");
-    assert!(failure.message.contains("c.csv` line 2: the label `godo` is in the test split"), "{failure}");
+    assert!(
+        failure.message.contains("c.csv` line 2: the label `godo` is in the test split"),
+        "{failure}"
+    );
 }
 
 #[test]
 fn conversations_are_loaded_and_training_on_them_names_what_is_missing() {
     let test = TestSession::attached();
     let chat = |number: usize| {
-        format!(r#"{{"messages": [{{"role": "user", "content": "red {number}"}}, {{"role": "assistant", "content": "blue"}}]}}"#)
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "red {number}"}}, {{"role": "assistant", "content": "blue"}}]}}"#
+        )
     };
     let path = written(&test, "chat.jsonl", &rows(10, chat));
     let reply = said(load(&test, &path, "").unwrap());
@@ -281,7 +290,15 @@ fn a_data_set_of_the_hub_is_read_from_the_local_cache_without_a_network() {
     assert_eq!(missing.code, "session::hub_data");
     assert!(missing.message.contains("is not in the local cache"), "{missing}");
     let row = "text,label\na,x\nb,y\n";
-    cached(&home, &[("README.md", "#"), ("one/train.csv", row), ("one/test.csv", row), ("one/other.csv", row)]);
+    cached(
+        &home,
+        &[
+            ("README.md", "#"),
+            ("one/train.csv", row),
+            ("one/test.csv", row),
+            ("one/other.csv", row),
+        ],
+    );
     let reply = said(load(&test, hub, "").unwrap());
     assert_eq!(
         reply,
@@ -298,6 +315,9 @@ fn a_data_set_of_the_hub_is_read_from_the_local_cache_without_a_network() {
     // SAFETY: as above.
     unsafe {
         std::env::remove_var("HF_HUB_OFFLINE");
-        before.map_or_else(|| std::env::remove_var("HF_HOME"), |home| std::env::set_var("HF_HOME", home));
+        before.map_or_else(
+            || std::env::remove_var("HF_HOME"),
+            |home| std::env::set_var("HF_HOME", home),
+        );
     }
 }

@@ -42,10 +42,9 @@ pub(super) fn load(
     let revision = settings.text(DATA, "revision").unwrap_or_else(|| "main".to_owned());
     let source = Source { cx, name, cache: Cache::from_env() };
     let files = source.files(&revision, subset.as_deref())?;
-    let files = files.into_iter().map(|(file, path)| SourceFile {
-        split: split_of(Path::new(&file)),
-        path,
-    });
+    let files = files
+        .into_iter()
+        .map(|(file, path)| SourceFile { split: split_of(Path::new(&file)), path });
     let short = name.rsplit('/').next().unwrap_or(name);
     Ok(load_files(short, name, with_splits(files.collect()), settings, limits)?)
 }
@@ -72,7 +71,10 @@ impl Source<'_> {
             std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
         if is_offline {
             return self.cached(revision, subset)?.ok_or_else(|| {
-                self.error("HF_HUB_OFFLINE is set and the data set is not in the local cache", OFFLINE)
+                self.error(
+                    "HF_HUB_OFFLINE is set and the data set is not in the local cache",
+                    OFFLINE,
+                )
             });
         }
         match self.online(revision, subset) {
@@ -92,7 +94,11 @@ impl Source<'_> {
         }
     }
 
-    fn online(&self, revision: &str, subset: Option<&str>) -> Result<Vec<(String, PathBuf)>, Fetch> {
+    fn online(
+        &self,
+        revision: &str,
+        subset: Option<&str>,
+    ) -> Result<Vec<(String, PathBuf)>, Fetch> {
         let api = ApiBuilder::from_env().with_progress(false).build()?;
         let list = |revision: &str| -> Result<Vec<String>, Fetch> {
             let info = api.repo(self.repository(revision)).info()?;
@@ -145,7 +151,8 @@ impl Source<'_> {
         let folder = self.cache.path().join(self.repository(revision).folder_name());
         let named = std::fs::read_to_string(folder.join("refs").join(revision)).ok();
         let commit = named.as_deref().map_or(revision, str::trim);
-        let is_plain = Path::new(commit).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_plain =
+            Path::new(commit).components().all(|part| matches!(part, Component::Normal(_)));
         let snapshot = folder.join("snapshots").join(commit);
         (is_plain && snapshot.is_dir()).then_some(snapshot)
     }
@@ -242,7 +249,8 @@ enum Choice {
 fn is_example_file(file: &str) -> bool {
     let path = Path::new(file);
     let is_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
-    let is_hidden = path.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.'));
+    let is_hidden =
+        path.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.'));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     is_inside && !is_hidden && is_data(&name)
 }
@@ -333,7 +341,8 @@ mod tests {
 
     #[test]
     fn the_files_of_a_subset_are_chosen_and_parquet_is_preferred() {
-        let plain = ["README.md", "data/train-00000-of-00001.parquet", "data/test-0.parquet", "x.csv"];
+        let plain =
+            ["README.md", "data/train-00000-of-00001.parquet", "data/test-0.parquet", "x.csv"];
         assert_eq!(chosen(&plain, None), Ok(vec![plain[1].to_owned(), plain[2].to_owned()]));
         let glue = ["cola/train-0.parquet", "sst2/train-0.parquet", "sst2/validation-0.parquet"];
         assert_eq!(chosen(&glue, Some("sst2")), Ok(vec![glue[1].to_owned(), glue[2].to_owned()]));
@@ -343,7 +352,10 @@ mod tests {
         assert_eq!(chosen(&splits, None).map(|files| files.len()), Ok(2));
         assert_eq!(chosen(&["default/train/0000.parquet"], None).map(|files| files.len()), Ok(1));
         assert_eq!(chosen(&["script.py", "README.md"], None), Err(Choice::NoFiles));
-        assert_eq!(chosen(&["../../train.csv", "/etc/a.csv", ".x/a.csv"], None), Err(Choice::NoFiles));
+        assert_eq!(
+            chosen(&["../../train.csv", "/etc/a.csv", ".x/a.csv"], None),
+            Err(Choice::NoFiles)
+        );
     }
 
     #[test]
