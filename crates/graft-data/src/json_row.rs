@@ -36,10 +36,10 @@ fn problem(text: &str, error: &serde_json::Error) -> String {
     let whole = error.to_string();
     let message = whole.split(" at line ").next().unwrap_or_default();
     let last_line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or(text);
-    // The position is that of the last byte that was read.
+    // The error is at the word or at its first letters.
     let near = |word: &str| {
-        let at = error.column().saturating_sub(word.len() + 1);
-        last_line.get(at..).is_some_and(|rest| rest.trim_start().starts_with(word))
+        let mut places = last_line.match_indices(word);
+        places.any(|(begin, _)| (begin..=begin + word.len()).contains(&error.column()))
     };
     if let Some(word) = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| near(word)) {
         return format!(
