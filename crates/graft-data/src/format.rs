@@ -50,7 +50,12 @@ pub(crate) fn of(head: &str, extension: &str, options: &ReadOptions) -> Format {
         (Some("csv"), _) => table(b','),
         (Some("tsv"), _) => table(b'\t'),
         (Some("txt"), _) => txt(),
-        (_, "jsonl" | "ndjson" | "json") => json(head, first),
+        (_, "csv" | "tsv" | "tab") if is_json(first) => json(head, first),
+        (_, "jsonl" | "ndjson" | "json")
+            if is_json(first) || !sniff::is_header(first, &options.mapping) =>
+        {
+            json(head, first)
+        }
         (_, "csv") => table(b','),
         (_, "tsv" | "tab") => table(b'\t'),
         (_, "txt" | "md") => txt(),

@@ -127,10 +127,7 @@ fn field(value: &Value, is_kept: bool) -> Result<Field<'_>, String> {
     Ok(match value {
         Value::Null => Field::Null,
         Value::Str(string) => limited(string)?,
-        Value::Bytes(bytes) => match bytes.as_utf8() {
-            Ok(string) => limited(string)?,
-            Err(_) => return Err("a column with bytes that are not text is used".to_owned()),
-        },
+        Value::Bytes(bytes) => bytes.as_utf8().map_or(Ok(Field::Bytes), limited)?,
         Value::Float16(number) => Field::Float(f64::from(number.to_f32())),
         Value::Float(number) => Field::Float(f64::from(*number)),
         Value::Double(number) => Field::Float(*number),

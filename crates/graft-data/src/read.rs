@@ -20,7 +20,7 @@ pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs"];
 /// Prompt template of the built-in classification data set.
 const WHICH_BOOK_TEMPLATE: &str = "{text}\nThis is from:";
 
-/// The flag of a reading that nobody stops.
+/// The flag of a reading that is never stopped.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// The limits of reading.

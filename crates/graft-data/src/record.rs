@@ -15,6 +15,8 @@ pub(crate) enum Field<'a> {
     List(Option<String>),
     /// An object; its fields are not stored.
     Object,
+    /// Bytes that are not text.
+    Bytes,
 }
 
 /// The named fields of a row.

@@ -80,7 +80,7 @@ impl Mapping {
         self.0.iter().any(|(_, column)| column.eq_ignore_ascii_case(name))
     }
 
-    /// Whether there are no given roles.
+    /// Whether the user gave no roles.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

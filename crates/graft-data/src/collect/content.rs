@@ -249,10 +249,11 @@ impl Collector<'_> {
                 label: number.to_string(),
             }),
             Field::List(_) => Err(DataError::ListLabel { source_name: source_name(), place }),
-            Field::Object => Err(self.malformed(
-                place,
-                "the label is an object; expected a name or a whole number".to_owned(),
-            )),
+            field @ (Field::Object | Field::Bytes) => {
+                let problem =
+                    format!("the label is {}; expected a name or a whole number", kind(field));
+                Err(self.malformed(place, problem))
+            }
             Field::Null => Err(missing("null")),
         }
     }
@@ -278,6 +279,7 @@ fn kind(field: &Field<'_>) -> &'static str {
         Field::Null => "null",
         Field::List(_) => "a list",
         Field::Object => "an object",
+        Field::Bytes => "bytes that are not text",
     }
 }
 

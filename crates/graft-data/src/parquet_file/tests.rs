@@ -103,7 +103,10 @@ fn a_column_that_is_not_text_is_refused_when_it_is_used() {
     let columns =
         |entry: &str| Settings::default().with("columns", Key::List(vec![entry.to_owned()]));
     let error = load(&path, &columns("text:blob")).expect_err("bytes");
-    assert!(error.to_string().contains("row 1: a column with bytes that are not text"), "{error}");
+    assert!(
+        error.to_string().contains("row 1: the text (column `blob`) is bytes that are not text"),
+        "{error}"
+    );
     let error = load(&path, &columns("text:texts")).expect_err("unknown");
     assert_eq!(error.hint().as_deref(), Some("did you mean columns=text:text?"));
 }
