@@ -114,11 +114,6 @@ impl<'a> Collector<'a> {
         self.notes.push(note);
     }
 
-    /// Number of examples so far.
-    pub(crate) fn len(&self) -> usize {
-        self.examples.len()
-    }
-
     /// Adds a text without fields.
     pub(crate) fn text(&mut self, place: Place, text: &str) -> Result<Flow, DataError> {
         self.check_shape(place, Shape::Text, false)?;

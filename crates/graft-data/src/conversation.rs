@@ -94,6 +94,7 @@ pub(crate) fn joined(first: &str, second: &str) -> String {
 }
 
 /// One message as a list.
+#[cfg(test)]
 pub(crate) fn single(role: &str, content: &str) -> String {
     let mut out = String::from("[");
     push_message(&mut out, role, content);
