@@ -259,7 +259,7 @@ pub enum DataError {
         problem: String,
     },
     /// The fields do not form an example.
-    #[error("`{source_name}` {place} has no {missing}; its fields are {}", list(found))]
+    #[error("`{source_name}` {place} has no `{missing}`; its fields are {}", list(found))]
     MissingField {
         /// Where.
         source_name: String,

@@ -11,11 +11,8 @@ const PIECE: usize = 2000;
 
 /// The unit of a text without a choice of the user: paragraphs if its start has blank lines.
 pub(crate) fn unit(head: &str) -> TextUnit {
-    let mut lines = head.lines().skip_while(|line| line.trim().is_empty());
-    let is_blank = lines.any(|line| line.trim().is_empty());
-    let has_more =
-        head.lines().skip_while(|line| !line.trim().is_empty()).any(|line| !line.trim().is_empty());
-    if is_blank && has_more { TextUnit::Paragraphs } else { TextUnit::Lines }
+    let is_blank = |line: &str| line.trim().is_empty();
+    if head.trim().lines().any(is_blank) { TextUnit::Paragraphs } else { TextUnit::Lines }
 }
 
 impl TextUnit {
