@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The facade and its crates.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 11] = [
     "graft-font",
+    "graft-random",
     "graft-spec",
     "graft-protocol",
+    "graft-data",
     "graft-nn",
     "graft-models",
     "graft-peft",

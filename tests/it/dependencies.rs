@@ -14,13 +14,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-render", &["graft-font", "graft-protocol", "graft-spec"]),
     ("graft-frontend", &["graft-protocol", "graft-render", "graft-spec"]),
     ("graft-jupyter", &["graft-frontend", "graft-spec"]),
-    ("graft-nn", &["graft-spec"]),
+    ("graft-random", &[]),
+    ("graft-data", &["graft-protocol", "graft-random", "graft-spec"]),
+    ("graft-nn", &["graft-random", "graft-spec"]),
     ("graft-models", &["graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
-    ("graft-train", &["graft-nn", "graft-protocol", "graft-spec"]),
+    ("graft-train", &["graft-data", "graft-nn", "graft-protocol", "graft-random", "graft-spec"]),
     (
         "graft-session",
-        &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-spec", "graft-train"],
+        &[
+            "graft-data",
+            "graft-models",
+            "graft-nn",
+            "graft-peft",
+            "graft-protocol",
+            "graft-spec",
+            "graft-train",
+        ],
     ),
     (
         "graft",
@@ -129,6 +139,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
     let graph = ours(&packages);
     for from in [
+        "graft-data",
         "graft-jupyter",
         "graft-kernel",
         "graft-magic",

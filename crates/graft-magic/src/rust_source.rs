@@ -235,7 +235,13 @@ fn builder(name: &str, settings: &Settings) -> String {
     let setters = settings.values.iter().map(|(key, value)| {
         let is_auto = *value == Value::Text(AUTO.to_owned())
             && keys.iter().any(|spec| spec.name == key && spec.takes_auto());
-        if is_auto { format!(".{key}_auto()") } else { format!(".{key}({})", literal(value)) }
+        let is_file = matches!(value, Value::Text(_))
+            && keys.iter().any(|spec| spec.name == key && spec.takes_path());
+        match (is_auto, is_file) {
+            (true, _) => format!(".{key}_auto()"),
+            (_, true) => format!(".{key}_file({})", literal(value)),
+            _ => format!(".{key}({})", literal(value)),
+        }
     });
     format!("{name}::new(){}", setters.collect::<String>())
 }

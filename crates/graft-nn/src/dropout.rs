@@ -2,7 +2,7 @@
 //! again.
 
 use crate::kernel;
-use crate::rng::{Rng, Stream};
+use graft_random::{Rng, Stream};
 
 /// Elements per independently computable piece of a mask; a piece is the unit of parallel work.
 pub(crate) const PIECE: usize = 4096;

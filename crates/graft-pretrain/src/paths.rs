@@ -12,7 +12,7 @@ pub struct Paths {
     pub documentation: PathBuf,
     /// Intermediate files: the corpus and the checkpoints.
     pub work: PathBuf,
-    /// The data sets, `crates/graft-train/assets`.
+    /// The data sets, `crates/graft-data/assets`.
     pub datasets: PathBuf,
     /// The model, `crates/graft-models/assets/tiny`.
     pub model: PathBuf,
@@ -30,7 +30,7 @@ impl Paths {
         Ok(Self {
             documentation: find_documentation()?,
             work,
-            datasets: crates.join("graft-train/assets"),
+            datasets: crates.join("graft-data/assets"),
             model: crates.join("graft-models/assets/tiny"),
         })
     }

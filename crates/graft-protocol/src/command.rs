@@ -30,7 +30,7 @@ pub enum Command {
         settings: Settings,
     },
     /// `%data load SOURCE`: a built-in data set (`which-book`, `error-codes`, `rust-docs`) or a
-    /// jsonl, csv, tsv or txt file. Keys [`graft_spec::training::DATA`].
+    /// jsonl, json, csv, tsv, txt or parquet file. Keys [`graft_spec::training::DATA`].
     DataLoad {
         /// Name of a built-in data set, or a file.
         source: String,

@@ -158,6 +158,29 @@ pub enum SessionError {
         /// The built-in data sets.
         builtin: Vec<String>,
     },
+    /// `%data load` without a source.
+    #[error("`%data load` needs a source")]
+    NoDataSource,
+    /// Both a source and `train=` are given.
+    #[error(
+        "`{source_name}` and `train={train}` are both given; the training examples come from one of them"
+    )]
+    DataSources {
+        /// The source.
+        source_name: String,
+        /// The value of `train`.
+        train: String,
+    },
+    /// A data set cannot be downloaded from the Hugging Face Hub.
+    #[error("data set `{name}` on the Hugging Face Hub: {problem}")]
+    HubData {
+        /// `ORG/NAME`.
+        name: String,
+        /// The problem.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// The name of a data set contains control characters.
     #[error("the name of a data set must be one line without control characters, got {name:?}")]
     DataName {

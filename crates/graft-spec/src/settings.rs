@@ -33,6 +33,13 @@ pub enum KeyKind {
         /// Largest value.
         max: f64,
     },
+    /// A finite number in `[min, max]`, or a file or folder.
+    FloatOrPath {
+        /// Smallest number.
+        min: f64,
+        /// Largest number.
+        max: f64,
+    },
     /// Any text, in quotes if it contains spaces.
     Text,
     /// One of these words.
@@ -71,9 +78,10 @@ pub enum Value {
     Bool(bool),
     /// From [`KeyKind::Integer`].
     Integer(i64),
-    /// From [`KeyKind::Float`]; always finite.
+    /// From [`KeyKind::Float`] and [`KeyKind::FloatOrPath`]; always finite.
     Float(f64),
-    /// From [`KeyKind::Text`], [`KeyKind::Choice`] and [`KeyKind::Path`]; [`AUTO`].
+    /// From [`KeyKind::Text`], [`KeyKind::Choice`] and [`KeyKind::Path`]; [`AUTO`]; the path of a
+    /// [`KeyKind::FloatOrPath`].
     Text(String),
     /// From [`KeyKind::Modules`] and [`KeyKind::List`]; a regular expression is a list of one.
     List(Vec<String>),
@@ -90,6 +98,11 @@ impl KeySpec {
     /// Returns whether `word` is the canonical name or an alias.
     pub fn is_named(&self, word: &str) -> bool {
         self.name == word || self.aliases.contains(&word)
+    }
+
+    /// Returns whether a file or folder is a value of this key, in addition to a number.
+    pub fn takes_path(&self) -> bool {
+        matches!(self.kind, KeyKind::FloatOrPath { .. })
     }
 
     /// Returns whether [`AUTO`] is a value of this key.
@@ -120,7 +133,11 @@ impl KeySpec {
                 }
                 Ok(Value::Integer(value))
             }
-            KeyKind::Float { min, max } => {
+            KeyKind::FloatOrPath { .. } if text.parse::<f64>().is_err() => match text.is_empty() {
+                true => Err(self.wrong_type(text, "a number or a file")),
+                false => Ok(Value::Text(text.to_owned())),
+            },
+            KeyKind::Float { min, max } | KeyKind::FloatOrPath { min, max } => {
                 let value: f64 = text
                     .parse()
                     .ok()

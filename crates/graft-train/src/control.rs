@@ -44,6 +44,11 @@ impl Control {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// The flag that [`Control::stop`] sets.
+    pub fn stop_flag(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     /// Runs the pause hook.
     pub fn pause(&self) {
         let Some(pause) = &self.pause else { return };

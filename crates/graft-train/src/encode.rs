@@ -5,11 +5,11 @@
 //! which tokens belong to the completion. A token with characters of both is a label.
 
 use graft_nn::ops::IGNORED;
-use graft_nn::{Model, TokenEncoder};
+use graft_nn::{MaskedTokens, Model, TokenEncoder};
 
 use crate::batch::Encoded;
 use crate::classify::is_classifier;
-use crate::data::{Dataset, Example};
+use crate::data::{Dataset, Example, Kind};
 use crate::{Result, TrainError};
 
 /// A prompt with its completion, as tokens.
@@ -86,7 +86,8 @@ impl<'a> Encoder<'a> {
     /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when fewer than two tokens fit.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Preferences`] and
+    /// [`TrainError::Pairs`] for data that the model cannot learn from.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -96,6 +97,12 @@ impl<'a> Encoder<'a> {
         let context = model.shape().max_positions;
         let taken = model.embedding().positions_taken();
         let classifies = is_classifier(model);
+        if data.kind == Kind::Preference {
+            return Err(TrainError::Preferences { data: data.name.clone() });
+        }
+        if classifies && data.has_pairs() && !data.is_template_given {
+            return Err(TrainError::Pairs { data: data.name.clone() });
+        }
         let longest_text = tokenizer.max_length().filter(|_| classifies);
         let limit =
             context.saturating_sub(taken).min(max_length.or(longest_text).unwrap_or(usize::MAX));
@@ -130,9 +137,34 @@ impl<'a> Encoder<'a> {
         if self.classifies {
             return self.text(example);
         }
+        if self.data.kind == Kind::Chat {
+            let (MaskedTokens { ids, has_loss }, cut) = self.conversation(example)?;
+            let label =
+                |(id, has_loss): (&u32, bool)| if has_loss { i64::from(*id) } else { IGNORED };
+            let labels = ids.iter().zip(has_loss).map(label).collect();
+            return Ok((Encoded { ids, labels, class: None }, cut));
+        }
         let mut sequence = self.ended(self.sequence(&example.prompt, &example.completion)?);
         let cut = self.fit(std::slice::from_mut(&mut sequence));
         Ok((sequence.into_encoded(), cut))
+    }
+
+    /// The tokens of a conversation. One that is too long loses its end. The second value is
+    /// whether it was cut.
+    ///
+    /// # Errors
+    /// [`TrainError::Conversations`] when the tokenizer has no chat template.
+    pub(crate) fn conversation(&self, example: &Example) -> Result<(MaskedTokens, bool)> {
+        let without = || TrainError::Conversations { data: self.data.name.clone() };
+        let chat = self.data.conversation(example).ok_or_else(without)?;
+        let mut tokens = self
+            .tokenizer
+            .encode_conversation(&chat.messages, &chat.tools, chat.prompt_messages)?
+            .ok_or_else(without)?;
+        let cut = tokens.ids.len() > self.limit;
+        tokens.ids.truncate(self.limit);
+        tokens.has_loss.truncate(self.limit);
+        Ok((tokens, cut))
     }
 
     /// Encodes a text and its class. A text that is too long loses its end and keeps its special
@@ -185,8 +217,12 @@ mod tests {
         let model = TinyLlama::new(16, 32);
         let data = labeled_data();
         let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
-        let example =
-            Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };
+        let example = Example {
+            prompt: prompt.into(),
+            completion: completion.into(),
+            label: None,
+            extra: None,
+        };
         let (encoded, cut) = encoder.example(&example).expect("encodes");
         let labels = encoded.labels.iter().filter(|label| **label != IGNORED).count();
         (encoded.ids, labels, cut)

@@ -64,6 +64,30 @@ pub enum TrainError {
         /// Its labels; empty for data of another kind.
         labels: Vec<String>,
     },
+    /// The tokenizer cannot turn conversations into tokens.
+    #[error(
+        "data set `{data}` has conversations, but the tokenizer has no chat template that Graft can apply"
+    )]
+    Conversations {
+        /// Name of the data set.
+        data: String,
+    },
+    /// The data has chosen and rejected answers.
+    #[error(
+        "data set `{data}` has chosen and rejected answers, and preference training (DPO) is not supported yet"
+    )]
+    Preferences {
+        /// Name of the data set.
+        data: String,
+    },
+    /// A classifier cannot read two texts.
+    #[error(
+        "data set `{data}` has pairs of texts, which a classifier cannot read as two segments yet"
+    )]
+    Pairs {
+        /// Name of the data set.
+        data: String,
+    },
     /// The split has no examples.
     #[error("data set `{data}` has no {split} examples")]
     EmptySplit {
@@ -262,6 +286,9 @@ impl Hint for TrainError {
             Self::NothingToTrain => "train::nothing_to_train",
             Self::NoHead { .. } => "train::no_head",
             Self::Classes { .. } => "train::classes",
+            Self::Conversations { .. } => "train::conversations",
+            Self::Preferences { .. } => "train::preferences",
+            Self::Pairs { .. } => "train::pairs",
             Self::EmptySplit { .. } => "train::empty_split",
             Self::NoRoom { .. } => "train::no_room",
             Self::Stopped => "train::stopped",
@@ -288,6 +315,9 @@ impl Hint for TrainError {
             Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
             Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
+            Self::Conversations { .. } => Some("write each example as prompt and completion, for example: jq -c '(.messages | map(.role) | index(\"assistant\")) as $i | {prompt: (.messages[:$i] | map(.content) | join(\"\\n\")), completion: (\" \" + .messages[$i].content)}' FILE > pairs.jsonl, then %data load pairs.jsonl".to_owned()),
+            Self::Preferences { .. } => Some("train on the chosen answers: %data load FILE columns=prompt:prompt,completion:chosen".to_owned()),
+            Self::Pairs { .. } => Some("load the data with a template that joins both texts: %data load FILE template=\"{text} {text_pair}\"".to_owned()),
             Self::EmptySplit { .. } => Some("add examples, or split the data with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped => None,

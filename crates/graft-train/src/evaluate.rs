@@ -208,7 +208,10 @@ impl<'a> Evaluator<'a> {
 
     /// A size that grows with that of the piece's pass, without tokenizing it.
     fn size_in_bytes(&self, piece: &[Example]) -> usize {
-        let bytes = |example: &Example| example.prompt.len() + example.completion.len();
+        let bytes = |example: &Example| {
+            let chat = self.data.conversation(example).map_or(0, |chat| chat.messages.len());
+            example.prompt.len() + example.completion.len() + chat
+        };
         if self.packs() {
             piece.iter().map(bytes).sum()
         } else {
@@ -252,6 +255,10 @@ impl<'a> Evaluator<'a> {
     fn rows(&self, examples: &[Example]) -> Result<Rows> {
         let mut rows = Rows::default();
         for example in examples {
+            if self.data.kind == Kind::Chat {
+                rows.push_conversation(self.encoder.conversation(example)?.0);
+                continue;
+            }
             let mut sequences = self.labels(example)?;
             sequences.push(
                 self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?),

@@ -1,66 +1,11 @@
-//! Fingerprints of data and weights: equal contents have equal fingerprints on every machine and
+//! Fingerprints of weights: equal contents have equal fingerprints on every machine and
 //! with every version.
 
 use graft_nn::{DType, NnError, Tensor, Trainable};
-
-use crate::data::Dataset;
+use graft_random::StableHasher;
 
 /// Elements hashed at each end of a tensor; the middle of a longer tensor is not hashed.
 const HASHED: usize = 1 << 17;
-
-/// 64-bit FNV-1a. The hasher of the standard library may change between releases, and fingerprints
-/// are stored in files.
-///
-/// # Source
-/// Fowler, Noll and Vo, draft-eastlake-fnv
-#[derive(Clone, Copy, Debug)]
-struct Hasher(u64);
-
-impl Hasher {
-    const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn number(&mut self, number: u64) {
-        self.bytes(&number.to_le_bytes());
-    }
-
-    /// Hashes the length too, so that `ab`, `c` and `a`, `bc` differ.
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.bytes(text.as_bytes());
-    }
-
-    fn finish(self) -> String {
-        format!("{:016x}", self.0)
-    }
-}
-
-impl Dataset {
-    /// Fingerprint of the examples, the labels and the template. It does not depend on the name or
-    /// the origin of the data set. Ledgers store it, so it does not change between versions.
-    pub fn content_fingerprint(&self) -> String {
-        let mut hasher = Hasher::new();
-        hasher.number(self.labels().len() as u64);
-        self.labels().iter().for_each(|label| hasher.text(label));
-        hasher.text(&self.template);
-        for split in [&self.train, &self.validation, &self.test] {
-            hasher.number(split.len() as u64);
-            for example in split {
-                hasher.text(&example.prompt);
-                hasher.text(&example.completion);
-                hasher.number(example.label.map_or(u64::MAX, |label| label as u64));
-            }
-        }
-        hasher.finish()
-    }
-}
 
 /// Fingerprint of trained weights, by name. Of a long tensor, the shape, the start and the end are
 /// hashed.
@@ -84,7 +29,7 @@ pub fn of_tensors<'a>(
 ) -> graft_nn::Result<String> {
     let mut tensors: Vec<_> = tensors.collect();
     tensors.sort_by(|one, other| one.0.cmp(other.0));
-    let mut hasher = Hasher::new();
+    let mut hasher = StableHasher::new();
     for (name, tensor) in tensors {
         hasher.text(name);
         tensor.dims().iter().for_each(|size| hasher.number(*size as u64));
@@ -112,26 +57,6 @@ mod tests {
     use graft_nn::{Device, Var};
 
     use super::*;
-    use crate::data::parse_inline;
-
-    fn data(text: &str) -> Dataset {
-        parse_inline("any", text, &graft_spec::Settings::default()).expect("parses")
-    }
-
-    #[test]
-    fn the_fingerprint_of_data_is_that_of_earlier_versions_and_changes_with_a_letter() {
-        let text = "{\"prompt\": \"a\", \"completion\": \" b\"}\n";
-        let one = data(text);
-        let other = data(&text.replace('b', "c"));
-        assert_ne!(one.content_fingerprint(), other.content_fingerprint());
-        assert_eq!(
-            one.content_fingerprint(),
-            Dataset { name: "else".to_owned(), ..one.clone() }.content_fingerprint()
-        );
-        let mut hasher = Hasher::new();
-        hasher.bytes(b"foobar");
-        assert_eq!(hasher.finish(), "85944171f73967e8", "the published value of FNV-1a");
-    }
 
     #[test]
     fn the_fingerprint_of_weights_changes_with_a_value_at_either_end() {

@@ -1,4 +1,4 @@
-//! Data, loss, optimizer, training loop, checkpoints and the ledger of runs.
+//! Loss, optimizer, training loop, checkpoints and the ledger of runs.
 //!
 //! [`fit()`] trains a list of graft-nn's `Trainable`s on [`Examples`] of a [`data::Dataset`],
 //! [`resume`] continues a run with the same losses that it would have had without the interruption,
@@ -57,7 +57,6 @@
 //! ```
 
 pub mod batch;
-pub mod data;
 pub mod fit;
 pub mod loss;
 pub mod memory;
@@ -83,6 +82,8 @@ mod job;
 mod packed_forward;
 #[cfg(test)]
 mod testing;
+
+pub use graft_data as data;
 
 pub use batch_size::largest_batch;
 pub use batch_source::{BatchSource, Validation};

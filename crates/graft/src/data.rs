@@ -22,6 +22,19 @@ impl Data {
         &self.data.dataset.name
     }
 
+    /// The conversations of a split as pairs of JSON lists: messages, and tools (empty without
+    /// tools). Data of other kinds has none.
+    pub fn conversations(&self, split: &str) -> Vec<(String, String)> {
+        let set = &self.data.dataset;
+        let examples = graft_train::data::SplitName::parse(split).map(|split| set.split(split));
+        examples
+            .into_iter()
+            .flatten()
+            .filter_map(|example| set.conversation(example))
+            .map(|chat| (chat.messages.to_string(), chat.tools.to_string()))
+            .collect()
+    }
+
     /// The examples of a split (`train`, `validation` or `test`) as pairs of prompt and completion.
     /// Another name gives no examples.
     pub fn examples(&self, split: &str) -> Vec<(String, String)> {
@@ -34,7 +47,7 @@ impl Data {
         };
         examples
             .iter()
-            .map(|example| (example.prompt.clone(), example.completion.clone()))
+            .map(|example| (example.prompt.to_string(), example.completion.to_string()))
             .collect()
     }
 

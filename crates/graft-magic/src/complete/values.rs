@@ -101,7 +101,7 @@ fn of_key(key: &KeySpec, value: &str, sources: &Sources<'_>) -> (usize, Vec<Item
             typed,
             ItemKind::Module,
         ),
-        (KeyKind::Path, _) => {
+        (KeyKind::Path | KeyKind::FloatOrPath { .. }, _) => {
             choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path)
         }
         (_, "data") => choices(snapshot.data.iter().map(String::as_str), typed, ItemKind::Name),

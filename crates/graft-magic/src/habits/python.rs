@@ -226,7 +226,9 @@ pub(super) fn next_step(code: &str, line: &str) -> String {
         return format!("did you mean `%model load {source}`?");
     }
     if let Some(source) = argument(code, "load_dataset(") {
-        return format!("did you mean `%data load {source}`? it takes a jsonl, csv or txt file");
+        return format!(
+            "did you mean `%data load {source}`? it takes a jsonl, csv, txt or parquet file, or a data set of the Hub"
+        );
     }
     if let Some((_, step)) = CALLS.iter().find(|(call, _)| code.contains(call)) {
         return (*step).to_owned();

@@ -23,6 +23,10 @@ fn each_verb_prints_its_rust() {
         ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
         ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
         ("%train batch=auto", "lab().train(Train::new().batch_auto())?;"),
+        (
+            "%data load a.csv validation=b.csv test=0.2",
+            "lab().load_data_with(\"a.csv\", DataOptions::new().test(0.2).validation_file(\"b.csv\"))?;",
+        ),
         ("%lora off", "lab().model()?.disable_adapters()?;"),
         ("%resume", "lab().resume(None)?;"),
         (

@@ -8,10 +8,10 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const SOURCE: &[Slot] = &[Slot::required(
+const SOURCE: &[Slot] = &[Slot::optional(
     "SOURCE",
     SlotKind::DataSource,
-    "which-book, error-codes or rust-docs (built in), or a jsonl, csv, tsv or txt file, also compressed with gzip",
+    "which-book, error-codes or rust-docs (built in); a jsonl, json, csv, tsv, txt or parquet file, also compressed with gzip; a folder of such files; or ORG/NAME, a data set on the Hugging Face Hub",
 )];
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Data, "name of a data set")];
 const MAYBE_NAME: &[Slot] =
@@ -34,16 +34,18 @@ pub(super) fn verb() -> VerbSpec {
         name: "data",
         aliases: &[],
         summary: "load examples, show them, or write them in the cell",
-        help: "jsonl with prompt/completion, text, or text/label; csv or tsv with the same \
-            columns; txt with a blank line between texts. Other columns are ignored and listed \
-            in the reply. A data set with the same name is replaced. A classifier matches \
+        help: "The columns decide what the examples are: text; text and label; two texts and a \
+            label; prompt and completion (also instruction/input/output and question/answer); \
+            messages or conversations; prompt, chosen and rejected. columns=ROLE:COLUMN names \
+            others. The reply lists what each column was taken for and which ones were ignored. \
+            A data set with the same name is replaced. A classifier matches \
             labels with its `id2label` by name, then as LABEL_0 or 0; the other labels become \
             the remaining classes in order, with a warning.",
         forms: vec![
             Form::bare("", "the current data set", show).keys(SHOW),
             Form::bare(
                 "load",
-                "load a built-in data set or a file and make it the current one",
+                "load a built-in data set, a file, a folder or a data set of the Hub, and make it the current one",
                 load,
             )
             .slots(SOURCE)
@@ -64,6 +66,9 @@ pub(super) fn verb() -> VerbSpec {
         examples: vec![
             "%data load which-book".into(),
             "%data load reviews.csv name=reviews validation=0.2".into(),
+            "%data load reviews.tsv columns=text:body,label:stars skip_bad=true".into(),
+            "%data load train=train.jsonl validation=dev.jsonl test=test.jsonl".into(),
+            "%data load stanfordnlp/imdb limit=2000 shuffle=true".into(),
             "%data show n=3".into(),
             "%%data greetings\n{\"prompt\": \"Say hello:\", \"completion\": \" hello\"}".into(),
         ],

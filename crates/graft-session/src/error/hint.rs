@@ -27,6 +27,9 @@ impl Hint for SessionError {
             Self::UnknownData { .. } => "session::unknown_data",
             Self::UnknownShape { .. } => "session::unknown_shape",
             Self::UnknownDataSource { .. } => "session::unknown_data_source",
+            Self::NoDataSource => "session::no_data_source",
+            Self::DataSources { .. } => "session::data_sources",
+            Self::HubData { .. } => "session::hub_data",
             Self::DataName { .. } => "session::data_name",
             Self::UnknownRun { .. } => "session::unknown_run",
             Self::NoRun => "session::no_run",
@@ -163,6 +166,13 @@ impl SessionError {
             Self::UnknownShape { name, known } => {
                 did_you_mean(name, known, "published models", "%memory for llama-3.2-1b")
             }
+            Self::NoDataSource => {
+                "%data load FILE, or %data load train=FILE validation=FILE".to_owned()
+            }
+            Self::DataSources { source_name, .. } => {
+                format!("%data load {source_name}, without train=")
+            }
+            Self::HubData { hint, .. } => hint.clone(),
             Self::UnknownDataSource { source_name, builtin } => {
                 did_you_mean(source_name, builtin, "built-in sets", "%data load which-book")
             }

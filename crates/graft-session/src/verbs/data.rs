@@ -1,14 +1,14 @@
 //! `%data load`, `%%data`, `%data show`, `%data use`.
 
+mod hub;
+
 use std::{path::Path, sync::Arc};
 
+use graft_data::{self as data, Dataset, Kind, Limits};
+use graft_nn::Device;
 use graft_protocol::{Block, Reply, Table};
-use graft_spec::{Failure, Settings, training};
-use graft_train::{
-    Control,
-    data::{self, Dataset, Kind},
-    runs::RunFolder,
-};
+use graft_spec::{Failure, Settings, Value, training};
+use graft_train::{Control, runs::RunFolder};
 
 use super::{
     format::{counted, quoted, thousands},
@@ -22,27 +22,51 @@ use crate::{
 /// Most runs in the warning about replaced data.
 const MAX_RUNS: usize = 5;
 
-/// Loads a built-in set or a file and makes it the current set. A set of the same name is replaced,
-/// with a warning.
+/// Loads a built-in set, a file, a folder or a data set of the Hugging Face Hub, and makes it the
+/// current set. A set of the same name is replaced, with a warning.
 ///
 /// # Errors
-/// [`SessionError::UnknownDataSource`], [`SessionError::DataName`], and those of the reader.
+/// [`SessionError::UnknownDataSource`], [`SessionError::DataName`], [`SessionError::DataSources`],
+/// [`SessionError::HubData`], and those of the reader.
 pub fn load(
     cx: &CommandContext,
     source: &str,
     settings: &Settings,
 ) -> Result<Arc<LoadedData>, Failure> {
-    remember(
-        cx,
-        DataOrigin::Source {
-            source: if data::BUILTIN.contains(&source) {
-                source.to_owned()
-            } else {
-                absolute(source)
-            },
-            settings: settings.clone(),
-        },
-    )
+    let (source, settings) = located(source, settings)?;
+    remember(cx, DataOrigin::Source { source, settings })
+}
+
+/// The source, which may be given with `train=`, and the keys, both with absolute paths.
+fn located(source: &str, settings: &Settings) -> Result<(String, Settings), SessionError> {
+    let mut settings = with_absolute_paths(settings);
+    let train = match settings.values.remove("train") {
+        Some(Value::Text(train)) => train,
+        _ => String::new(),
+    };
+    let source = match (source.trim(), train.as_str()) {
+        ("", "") => return Err(SessionError::NoDataSource),
+        (source, "") | ("", source) => source,
+        (source, train) => {
+            return Err(SessionError::DataSources {
+                source_name: source.to_owned(),
+                train: train.to_owned(),
+            });
+        }
+    };
+    let is_builtin = data::BUILTIN.contains(&source);
+    Ok((if is_builtin { source.to_owned() } else { absolute(source) }, settings))
+}
+
+/// The keys with absolute paths of files.
+fn with_absolute_paths(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for key in ["train", "validation", "test"] {
+        if let Some(Value::Text(path)) = settings.values.get_mut(key) {
+            *path = absolute(path);
+        }
+    }
+    settings
 }
 
 /// Reads examples from a cell and makes them the current set.
@@ -60,7 +84,7 @@ pub fn inline(
         DataOrigin::Inline {
             name: name.to_owned(),
             text: text.to_owned(),
-            settings: settings.clone(),
+            settings: with_absolute_paths(settings),
         },
     )
 }
@@ -84,18 +108,24 @@ pub fn choose(cx: &CommandContext, name: &str) -> Result<Arc<LoadedData>, Failur
     Ok(data)
 }
 
-pub(crate) fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Failure> {
+pub(crate) fn open(
+    cx: &CommandContext,
+    origin: &DataOrigin,
+    control: &Control,
+) -> Result<Dataset, Failure> {
+    let available = graft_nn::memory::left(&Device::Cpu).unwrap_or(u64::MAX);
+    let limits = Limits { stop: control.stop_flag(), available };
     match origin {
         DataOrigin::Source { source, settings } => {
             settings.check(training::DATA)?;
             match data::builtin_with(source, settings)? {
                 Some(dataset) => Ok(named(dataset, settings)),
-                None => from_file(source, settings, control),
+                None => from_place(cx, source, settings, limits),
             }
         }
         DataOrigin::Inline { name, text, settings } => {
             settings.check(training::DATA)?;
-            Ok(data::load_text(name, text, settings, control)?)
+            Ok(data::load_text(name, text, settings, limits)?)
         }
     }
 }
@@ -105,7 +135,7 @@ pub(crate) fn remember(
     cx: &CommandContext,
     origin: DataOrigin,
 ) -> Result<Arc<LoadedData>, Failure> {
-    let dataset = open(&origin, &Control::from_flag(cx.stop_flag()))?;
+    let dataset = open(cx, &origin, &Control::from_flag(cx.stop_flag()))?;
     // A name appears in messages and in magics, which are single lines.
     if dataset.name.contains(char::is_control) {
         return Err(SessionError::DataName { name: dataset.name }.into());
@@ -131,7 +161,7 @@ pub(crate) fn borrow_or_open(
         return Ok(loaded);
     }
     let origin = DataOrigin::Source { source: source.to_owned(), settings: Settings::default() };
-    let dataset = open(&origin, &Control::from_flag(cx.stop_flag()))?;
+    let dataset = open(cx, &origin, &Control::from_flag(cx.stop_flag()))?;
     let data = Arc::new(LoadedData { dataset, origin });
     report_columns(cx, &data);
     Ok(data)
@@ -150,7 +180,7 @@ fn report_columns(cx: &CommandContext, data: &LoadedData) {
         Kind::Text => {
             cx.warn(format!("{ignored}; a column named `label` would make it text with labels"))
         }
-        Kind::Completion | Kind::Labels(_) => cx.note(ignored),
+        _ => cx.note(ignored),
     }
 }
 
@@ -220,8 +250,16 @@ fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
     dataset
 }
 
-fn from_file(source: &str, settings: &Settings, control: &Control) -> Result<Dataset, Failure> {
+fn from_place(
+    cx: &CommandContext,
+    source: &str,
+    settings: &Settings,
+    limits: Limits<'_>,
+) -> Result<Dataset, Failure> {
     let path = Path::new(source);
+    if path.symlink_metadata().is_err() && hub::is_repository(source) {
+        return hub::load(cx, source, settings, limits);
+    }
     // A word without an extension or a folder is a name: the hint lists the built-in sets.
     if path.symlink_metadata().is_err()
         && path.extension().is_none()
@@ -232,7 +270,7 @@ fn from_file(source: &str, settings: &Settings, control: &Control) -> Result<Dat
             SessionError::UnknownDataSource { source_name: source.to_owned(), builtin }.into()
         );
     }
-    Ok(data::load_file(path, settings, control)?)
+    Ok(data::load_file(path, settings, limits)?)
 }
 
 /// `which-book: text with 6 labels; 2,400 training, 300 validation, 300 test examples`.
@@ -241,7 +279,13 @@ pub fn line(data: &LoadedData) -> String {
     let kind = match &set.kind {
         Kind::Text => "running text".to_owned(),
         Kind::Completion => "prompts with completions".to_owned(),
+        Kind::Labels(labels) if set.has_pairs() => {
+            format!("pairs of texts with {}", counted(labels.len(), "label"))
+        }
         Kind::Labels(labels) => format!("text with {}", counted(labels.len(), "label")),
+        Kind::Chat => "conversations".to_owned(),
+        Kind::Preference => "prompts with chosen and rejected answers".to_owned(),
+        _ => "examples".to_owned(),
     };
     let [train, validation, test] =
         [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));

@@ -136,7 +136,7 @@ fn same_data(cx: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData>,
     if let Some(known) = known.filter(|known| is_same(&known.dataset.content_fingerprint())) {
         return Ok(known);
     }
-    let dataset = data::open(&origin, &Control::from_flag(cx.stop_flag()))?;
+    let dataset = data::open(cx, &origin, &Control::from_flag(cx.stop_flag()))?;
     let found = dataset.content_fingerprint();
     if !is_same(&found) {
         let place = if recorded.inline.is_some() {

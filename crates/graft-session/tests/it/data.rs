@@ -1,4 +1,5 @@
 //! Data sets: files that are read, refused, replaced or stopped, and the messages about them.
+#![allow(unsafe_code)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -132,13 +133,12 @@ fn a_file_that_is_refused_leaves_the_session_as_it_was() {
         assert_eq!(failure.code, code);
         assert!(failure.hint.is_some(), "{failure}");
     };
-    refused(b"PAR1\x15\x04", "data::format");
-    refused(b"{\"messages\": []}\n", "data::unsupported");
+    refused(b"PAR1\x15\x04", "data::damaged_parquet");
+    refused(b"{\"messages\": []}\n", "data::malformed");
     refused(b"{\"text\": \"a\", \"label\": 0.5}\n", "data::float_label");
     refused(b"{\"text\": \"a\", \"label\": [1, 0]}\n", "data::list_label");
     refused(b"{\"text\": \"a\0\"}\n", "data::binary");
     assert_eq!(load(&test, Path::new("/dev/zero"), "").unwrap_err().code, "file::not_regular");
-    assert_eq!(load(&test, test.folder.path(), "").unwrap_err().code, "file::not_regular");
     assert_eq!(test.session.snapshot().data, ["colors"]);
 }
 
@@ -178,4 +178,146 @@ fn a_name_with_a_line_break_is_refused() {
     assert_eq!(failure.code, "session::data_name", "{failure}");
     assert!(failure.message.contains(r"colors\n%seed 1"), "{failure}");
     assert!(test.session.state().data.is_empty());
+}
+
+fn rows(count: usize, row: impl Fn(usize) -> String) -> Vec<u8> {
+    (0..count).map(|number| row(number) + "\n").collect::<String>().into_bytes()
+}
+
+#[test]
+fn files_of_splits_and_given_columns_are_loaded_and_reported() {
+    let test = TestSession::new();
+    let table = |label: &str| format!("body,stars\na,{label}\nb,bad\n").into_bytes();
+    let train = written(&test, "a.csv", &table("good"));
+    let dev = written(&test, "b.csv", &table("good"));
+    let keys = format!(
+        "train={} validation={} columns=text:body,label:stars",
+        train.display(),
+        dev.display()
+    );
+    let reply = said(load(&test, Path::new(""), &keys).unwrap());
+    assert_eq!(
+        reply,
+        "data `a`: text with 2 labels; 2 training, 2 validation and 0 test examples\nread as 2 files, csv: `body` as text, `stars` as label"
+    );
+    let both = load(&test, &train, &format!("train={}", dev.display())).unwrap_err();
+    assert_eq!(both.code, "session::data_sources");
+    assert_eq!(load(&test, Path::new(""), "").unwrap_err().code, "session::no_data_source");
+    let wrong = written(&test, "c.csv", &table("godo"));
+    let keys = format!("test={} columns=text:body,label:stars", wrong.display());
+    let failure = load(&test, &train, &keys).unwrap_err();
+    assert_eq!(failure.code, "data::unseen_label");
+    assert!(
+        failure.message.contains("c.csv` line 2: the label `godo` is in the test split"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn conversations_are_loaded_and_training_on_them_names_what_is_missing() {
+    let test = TestSession::attached();
+    let chat = |number: usize| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "red {number}"}}, {{"role": "assistant", "content": "blue"}}]}}"#
+        )
+    };
+    let path = written(&test, "chat.jsonl", &rows(10, chat));
+    let reply = said(load(&test, &path, "").unwrap());
+    assert_eq!(
+        reply,
+        "data `chat`: conversations; 8 training, 1 validation and 1 test examples\nread as jsonl: `messages`"
+    );
+    let table = test.run(Command::DataShow { name: None, rows: 1 }).unwrap();
+    assert!(format!("{table:?}").contains("| assistant: blue"), "{table:?}");
+    let failure = test.train("steps=1").unwrap_err();
+    assert_eq!(failure.code, "train::conversations");
+    assert!(failure.hint.unwrap().contains("FILE > pairs.jsonl, then %data load pairs.jsonl"));
+}
+
+#[test]
+fn preferences_are_loaded_and_the_chosen_answers_can_be_trained_on() {
+    let test = TestSession::attached();
+    let pair = |number: usize| {
+        format!(r#"{{"prompt": "red {number}", "chosen": "blue", "rejected": "green"}}"#)
+    };
+    let path = written(&test, "pairs.jsonl", &rows(10, pair));
+    let reply = said(load(&test, &path, "").unwrap());
+    assert!(reply.contains("prompts with chosen and rejected answers"), "{reply}");
+    let failure = test.train("steps=1").unwrap_err();
+    assert_eq!(failure.code, "train::preferences");
+    let hint = failure.hint.unwrap();
+    let keys = hint.split("FILE ").nth(1).unwrap();
+    load(&test, &path, keys).unwrap();
+    test.train("steps=1 eval_every=0").unwrap();
+}
+
+#[test]
+fn skipped_rows_are_counted_in_a_warning() {
+    let test = TestSession::new();
+    let path = written(&test, "a.jsonl", b"{\"text\": \"a\"}\nnonsense\n{\"text\": \"b\"}\n");
+    let failure = load(&test, &path, "").unwrap_err();
+    assert!(failure.hint.unwrap().contains("skip_bad=true"));
+    load(&test, &path, "skip_bad=true").unwrap();
+    let (level, text) = notes(&test).pop().unwrap();
+    assert_eq!(level, Level::Warning);
+    assert!(text.starts_with("data `a`: skipped 1 bad row: ") && text.contains("line 2"), "{text}");
+}
+
+/// Writes a snapshot of the data set `o/n` into a cache of the Hugging Face Hub.
+fn cached(home: &Path, files: &[(&str, &str)]) {
+    let repository = home.join("hub/datasets--o--n");
+    std::fs::create_dir_all(repository.join("refs")).unwrap();
+    std::fs::write(repository.join("refs/main"), "abc").unwrap();
+    for (name, text) in files {
+        let path = repository.join("snapshots/abc").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn a_data_set_of_the_hub_is_read_from_the_local_cache_without_a_network() {
+    let test = TestSession::new();
+    let home = test.folder.path().join("home");
+    let before = std::env::var_os("HF_HOME");
+    // SAFETY: tests that read or write the environment hold the lock of TestSession.
+    unsafe {
+        std::env::set_var("HF_HOME", &home);
+        std::env::set_var("HF_HUB_OFFLINE", "1");
+    }
+    let hub = Path::new("o/n");
+    let missing = load(&test, hub, "").unwrap_err();
+    assert_eq!(missing.code, "session::hub_data");
+    assert!(missing.message.contains("is not in the local cache"), "{missing}");
+    let row = "text,label\na,x\nb,y\n";
+    cached(
+        &home,
+        &[
+            ("README.md", "#"),
+            ("one/train.csv", row),
+            ("one/test.csv", row),
+            ("one/other.csv", row),
+        ],
+    );
+    let reply = said(load(&test, hub, "").unwrap());
+    assert_eq!(
+        reply,
+        "data `n`: text with 2 labels; 2 training, 0 validation and 2 test examples\nread as 2 files, csv: `text`, `label`"
+    );
+    cached(&home, &[("two/train.csv", row)]);
+    let failure = load(&test, hub, "subset=oen").unwrap_err();
+    assert_eq!(
+        failure.hint.as_deref(),
+        Some("%data load o/n subset=one; subsets: one, two"),
+        "{failure}"
+    );
+    load(&test, hub, "subset=two").unwrap();
+    // SAFETY: as above.
+    unsafe {
+        std::env::remove_var("HF_HUB_OFFLINE");
+        before.map_or_else(
+            || std::env::remove_var("HF_HOME"),
+            |home| std::env::set_var("HF_HOME", home),
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use graft_nn::{Context, Model};
+use graft_nn::{Context, MaskedTokens, Model};
 
 use crate::batch::{Batch, Encoded};
 use crate::encode::Sequence;
@@ -53,6 +53,8 @@ struct Reading {
     row: usize,
     first: usize,
     tokens: Vec<u32>,
+    /// Whether each token counts; all of them if it is empty.
+    counted: Vec<bool>,
 }
 
 impl Rows {
@@ -99,6 +101,16 @@ impl Rows {
         });
     }
 
+    /// Adds a conversation, of which only the tokens with a loss count.
+    pub(super) fn push_conversation(&mut self, tokens: MaskedTokens) {
+        let MaskedTokens { ids, has_loss } = tokens;
+        let first = has_loss.iter().position(|has_loss| *has_loss).unwrap_or(ids.len());
+        let sequence = Sequence { ids, first };
+        let mut completion = self.reading(&mut Prefixes::needed_by(&[]), &sequence);
+        completion.counted = has_loss.get(first..).unwrap_or_default().to_vec();
+        self.examples.push(ExampleRows { completion, labels: Vec::new(), label: None });
+    }
+
     /// Finds the first row of this example that starts with the needed tokens, or adds one.
     fn reading<'s>(&mut self, prefixes: &mut Prefixes<'s>, sequence: &'s Sequence) -> Reading {
         let needed = needed(sequence);
@@ -111,6 +123,7 @@ impl Rows {
             row,
             first: sequence.first,
             tokens: sequence.ids.get(sequence.first..).unwrap_or_default().to_vec(),
+            counted: Vec::new(),
         }
     }
 }
@@ -153,8 +166,8 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
         scored.loss -= pass.log_probability(&example.completion);
         // Without a token before it, the first token of a text has no prediction and no loss.
         let unread = usize::from(pass.virtual_tokens + example.completion.first == 0)
-            .min(example.completion.tokens.len());
-        scored.tokens += (example.completion.tokens.len() - unread) as u64;
+            .min(example.completion.count());
+        scored.tokens += (example.completion.count() - unread) as u64;
         let scores: Vec<f64> =
             example.labels.iter().map(|label| pass.log_probability(label)).collect();
         // With equal scores the first label wins, so that an untrained model is not right by
@@ -166,6 +179,16 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
 }
 
 impl Reading {
+    /// Whether a token counts.
+    fn counts(&self, index: usize) -> bool {
+        self.counted.get(index).copied().unwrap_or(true)
+    }
+
+    /// Number of tokens that count.
+    fn count(&self) -> usize {
+        (0..self.tokens.len()).filter(|index| self.counts(*index)).count()
+    }
+
     /// The flattened positions that predict the tokens, in a row that starts at `start`; `None` for
     /// the first token of a text without virtual tokens, which has no prediction.
     fn positions(&self, start: usize, virtual_tokens: usize) -> impl Iterator<Item = Option<u32>> {
@@ -216,7 +239,9 @@ impl ScoringPass {
         let positions = reading.positions(self.starts[reading.row], self.virtual_tokens);
         positions
             .zip(&reading.tokens)
-            .filter_map(|(position, token)| Some(self.log_probability_at(position?, *token)))
+            .enumerate()
+            .filter(|(index, _)| reading.counts(*index))
+            .filter_map(|(_, (position, token))| Some(self.log_probability_at(position?, *token)))
             .sum()
     }
 

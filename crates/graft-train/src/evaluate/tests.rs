@@ -208,9 +208,10 @@ fn with_thousands_of_labels_the_largest_pass_is_found_from_the_longest_texts() {
             |index: usize| vec!["7"; if index == 41 { 30 } else { 1 + index % 5 }].join(" ");
         let test = (0..42)
             .map(|index| Example {
-                prompt: prompt(index),
-                completion: " 100".to_owned(),
+                prompt: prompt(index).into(),
+                completion: " 100".into(),
                 label: Some(0),
+                extra: None,
             })
             .collect();
         let data = Dataset {

@@ -15,7 +15,7 @@ fn argument(key: &KeySpec) -> (&'static str, &'static str) {
         // Seeds take every value.
         KeyKind::Integer { max: i64::MAX, .. } => ("u64", "integer"),
         KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. } => ("usize", "integer"),
-        KeyKind::Float { .. } => ("f64", "number"),
+        KeyKind::Float { .. } | KeyKind::FloatOrPath { .. } => ("f64", "number"),
         KeyKind::Text | KeyKind::Choice(_) | KeyKind::Path => ("&str", "text"),
         KeyKind::Modules | KeyKind::List => ("impl IntoIterator<Item = T>", "list"),
     }
@@ -25,6 +25,7 @@ fn argument(key: &KeySpec) -> (&'static str, &'static str) {
 pub(super) fn imports(key: &KeySpec) -> Vec<&'static str> {
     let mut names = vec![argument(key).1];
     names.extend(key.takes_auto().then_some("auto"));
+    names.extend(key.takes_path().then_some("text"));
     names
 }
 
@@ -53,6 +54,13 @@ pub(super) fn source(key: &KeySpec) -> String {
             key.name
         ));
     }
+    if key.takes_path() {
+        text.push_str(&format!(
+            "\n    /// [`{0}`](Self::{0}) from a file or folder: `{0}=FILE`.\n    pub fn {0}_file(self, value: &str) -> Self {{\n\
+             \x20       Self {{ settings: self.settings.with(\"{0}\", text(value)) }}\n    }}\n",
+            key.name
+        ));
+    }
     text
 }
 
@@ -66,7 +74,7 @@ fn docs(key: &KeySpec) -> String {
         KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
             facts.push(range(&grouped(min), (max < 100_000_000).then(|| grouped(max))));
         }
-        KeyKind::Float { min, max } => {
+        KeyKind::Float { min, max } | KeyKind::FloatOrPath { min, max } => {
             facts.push(range(&decimal(min), (max < 1e5).then(|| decimal(max))));
         }
         KeyKind::Choice(words) => {
