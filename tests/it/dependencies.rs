@@ -9,6 +9,7 @@ use graft_tests::{Package, workspace};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),
+    ("graft-chat", &["graft-spec"]),
     ("graft-magic", &["graft-protocol", "graft-spec"]),
     ("graft-font", &[]),
     ("graft-render", &["graft-font", "graft-protocol", "graft-spec"]),
@@ -20,7 +21,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-train", &["graft-nn", "graft-protocol", "graft-spec"]),
     (
         "graft-session",
-        &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-spec", "graft-train"],
+        &[
+            "graft-chat",
+            "graft-models",
+            "graft-nn",
+            "graft-peft",
+            "graft-protocol",
+            "graft-spec",
+            "graft-train",
+        ],
     ),
     (
         "graft",
@@ -127,6 +136,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
     let graph = ours(&packages);
     for from in [
+        "graft-chat",
         "graft-jupyter",
         "graft-kernel",
         "graft-magic",
