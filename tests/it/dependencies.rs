@@ -16,9 +16,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-frontend", &["graft-protocol", "graft-render", "graft-spec"]),
     ("graft-jupyter", &["graft-frontend", "graft-spec"]),
     ("graft-nn", &["graft-spec"]),
-    ("graft-models", &["graft-nn", "graft-spec"]),
+    ("graft-models", &["graft-chat", "graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
-    ("graft-train", &["graft-nn", "graft-protocol", "graft-spec"]),
+    ("graft-train", &["graft-chat", "graft-nn", "graft-protocol", "graft-spec"]),
     (
         "graft-session",
         &[

@@ -13,8 +13,9 @@ pub fn rust_source(command: &Command) -> String {
         Command::ModelSave { directory, settings } => save_model(directory, settings),
         Command::DataLoad { source, settings } => load_data(source, settings),
         Command::DataInline { name, text, settings } => data_inline(name, text, settings),
-        Command::DataShow { name, rows } => {
-            shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref())))
+        Command::DataShow { name, rows, tokens } => {
+            let method = if *tokens { "show_tokens" } else { "show_data" };
+            shown(&format!("lab().{method}({}, {rows})?", option(name.as_deref())))
         }
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),

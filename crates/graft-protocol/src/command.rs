@@ -46,12 +46,14 @@ pub enum Command {
         /// Options of the load.
         settings: Settings,
     },
-    /// `%data show [NAME] [n=5]`.
+    /// `%data show [NAME] [n=5] [tokens=true]`.
     DataShow {
         /// Name of the data set; `None`: the current one.
         name: Option<String>,
         /// Number of rows to show of each split.
         rows: usize,
+        /// Whether to show the tokens of the rows, as in training.
+        tokens: bool,
     },
     /// `%data use NAME`.
     DataUse {

@@ -15,6 +15,7 @@ pub mod reply;
 pub mod sentinel;
 pub mod snapshot;
 pub mod table;
+pub mod tokens;
 
 pub use chart::{Chart, Series, SeriesStyle};
 pub use command::{AdapterAction, Command, RunsAction};
@@ -27,3 +28,4 @@ pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};
 pub use reply::{Block, Reply, SideText};
 pub use snapshot::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};
 pub use table::{Align, Cell, Column, Table};
+pub use tokens::{ShownToken, TokenList};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chart, HeatMap, Level, Table};
+use crate::{Chart, HeatMap, Level, Table, TokenList};
 
 /// The answer to a successful command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub enum Block {
     },
     /// Indented lines, each with a note: the module tree.
     Tree(Vec<TreeLine>),
+    /// The tokens of an example.
+    Tokens(TokenList),
 }
 
 /// One text of [`Block::SideBySide`].

@@ -2,7 +2,7 @@
 
 use graft_protocol::{Block, Level};
 
-use crate::{block::plain, generated, side_by_side, table, tree, visible::Visible};
+use crate::{block::plain, generated, side_by_side, table, tokens, tree, visible::Visible};
 
 /// Whether text contains escape sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub fn ansi(block: &Block, width: usize) -> String {
             side_by_side::aligned(prompt, columns, width, Paint::Ansi)
         }
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
+        Block::Tokens(list) => tokens::painted(list, width, Paint::Ansi),
         picture @ (Block::Chart(_) | Block::Heat(_)) => plain(picture),
     }
 }

@@ -3,7 +3,7 @@
 use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
-use crate::{figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible};
+use crate::{figure, generated, heat, side_by_side, table, text_chart, tokens, tree, visible::Visible};
 
 /// One output in every form that applies to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::Generated { prompt, text, .. } => generated::plain(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
         Block::Tree(lines) => tree::plain(lines),
+        Block::Tokens(list) => tokens::plain(list),
     }
 }
 
@@ -83,6 +84,7 @@ fn markup(block: &Block) -> Markup {
         Block::Generated { prompt, text, pieces } => generated::html(prompt, text, pieces),
         Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
         Block::Tree(lines) => tree::html(lines),
+        Block::Tokens(list) => tokens::html(list),
         Block::Chart(_) | Block::Heat(_) => html! {},
     }
 }

@@ -66,7 +66,12 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::DataInline { name, text, settings } => {
             data::reply(&*data::inline(cx, &name, &text, &settings)?)
         }
-        Command::DataShow { name, rows } => table_reply(data::show(cx, name.as_deref(), rows)?),
+        Command::DataShow { name, rows, tokens: true } => {
+            data::tokens::reply(data::tokens::tokens(cx, name.as_deref(), rows)?)
+        }
+        Command::DataShow { name, rows, tokens: false } => {
+            table_reply(data::show(cx, name.as_deref(), rows)?)
+        }
         Command::DataUse { name } => data::reply(&*data::choose(cx, &name)?),
         Command::Adapter { method, action } => adapter_action(cx, &method, action)?,
         Command::Train { attach, settings } => {

@@ -1,6 +1,6 @@
 //! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
-use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
+use graft_protocol::{Align, Block, Cell, ShownToken, Table, TokenList, reply::TreeLine};
 use graft_spec::number;
 
 /// A table with a line under its header.
@@ -44,6 +44,18 @@ pub(crate) fn tree(lines: &[TreeLine]) -> String {
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The tokens of an example, one line each; those that carry loss have a mark.
+pub(crate) fn tokens(list: &TokenList) -> String {
+    let line = |token: &ShownToken| {
+        let mark = if token.has_loss { "*" } else { " " };
+        format!("{mark} {:>7}  {:?}", token.id, token.text)
+    };
+    let mut lines = vec![list.title.clone()];
+    lines.extend(list.tokens.iter().map(line));
+    lines.push(format!("{} (*)", list.note));
+    lines.join("\n")
+}
+
 /// Any block.
 pub(crate) fn block(block: &Block) -> String {
     match block {
@@ -62,6 +74,7 @@ pub(crate) fn block(block: &Block) -> String {
             texts.collect::<Vec<_>>().join("\n")
         }
         Block::Tree(lines) => tree(lines),
+        Block::Tokens(list) => tokens(list),
     }
 }
 

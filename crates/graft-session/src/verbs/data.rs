@@ -1,5 +1,7 @@
 //! `%data load`, `%%data`, `%data show`, `%data use`.
 
+pub mod tokens;
+
 use std::{path::Path, sync::Arc};
 
 use graft_protocol::{Block, Reply, Table};

@@ -21,5 +21,6 @@ mod scripts;
 mod test_session;
 mod text;
 mod text_golden;
+mod text_golden_chat;
 mod tiny;
 mod training;
