@@ -27,7 +27,7 @@ pub(crate) fn find(
     messages: &[usize],
 ) -> Result<Vec<Range<usize>>, ChatError> {
     let search = Search { template, chat, whole };
-    let whitespace = template.whitespace_after_end.get_or_init(|| whitespace_after_end(template));
+    let (_, whitespace) = message_end(template);
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for &index in messages {
         let mut range = search.message(index)?;
@@ -42,9 +42,13 @@ pub(crate) fn find(
     Ok(ranges)
 }
 
-/// The whitespace that a template writes after the token that ends a message. The model does not
-/// write it: generation stops at the token.
-fn whitespace_after_end(template: &ChatTemplate) -> String {
+/// The text that a template writes after a message of the assistant, and the whitespace after it.
+/// The model does not write the whitespace: generation stops at the token before it.
+pub(crate) fn message_end(template: &ChatTemplate) -> &(String, String) {
+    template.message_end.get_or_init(|| probe(template))
+}
+
+fn probe(template: &ChatTemplate) -> (String, String) {
     let mut probe = Conversation::default();
     probe.push("user", "a");
     probe.push("assistant", MARKER);
@@ -52,7 +56,8 @@ fn whitespace_after_end(template: &ChatTemplate) -> String {
     let text = rendered.map(|it| it.text).unwrap_or_default();
     let after = text.split_once(MARKER).map_or("", |(_, after)| after);
     let end = python::strip_end(after);
-    if end.is_empty() { String::new() } else { after[end.len()..].to_owned() }
+    let whitespace = if end.is_empty() { "" } else { &after[end.len()..] };
+    (end.to_owned(), whitespace.to_owned())
 }
 
 impl Search<'_> {

@@ -7,7 +7,7 @@ use std::{
 
 use minijinja::{Environment, Value};
 
-use crate::{ChatError, Conversation, conversation, generation, python, render};
+use crate::{ChatError, Conversation, conversation, generation, prefixes, python, render};
 
 /// Maximum size of a template in bytes; the longest published ones have 30 kB.
 pub(crate) const LONGEST: u64 = 4 << 20;
@@ -31,8 +31,8 @@ pub struct ChatTemplate {
     has_generation: bool,
     uses_date: bool,
     special_tokens: SpecialTokens,
-    /// Computed once by [`crate::prefixes`].
-    pub(crate) whitespace_after_end: Arc<OnceLock<String>>,
+    /// The end of a message and the whitespace after it, computed once by [`crate::prefixes`].
+    pub(crate) message_end: Arc<OnceLock<(String, String)>>,
 }
 
 /// What the text of a conversation ends with.
@@ -76,7 +76,7 @@ impl ChatTemplate {
             has_generation: rewritten.has_generation,
             uses_date: source.contains("strftime_now"),
             special_tokens,
-            whitespace_after_end: Arc::default(),
+            message_end: Arc::default(),
         })
     }
 
@@ -108,6 +108,12 @@ impl ChatTemplate {
     /// other tokens on another day.
     pub fn uses_date(&self) -> bool {
         self.uses_date
+    }
+
+    /// The text that the template writes after a message of the assistant, such as `<|im_end|>`:
+    /// where an answer is complete. Empty if there is none.
+    pub fn message_end(&self) -> &str {
+        &prefixes::message_end(self).0
     }
 
     /// Renders a conversation as `apply_chat_template(tokenize=False)` of transformers does.

@@ -1,6 +1,6 @@
 //! `--rust`: the Rust code that does the same as a magic.
 
-use graft_protocol::{AdapterAction, Command, RunsAction};
+use graft_protocol::{AdapterAction, ChatAction, Command, RunsAction};
 use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
 /// Returns the Rust code of `command`, one statement per line.
@@ -27,6 +27,7 @@ pub fn rust_source(command: &Command) -> String {
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
         Command::Generate { prompt, settings } => prompted("generate", prompt, settings),
         Command::Compare { prompt, settings } => prompted("compare", prompt, settings),
+        Command::Chat { action } => chat(action),
         Command::Memory { of, settings } => memory(of.as_deref(), settings),
         Command::Params => shown("lab().model()?.parameters()?"),
         Command::Weights { module } => show_weights(module.as_deref()),
@@ -112,6 +113,17 @@ fn comparison(command: &Command) -> String {
 /// Formats a magic that generates text from a prompt.
 fn prompted(function: &str, prompt: &str, settings: &Settings) -> String {
     shown(&format!("lab().{function}({prompt:?}, {})?", builder("Generate", settings)))
+}
+
+/// Formats `%chat`.
+fn chat(action: &ChatAction) -> String {
+    match action {
+        ChatAction::Say { text, settings } => {
+            shown(&format!("lab().chat({text:?}, {})?", builder("Chat", settings)))
+        }
+        ChatAction::Show => shown("lab().conversation()?"),
+        ChatAction::Reset => "lab().reset_chat()?;".to_owned(),
+    }
 }
 
 /// Formats `%memory`.

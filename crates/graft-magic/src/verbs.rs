@@ -2,6 +2,7 @@
 //! one line in the list.
 
 mod ablate;
+mod chat;
 mod compare;
 mod data;
 mod device;
@@ -42,6 +43,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         ablate::forgetting(),
         ablate::trial(),
         generate::verb(),
+        chat::verb(),
         compare::verb(),
         params::params(),
         params::weights(),

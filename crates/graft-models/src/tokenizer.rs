@@ -95,8 +95,7 @@ impl Tokenizer {
 
     /// Whether a token is a special one, which stands for no text, such as `<s>`.
     pub fn is_special(&self, id: u32) -> bool {
-        let added = self.inner.get_added_tokens_decoder();
-        added.get(&id).is_some_and(|token| token.special)
+        self.inner.get_added_vocabulary().is_special_token(&self.token(id))
     }
 
     /// The text of a single token, special tokens included. A token that is only part of a character

@@ -132,6 +132,11 @@ pub enum Command {
         /// Options of the generation.
         settings: Settings,
     },
+    /// `%chat`: a conversation with the model.
+    Chat {
+        /// What to do.
+        action: ChatAction,
+    },
     /// `%params`: trainable parameters by module, with the summary line of HF PEFT.
     Params,
     /// `%memory`, `%memory for MODEL`: an estimate of the memory that training needs. Keys
@@ -173,6 +178,22 @@ pub enum Command {
         /// The action on the runs.
         action: RunsAction,
     },
+}
+
+/// An action on the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ChatAction {
+    /// Adds a message of the user and generates the answer. Keys [`graft_spec::chat::CHAT`].
+    Say {
+        /// The message.
+        text: String,
+        /// Options of the generation.
+        settings: Settings,
+    },
+    /// Shows the conversation.
+    Show,
+    /// Starts a new conversation.
+    Reset,
 }
 
 /// An action on the runs on disk.
@@ -308,6 +329,7 @@ impl Command {
             _ => matches!(
                 self,
                 Self::Generate { .. }
+                    | Self::Chat { action: ChatAction::Say { .. } }
                     | Self::Eval { .. }
                     | Self::Compare { .. }
                     | Self::Weights { .. }
@@ -372,6 +394,7 @@ impl Command {
                 self,
                 Self::Memory { .. }
                     | Self::DataShow { .. }
+                    | Self::Chat { action: ChatAction::Show }
                     | Self::Status
                     | Self::Jobs
                     | Self::TrialStop { .. }

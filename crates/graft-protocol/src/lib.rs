@@ -18,7 +18,7 @@ pub mod table;
 pub mod tokens;
 
 pub use chart::{Chart, Series, SeriesStyle};
-pub use command::{AdapterAction, Command, RunsAction};
+pub use command::{AdapterAction, ChatAction, Command, RunsAction};
 pub use event::{
     Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord,
     ValidationRecord,

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use graft_protocol::{AdapterAction, Block, Command, Reply, RunsAction, Table};
+use graft_protocol::{AdapterAction, Block, ChatAction, Command, Reply, RunsAction, Table};
 use graft_spec::Failure;
 
 use crate::{
     CommandContext,
     state::AttachedAdapter,
     verbs::{
-        ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs,
+        ablate, adapter, attach, chat, combine, compare, data, device, eval, forgetting, generate, jobs,
         load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
         weights,
     },
@@ -28,6 +28,8 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Forgetting { .. } => "measuring forgetting".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
+        Command::Chat { action: ChatAction::Say { .. } } => "answering".to_owned(),
+        Command::Chat { .. } => "reading".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
         Command::TrialStop { .. } | Command::TrialClone { .. } => {
             "changing a comparison".to_owned()
@@ -91,6 +93,7 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
             generate::reply(generate::generate(cx, &prompt, &settings)?)
         }
         Command::Compare { prompt, settings } => compare::compare(cx, &prompt, &settings)?.reply(),
+        Command::Chat { action } => chat_action(cx, action)?,
         Command::Memory { of, settings } => {
             table_reply(memory::table(cx, of.as_deref(), &settings)?)
         }
@@ -103,6 +106,17 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::Stop => Reply::text(jobs::stop(cx)?),
         Command::Watch { run } => jobs::watch(cx, run.as_deref())?,
         Command::Runs { action } => runs_action(cx, action)?,
+    })
+}
+
+fn chat_action(cx: &CommandContext, action: ChatAction) -> Result<Reply, Failure> {
+    Ok(match action {
+        ChatAction::Say { text, settings } => chat::reply(chat::say(cx, &text, &settings)?),
+        ChatAction::Show => table_reply(chat::table(cx)),
+        ChatAction::Reset => Reply::text(match chat::reset(cx) {
+            0 => "the conversation has no messages".to_owned(),
+            messages => format!("started a new conversation ({messages} messages dropped)"),
+        }),
     })
 }
 

@@ -8,6 +8,7 @@ pub mod adapter;
 pub(crate) mod adapters_disabled;
 mod advice;
 pub mod attach;
+pub mod chat;
 pub mod combine;
 pub mod compare;
 pub mod data;

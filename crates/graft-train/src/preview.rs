@@ -3,7 +3,7 @@
 use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
-use crate::data::{Dataset, SplitName};
+use crate::data::{Dataset, Example, SplitName};
 use crate::encode::Encoder;
 use crate::{LabelMap, Result, classify};
 
@@ -30,7 +30,7 @@ pub fn preview(
 ) -> Result<(Vec<Preview>, usize)> {
     let LabelMap { classes, .. } = classify::label_map(model, data)?;
     let encoder = Encoder::new(model, tokenizer, data, max_length)?.with_classes(classes);
-    let encode = |example| {
+    let encode = |example: &Example| -> Result<Preview> {
         let (encoded, was_cut) = encoder.example(example)?;
         Ok(Preview { encoded, was_cut })
     };

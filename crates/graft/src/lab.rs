@@ -3,6 +3,7 @@
 mod comparison;
 mod display;
 mod environment;
+mod chat;
 mod evaluation;
 mod loading;
 mod run_history;

@@ -111,6 +111,14 @@ fn every_command() -> Vec<Command> {
         },
         Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
+        Command::Chat {
+            action: ChatAction::Say {
+                text: "a".to_owned(),
+                settings: every_key(graft_spec::chat::CHAT),
+            },
+        },
+        Command::Chat { action: ChatAction::Show },
+        Command::Chat { action: ChatAction::Reset },
         Command::Memory { of: None, settings: every_key(training::MEMORY) },
         Command::Memory { of: name(), settings: Settings::default() },
         Command::Params,

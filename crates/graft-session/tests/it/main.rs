@@ -5,6 +5,7 @@
 mod ablation;
 mod adapters;
 mod background;
+mod chat;
 mod data;
 mod encoder;
 mod errors;

@@ -30,7 +30,7 @@ fn every_completion_and_conversation_is_tokenized_and_labeled_as_by_transformers
 }
 
 /// A model of a few kilobytes with one of the five tokenizers.
-fn load(test: &TestSession, tokenizer: &str) {
+pub(crate) fn load(test: &TestSession, tokenizer: &str) {
     let folder = test.folder.path().join(tokenizer);
     let config = serde_json::json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 700, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3});

@@ -5,6 +5,7 @@
 mod adalora;
 mod bitfit;
 mod bottleneck;
+mod chat;
 mod combine;
 mod data_options;
 mod dora;
@@ -32,6 +33,7 @@ mod vera;
 pub use adalora::AdaLora;
 pub use bitfit::BitFit;
 pub use bottleneck::Bottleneck;
+pub use chat::Chat;
 pub use combine::Combine;
 pub use data_options::DataOptions;
 pub use dora::Dora;
