@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The facade and its crates.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "graft-font",
     "graft-spec",
+    "graft-chat",
     "graft-protocol",
     "graft-nn",
     "graft-models",

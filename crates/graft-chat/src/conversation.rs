@@ -38,7 +38,8 @@ impl Conversation {
         Ok(Self { messages, ..Self::default() })
     }
 
-    /// Adds the tools that the assistant may call: a JSON list of objects, or `null`.
+    /// Adds the tools that the assistant may call: a JSON list of objects, `null`, or
+    /// nothing.
     ///
     /// # Errors
     /// [`ChatError::Json`] and [`ChatError::NotObjects`].
@@ -189,7 +190,7 @@ fn parse(part: &'static str, json: &str) -> Result<Value, ChatError> {
 }
 
 fn optional_objects(part: &'static str, json: &str) -> Result<Option<Value>, ChatError> {
-    if parse(part, json)?.is_none() {
+    if json.trim().is_empty() || parse(part, json)?.is_none() {
         return Ok(None);
     }
     objects(part, json).map(|list| Some(Value::from(list)))

@@ -12,6 +12,9 @@ pub enum LossOn {
     Assistant,
     /// The last message, which the assistant must have written.
     Completion,
+    /// The messages of the assistant from this one on, counted from 0: the completion of a prompt
+    /// that is a conversation itself.
+    From(usize),
     /// The whole text.
     All,
 }
@@ -66,8 +69,8 @@ impl Loss {
         let learned = learned(chat, loss_on)?;
         let ranges = if template.has_generation() {
             let known = match loss_on {
-                LossOn::Completion => earlier(template, chat, learned[0])?,
-                _ => 0,
+                LossOn::Completion | LossOn::From(_) => earlier(template, chat, learned[0])?,
+                LossOn::Assistant | LossOn::All => 0,
             };
             rendered.generated.into_iter().skip(known).collect()
         } else {
@@ -96,9 +99,10 @@ fn learned(chat: &Conversation, loss_on: LossOn) -> Result<Vec<usize>, ChatError
         }
         return Ok(vec![last]);
     }
-    let found: Vec<usize> = (0..chat.len()).filter(|index| chat.is_assistant(*index)).collect();
+    let from = if let LossOn::From(from) = loss_on { from } else { 0 };
+    let found: Vec<usize> = (from..chat.len()).filter(|index| chat.is_assistant(*index)).collect();
     if found.is_empty() {
-        let mut roles: Vec<String> = (0..chat.len()).map(role).collect();
+        let mut roles: Vec<String> = (from..chat.len()).map(role).collect();
         roles.dedup();
         let reason = format!("no message has the role `assistant` (roles: {})", roles.join(", "));
         return Err(ChatError::NothingToLearn { reason });

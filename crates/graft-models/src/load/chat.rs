@@ -24,7 +24,7 @@ pub(super) fn templates(
     if !is_gguf(place) {
         return Templates::from_folder(place).unwrap_or_else(|error| {
             warnings.push(format!("the chat template cannot be used: {error}"));
-            Templates::default()
+            Templates::from_source(None, &place.display().to_string(), Vec::new())
         });
     }
     let Ok(file) = Gguf::open(place) else { return Templates::default() };

@@ -61,6 +61,27 @@ fn a_conversation_that_fills_the_context_suggests_a_new_one() {
     assert_eq!(conversation(&test).len(), 0);
 }
 
+#[test]
+fn the_template_in_the_models_folder_is_used() {
+    let test = TestSession::new();
+    load(&test, "bytelevel");
+    let folder = test.folder.path().join("bytelevel");
+    let template = "{{ eos_token }}\n{{ raise_exception('got ' ~ messages[0].content) }}";
+    std::fs::write(folder.join("chat_template.jinja"), template).unwrap();
+    let source = folder.display().to_string();
+    test.run(Command::ModelLoad { source: source.clone(), settings: Settings::default() }).unwrap();
+    let error = say(&test, "hello", "").unwrap_err();
+    assert_eq!(
+        error.message,
+        format!("chat template `{source}/chat_template.jinja` line 2 refuses the conversation: got hello")
+    );
+    // A damaged template leaves the model usable.
+    std::fs::write(folder.join("chat_template.jinja"), [0xff]).unwrap();
+    test.run(Command::ModelLoad { source, settings: Settings::default() }).unwrap();
+    assert_eq!(say(&test, "hello", "").unwrap_err().code, "chat::no_template");
+    say(&test, "hello", "template=plain max_new_tokens=1").unwrap();
+}
+
 fn tokens(test: &TestSession, lines: &str) -> Vec<TokenList> {
     test.run(Command::DataInline {
         name: "rows".to_owned(),
