@@ -1,4 +1,4 @@
-use graft_protocol::{AdapterAction, Command, RunsAction, Snapshot};
+use graft_protocol::{AdapterAction, ChatAction, Command, RunsAction, Snapshot};
 use graft_spec::{Settings, Value, methods::METHODS, training};
 
 use crate::{PartKind, parse_cell, rust_source};
