@@ -91,7 +91,9 @@ impl Search<'_> {
     fn by_marker(&self, index: usize, prompt: Option<&str>) -> Result<Range<usize>, ChatError> {
         let lost = |reason| self.lost(index, reason);
         if self.chat.text(index).is_none_or(|text| text.is_empty()) {
-            return Err(lost("its content is not a text, and the messages before it are written differently without it"));
+            return Err(lost(
+                "its content is not a text, and the messages before it are written differently without it",
+            ));
         }
         let marked = self.chat.with_content(index, MARKER);
         let text = self.template.render_any(&marked, Ending::Complete)?.text;

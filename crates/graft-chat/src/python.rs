@@ -73,8 +73,7 @@ fn is_sequence(value: &Value) -> bool {
 }
 
 fn raise_exception(message: &Value) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, "refused")
-        .with_source(Refusal(text::str(message))))
+    Err(Error::new(ErrorKind::InvalidOperation, "refused").with_source(Refusal(text::str(message))))
 }
 
 /// `datetime.now().strftime(format)`.

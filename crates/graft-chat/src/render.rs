@@ -63,10 +63,7 @@ pub(crate) fn run(
     };
     context.push((generation::FUNCTION.to_owned(), Value::from_function(support)));
     let mut text = Vec::new();
-    template.render_captured_to(
-        Value::from_pairs(context),
-        Writer { text: &mut text, length },
-    )?;
+    template.render_captured_to(Value::from_pairs(context), Writer { text: &mut text, length })?;
     let text = String::from_utf8(text)
         .map_err(|_| Error::new(ErrorKind::InvalidOperation, "the text is not valid UTF-8"))?;
     let generated = std::mem::take(&mut *marked.lock().unwrap_or_else(PoisonError::into_inner));

@@ -155,8 +155,7 @@ impl ChatTemplate {
         if !self.source.contains("content") {
             return Err(refused("the template does not use `content`"));
         }
-        let content = conversation::field(last, "content")
-            .ok_or(refused("it has no `content`"))?;
+        let content = conversation::field(last, "content").ok_or(refused("it has no `content`"))?;
         let (tagged, text) = tag(&content).ok_or(refused("its `content` has no text"))?;
         let tagged = chat.with_last(conversation::with_field(last, "content", tagged));
         let Rendered { text: mut whole, .. } = self.render_any(&tagged, Ending::Complete)?;

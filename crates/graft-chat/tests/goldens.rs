@@ -9,7 +9,8 @@ use graft_chat::{ChatError, ChatTemplate, Conversation, Ending, SpecialTokens};
 use minijinja::Value;
 
 fn read(path: &str) -> Value {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens")).join(path);
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens")).join(path);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -91,13 +92,7 @@ fn every_template_gives_the_text_and_ranges_of_transformers() {
         .iter()
         .filter_map(|case| Some(format!("{}: {}", field(case, "name"), difference(case)?)))
         .collect();
-    assert!(
-        unmet.is_empty(),
-        "{} of {} unmet:\n{}",
-        unmet.len(),
-        cases.len(),
-        unmet.join("\n")
-    );
+    assert!(unmet.is_empty(), "{} of {} unmet:\n{}", unmet.len(), cases.len(), unmet.join("\n"));
     assert!(cases.len() >= 100);
 }
 

@@ -28,7 +28,9 @@ fn prefixes_give_the_ranges_of_generation_blocks() {
     let cases: Vec<Value> = read("text/text.json").try_iter().unwrap().collect();
     let mut compared = 0;
     for case in cases {
-        let Some(name) = case.get_attr("template").unwrap().as_str().map(str::to_owned) else { continue };
+        let Some(name) = case.get_attr("template").unwrap().as_str().map(str::to_owned) else {
+            continue;
+        };
         let source = templates.get_attr(&name).unwrap().to_string();
         let plain = source.replace("{% generation %}", "").replace("{% endgeneration %}", "");
         let messages = serde_json::to_string(&case.get_attr("messages").unwrap()).unwrap();
@@ -89,7 +91,10 @@ fn what_cannot_be_found_is_said_with_the_message() {
 
 #[test]
 fn a_conversation_without_an_answer_is_refused() {
-    let error = learned("{{ messages }}", r#"[{"role":"user","content":"a"},{"role":"tool","content":"b"}]"#);
+    let error = learned(
+        "{{ messages }}",
+        r#"[{"role":"user","content":"a"},{"role":"tool","content":"b"}]"#,
+    );
     assert_eq!(
         error.unwrap_err(),
         "the conversation has no message to learn: no message has the role `assistant` (roles: user, tool)"

@@ -3,7 +3,9 @@
 use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
-use crate::{figure, generated, heat, side_by_side, table, text_chart, tokens, tree, visible::Visible};
+use crate::{
+    figure, generated, heat, side_by_side, table, text_chart, tokens, tree, visible::Visible,
+};
 
 /// One output in every form that applies to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -167,7 +167,10 @@ mod tests {
     #[test]
     fn a_narrow_terminal_has_more_lines_and_colors() {
         let narrow = painted(&list(), 12, Paint::Ansi);
-        assert!(narrow.contains("\u{1b}[36m«<s>»\u{1b}[0m Answer\n1     340\n:⏎\n13\n"), "{narrow}");
+        assert!(
+            narrow.contains("\u{1b}[36m«<s>»\u{1b}[0m Answer\n1     340\n:⏎\n13\n"),
+            "{narrow}"
+        );
         assert!(narrow.contains("\u{1b}[32m␣<yes>\u{1b}[0m\n77\n^^^^^^\n"), "{narrow}");
     }
 

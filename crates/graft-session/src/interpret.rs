@@ -9,8 +9,8 @@ use crate::{
     CommandContext,
     state::AttachedAdapter,
     verbs::{
-        ablate, adapter, attach, chat, combine, compare, data, device, eval, forgetting, generate, jobs,
-        load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
+        ablate, adapter, attach, chat, combine, compare, data, device, eval, forgetting, generate,
+        jobs, load_adapter, memory, model, params, resume, runs, seed, status, train, tree, trial,
         weights,
     },
 };

@@ -42,12 +42,7 @@ pub const OPTIONS: &[OptionsSpec] = &[
         calls: &["Lab::generate", "Lab::compare"],
         keys: training::GENERATE,
     },
-    OptionsSpec {
-        builder: "Chat",
-        magics: "`%chat`",
-        calls: &["Lab::chat"],
-        keys: chat::CHAT,
-    },
+    OptionsSpec { builder: "Chat", magics: "`%chat`", calls: &["Lab::chat"], keys: chat::CHAT },
     OptionsSpec {
         builder: "MemoryOptions",
         magics: "`%memory`",

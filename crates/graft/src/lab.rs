@@ -1,9 +1,9 @@
 //! The handle of the session that magics and cells share.
 
+mod chat;
 mod comparison;
 mod display;
 mod environment;
-mod chat;
 mod evaluation;
 mod loading;
 mod run_history;

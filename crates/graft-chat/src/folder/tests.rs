@@ -21,7 +21,10 @@ fn text(templates: &Templates, choice: Option<&str>, tools: bool) -> Result<Stri
 #[test]
 fn a_template_file_has_priority_over_the_config() {
     let files = folder(&[
-        ("tokenizer_config.json", r#"{"chat_template": "config", "bos_token": {"content": "<s>"}}"#),
+        (
+            "tokenizer_config.json",
+            r#"{"chat_template": "config", "bos_token": {"content": "<s>"}}"#,
+        ),
         ("special_tokens_map.json", r#"{"bos_token": "no", "eos_token": "</s>"}"#),
         ("chat_template.jinja", "file {{ bos_token }}{{ eos_token }}"),
         ("additional_chat_templates/rag.jinja", "rag"),
@@ -51,7 +54,10 @@ fn a_model_without_a_template_is_told_what_was_looked_for_and_what_to_choose() {
     let error = text(&templates, None, false).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("the model has no chat template (looked for `chat_template.jinja` and `chat_template` of `tokenizer_config.json` in `{}`)", files.path().display())
+        format!(
+            "the model has no chat template (looked for `chat_template.jinja` and `chat_template` of `tokenizer_config.json` in `{}`)",
+            files.path().display()
+        )
     );
     assert!(graft_spec::Hint::hint(&error).unwrap().contains("`template=NAME` (chatml, llama3,"));
     assert!(text(&templates, Some("chatml"), false).unwrap().starts_with("<|im_start|>user\nhi"));

@@ -36,9 +36,8 @@ impl Style {
             None => None,
             Some(pair) => {
                 let pair: Vec<String> = pair.try_iter()?.map(|it| text::str(&it)).collect();
-                let [item, key] = <[String; 2]>::try_from(pair).map_err(|_| {
-                    invalid("`separators` of `tojson` must be a pair of texts")
-                })?;
+                let [item, key] = <[String; 2]>::try_from(pair)
+                    .map_err(|_| invalid("`separators` of `tojson` must be a pair of texts"))?;
                 Some((item, key))
             }
         };

@@ -71,9 +71,7 @@ fn string(text: &str, method: &str, arguments: &[Value]) -> Result<Option<Value>
             Value::from(text[..at].chars().count())
         }
         "isspace" => Value::from(!text.is_empty() && text.chars().all(is_space)),
-        "isdecimal" => {
-            Value::from(!text.is_empty() && text.chars().all(|it| it.is_ascii_digit()))
-        }
+        "isdecimal" => Value::from(!text.is_empty() && text.chars().all(|it| it.is_ascii_digit())),
         "casefold" => Value::from(text.to_lowercase()),
         "swapcase" => Value::from(text.chars().flat_map(swapped).collect::<String>()),
         "ljust" | "rjust" | "center" | "zfill" => Value::from(padded(text, method, arguments)?),
@@ -98,9 +96,7 @@ fn split(text: &str, from_right: bool, arguments: &[Value]) -> Result<Value, Err
     let most = most.unwrap_or(usize::MAX);
     let mut parts: Vec<&str> = match separator.as_deref() {
         Some("") => return Err(invalid("empty separator")),
-        Some(separator) if from_right => {
-            text.rsplitn(most.saturating_add(1), separator).collect()
-        }
+        Some(separator) if from_right => text.rsplitn(most.saturating_add(1), separator).collect(),
         Some(separator) => text.splitn(most.saturating_add(1), separator).collect(),
         None => words(text, most, from_right),
     };
@@ -135,7 +131,11 @@ fn words(text: &str, most: usize, from_right: bool) -> Vec<&str> {
 /// `str.splitlines`.
 fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let is_end = |it: char| {
-        matches!(it, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+        matches!(
+            it,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
     };
     let mut parts = Vec::new();
     let mut rest = text;

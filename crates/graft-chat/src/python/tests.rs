@@ -11,13 +11,28 @@ fn render(template: &str) -> Result<String, String> {
 #[test]
 fn an_error_names_the_template_and_the_line() {
     let cases = [
-        ("a\n{{ raise_exception('no ' ~ messages[0].role) }}", "chat template `t.jinja` line 2 refuses the conversation: no user"),
+        (
+            "a\n{{ raise_exception('no ' ~ messages[0].role) }}",
+            "chat template `t.jinja` line 2 refuses the conversation: no user",
+        ),
         ("a\n\n{% if %}", "chat template `t.jinja` line 3: syntax error"),
-        ("{% generation %}x", "chat template `t.jinja` line 1: syntax error: unexpected end of input, expected end of block"),
-        ("{% generation %}\n{{ raise_exception('in') }}{% endgeneration %}", "chat template `t.jinja` line 2 refuses the conversation: in"),
+        (
+            "{% generation %}x",
+            "chat template `t.jinja` line 1: syntax error: unexpected end of input, expected end of block",
+        ),
+        (
+            "{% generation %}\n{{ raise_exception('in') }}{% endgeneration %}",
+            "chat template `t.jinja` line 2 refuses the conversation: in",
+        ),
         ("\n{{ nothing.at_all }}", "chat template `t.jinja` line 2: undefined value"),
-        ("{{ 'a' | nothing }}", "chat template `t.jinja` line 1: unknown filter: filter nothing is unknown"),
-        ("{% include '/etc/passwd' %}", "chat template `t.jinja` line 1: syntax error: unknown statement include"),
+        (
+            "{{ 'a' | nothing }}",
+            "chat template `t.jinja` line 1: unknown filter: filter nothing is unknown",
+        ),
+        (
+            "{% include '/etc/passwd' %}",
+            "chat template `t.jinja` line 1: syntax error: unknown statement include",
+        ),
     ];
     for (template, message) in cases {
         let found = render(template).unwrap_err();
@@ -29,7 +44,8 @@ fn an_error_names_the_template_and_the_line() {
 fn a_template_that_never_ends_or_writes_too_much_is_stopped() {
     let loops = "{% for a in range(90000) %}{% for b in range(90000) %}{% set c = 1 %}{% endfor %}{% endfor %}";
     assert!(render(loops).unwrap_err().contains("was stopped: it takes more than"));
-    let doubled = format!("{{% set x = 'aaaaaaaa' %}}{}{{{{ x }}}}", "{% set x = x ~ x %}".repeat(60));
+    let doubled =
+        format!("{{% set x = 'aaaaaaaa' %}}{}{{{{ x }}}}", "{% set x = x ~ x %}".repeat(60));
     assert!(render(&doubled).unwrap_err().contains("was stopped"));
     assert!(render("{{ 'x'.ljust(100000000000) }}").unwrap_err().contains("too large"));
     let recursive = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}";

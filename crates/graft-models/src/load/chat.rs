@@ -11,8 +11,12 @@ use crate::{
 };
 
 /// The special tokens of a GGUF file, by their names in llama.cpp and in chat templates.
-const GGUF_TOKENS: [(&str, &str); 4] =
-    [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")];
+const GGUF_TOKENS: [(&str, &str); 4] = [
+    ("bos", "bos_token"),
+    ("eos", "eos_token"),
+    ("unknown", "unk_token"),
+    ("padding", "pad_token"),
+];
 
 /// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model from
 /// being used for other things: it becomes a warning.

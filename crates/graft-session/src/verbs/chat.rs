@@ -52,8 +52,7 @@ fn answer(
     let template = model.loaded.chat.select(log.template.as_deref(), false)?;
     let tokenize =
         |text: &str| tokenizer.encode_with_offsets(text).map_err(|error| error.to_string());
-    let ids =
-        encode_prompt(&template, &tokenize, &conversation(&log), Ending::GenerationPrompt)?;
+    let ids = encode_prompt(&template, &tokenize, &conversation(&log), Ending::GenerationPrompt)?;
     let options = options(tokenizer, &template, settings, state.seed);
     let mut on_text = |piece: &str| {
         if !piece.is_empty() {

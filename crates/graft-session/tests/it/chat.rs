@@ -73,7 +73,9 @@ fn the_template_in_the_models_folder_is_used() {
     let error = say(&test, "hello", "").unwrap_err();
     assert_eq!(
         error.message,
-        format!("chat template `{source}/chat_template.jinja` line 2 refuses the conversation: got hello")
+        format!(
+            "chat template `{source}/chat_template.jinja` line 2 refuses the conversation: got hello"
+        )
     );
     // A damaged template leaves the model usable.
     std::fs::write(folder.join("chat_template.jinja"), [0xff]).unwrap();
@@ -89,8 +91,7 @@ fn tokens(test: &TestSession, lines: &str) -> Vec<TokenList> {
         settings: keys_of(training::DATA, "validation=0"),
     })
     .unwrap();
-    let reply =
-        test.run(Command::DataShow { name: None, rows: 1, tokens: true }).unwrap();
+    let reply = test.run(Command::DataShow { name: None, rows: 1, tokens: true }).unwrap();
     let list = |block| match block {
         Block::Tokens(list) => list,
         other => panic!("{other:?}"),

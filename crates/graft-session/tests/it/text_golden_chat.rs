@@ -17,9 +17,10 @@ pub(crate) fn problem(
     tools: &str,
 ) -> Option<String> {
     let name = word(case, "template");
-    let special: SpecialTokens = [("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>")]
-        .map(|(name, token)| (name.to_owned(), token.to_owned()))
-        .to_vec();
+    let special: SpecialTokens =
+        [("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>")]
+            .map(|(name, token)| (name.to_owned(), token.to_owned()))
+            .to_vec();
     let template = match ChatTemplate::new(name, word(templates, name), special) {
         Ok(template) => template,
         Err(error) => return Some(error.to_string()),

@@ -33,13 +33,8 @@ pub fn tokens(
     let tokenizer = &model.loaded.tokenizer;
     let mut lists = Vec::new();
     for split in SplitName::ALL {
-        let (previews, limit) = preview(
-            model.loaded.model.as_ref(),
-            tokenizer.as_ref(),
-            set,
-            (split, rows),
-            None,
-        )?;
+        let (previews, limit) =
+            preview(model.loaded.model.as_ref(), tokenizer.as_ref(), set, (split, rows), None)?;
         for (index, preview) in previews.iter().enumerate() {
             let title = format!("{}, {split}, example {}", set.name, index + 1);
             let note = note(set, (split, index), preview, limit);
