@@ -170,8 +170,8 @@ fn pairs(object: &Value) -> Vec<(Value, Value)> {
     keys.filter_map(|key| object.get_item(&key).ok().map(|value| (key, value))).collect()
 }
 
-/// A message without null fields, and with its reasoning under every name that templates read, as in
-/// transformers.
+/// A message without null fields, and with its reasoning under every name that templates read, as
+/// in transformers.
 fn normalized(message: &Value) -> Value {
     let mut fields = pairs(message);
     fields.retain(|(_, value)| !value.is_none());

@@ -18,8 +18,8 @@ pub struct Encoded {
 
 /// Encodes a conversation for training.
 ///
-/// `tokenize` must recognize special tokens in the text and add none. A token that covers characters
-/// inside and outside the learned text carries loss, as in transformers.
+/// `tokenize` must recognize special tokens in the text and add none. A token that covers
+/// characters inside and outside the learned text carries loss, as in transformers.
 ///
 /// # Errors
 /// Those of [`Loss::find`], and [`ChatError::Tokenizer`].

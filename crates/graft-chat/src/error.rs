@@ -118,7 +118,7 @@ pub enum ChatError {
     },
     /// The tokens of an assistant message cannot be identified.
     #[error(
-        "chat template `{template}`: cannot tell which text belongs to message {number} (assistant): {reason}"
+        "chat template `{template}`: cannot find the text of message {number} (assistant): {reason}"
     )]
     MaskNotFound {
         /// The template.

@@ -33,8 +33,8 @@ struct Found {
 
 impl Templates {
     /// Reads a model folder as transformers does: `chat_template.jinja` and
-    /// `additional_chat_templates/NAME.jinja`, else `chat_template` of `tokenizer_config.json`, which
-    /// is a template or a list of named ones, else `chat_template.json`.
+    /// `additional_chat_templates/NAME.jinja`, else `chat_template` of `tokenizer_config.json`,
+    /// which is a template or a list of named ones, else `chat_template.json`.
     ///
     /// # Errors
     /// [`ChatError::File`] and [`ChatError::Malformed`]. A missing template is not an error here.

@@ -33,8 +33,8 @@ pub(crate) fn rewrite(template: &str) -> Rewritten {
 
 /// The call that starts a generation block.
 ///
-/// The body of a call block sees only the variables that it reads. A namespace that it assigns to is
-/// made one of them by a parameter with it as the default.
+/// The body of a call block sees only the variables that it reads. A namespace that it assigns to
+/// is made one of them by a parameter with it as the default.
 fn call(pieces: &[&str]) -> String {
     let mut names: Vec<&str> =
         pieces.iter().filter_map(|piece| assigned_namespace(statement(piece)?)).collect();

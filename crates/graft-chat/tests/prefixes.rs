@@ -50,8 +50,8 @@ fn prefixes_give_the_ranges_of_generation_blocks() {
     assert!(compared > 600, "{compared}");
 }
 
-/// A template that drops the reasoning of earlier answers, starts every answer with an empty thought
-/// and needs a user message, as those of reasoning models do.
+/// A template that drops the reasoning of earlier answers, starts every answer with an empty
+/// thought and needs a user message, as those of reasoning models do.
 const REASONING: &str = "{% set ns = namespace(last=-1) %}{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}\
 {% if ns.last < 0 %}{{ raise_exception('no user') }}{% endif %}\
 {% for m in messages %}{% if m.role == 'assistant' %}{% set text = m.content.split('</think>')[-1].lstrip('\n') %}\
@@ -82,7 +82,7 @@ fn what_cannot_be_found_is_said_with_the_message() {
     let error = learned(reversed, messages).unwrap_err();
     assert_eq!(
         error,
-        "chat template `t`: cannot tell which text belongs to message 4 (assistant): the template changes the order of the messages"
+        "chat template `t`: cannot find the text of message 4 (assistant): the template changes the order of the messages"
     );
     let dropped = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}";
     let error = learned(dropped, messages).unwrap_err();

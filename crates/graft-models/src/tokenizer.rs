@@ -98,8 +98,8 @@ impl Tokenizer {
         self.inner.get_added_vocabulary().is_special_token(&self.token(id))
     }
 
-    /// The text of a single token, special tokens included. A token that is only part of a character
-    /// has its vocabulary entry.
+    /// The text of a single token, special tokens included. A token that is only part of a
+    /// character has its vocabulary entry.
     pub fn token_text(&self, id: u32) -> String {
         let entry = self.token(id);
         if entry.contains('\u{2581}') {

@@ -2,8 +2,8 @@
 //! --example text_goldens DIR`.
 //!
 //! DIR is a folder that tests/goldens/make_text_goldens.py has written: text.json, and tokenizers
-//! by name. Prints the failed cases, a table by kind and tokenizer, and `N of M text cases met`. Exits
-//! with an error if a case has failed or there are no cases.
+//! by name. Prints the failed cases, a table by kind and tokenizer, and `N of M text cases met`.
+//! Exits with an error if a case has failed or there are no cases.
 
 #[path = "../tests/it/text_golden.rs"]
 mod text_golden;

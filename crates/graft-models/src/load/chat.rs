@@ -18,8 +18,8 @@ const GGUF_TOKENS: [(&str, &str); 4] = [
     ("padding", "pad_token"),
 ];
 
-/// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model from
-/// being used for other things: it becomes a warning.
+/// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model
+/// from being used for other things: it becomes a warning.
 pub(super) fn templates(
     place: &Path,
     tokenizer: &Tokenizer,
