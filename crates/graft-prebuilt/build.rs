@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The facade and its crates.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "graft-font",
     "graft-random",
     "graft-spec",
+    "graft-chat",
     "graft-protocol",
     "graft-data",
     "graft-nn",

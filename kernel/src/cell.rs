@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graft_magic::{NotRust, Part, PartKind, magic_after_rust, not_rust, parse_cell};
-use graft_protocol::{Block, Command, Points, Reply, Snapshot};
+use graft_protocol::{Block, ChatAction, Command, Points, Reply, Snapshot};
 use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -219,6 +219,9 @@ impl CellRunner {
     ) -> Result<Reply, Failure> {
         if let Command::Generate { prompt, .. } | Command::Compare { prompt, .. } = &command {
             state.live.set_prompt(prompt);
+        }
+        if let Command::Chat { action: ChatAction::Say { text, .. } } = &command {
+            state.live.set_prompt(&format!("{text}\n\n"));
         }
         let engine = self.engine(state).await?;
         let work = async {

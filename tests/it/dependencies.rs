@@ -9,6 +9,7 @@ use graft_tests::{Package, workspace};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-spec", &[]),
     ("graft-protocol", &["graft-spec"]),
+    ("graft-chat", &["graft-spec"]),
     ("graft-magic", &["graft-protocol", "graft-spec"]),
     ("graft-font", &[]),
     ("graft-render", &["graft-font", "graft-protocol", "graft-spec"]),
@@ -17,12 +18,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-random", &[]),
     ("graft-data", &["graft-protocol", "graft-random", "graft-spec"]),
     ("graft-nn", &["graft-random", "graft-spec"]),
-    ("graft-models", &["graft-nn", "graft-spec"]),
+    ("graft-models", &["graft-chat", "graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
-    ("graft-train", &["graft-data", "graft-nn", "graft-protocol", "graft-random", "graft-spec"]),
+    (
+        "graft-train",
+        &["graft-chat", "graft-data", "graft-nn", "graft-protocol", "graft-random", "graft-spec"],
+    ),
     (
         "graft-session",
         &[
+            "graft-chat",
             "graft-data",
             "graft-models",
             "graft-nn",
@@ -139,6 +144,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
     let graph = ours(&packages);
     for from in [
+        "graft-chat",
         "graft-data",
         "graft-jupyter",
         "graft-kernel",

@@ -1,6 +1,6 @@
 //! `--rust`: the Rust code that does the same as a magic.
 
-use graft_protocol::{AdapterAction, ClassAction, Command, RunsAction};
+use graft_protocol::{AdapterAction, ChatAction, ClassAction, Command, RunsAction};
 use graft_spec::{AUTO, Settings, Value, methods, options, training};
 
 /// Returns the Rust code of `command`, one statement per line.
@@ -13,8 +13,9 @@ pub fn rust_source(command: &Command) -> String {
         Command::ModelSave { directory, settings } => save_model(directory, settings),
         Command::DataLoad { source, settings } => load_data(source, settings),
         Command::DataInline { name, text, settings } => data_inline(name, text, settings),
-        Command::DataShow { name, rows } => {
-            shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref())))
+        Command::DataShow { name, rows, tokens } => {
+            let method = if *tokens { "show_tokens" } else { "show_data" };
+            shown(&format!("lab().{method}({}, {rows})?", option(name.as_deref())))
         }
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
@@ -29,6 +30,7 @@ pub fn rust_source(command: &Command) -> String {
         }
         Command::Generate { prompt, settings } => prompted("generate", prompt, settings),
         Command::Compare { prompt, settings } => prompted("compare", prompt, settings),
+        Command::Chat { action } => chat(action),
         Command::Memory { of, settings } => memory(of.as_deref(), settings),
         Command::Params => shown("lab().model()?.parameters()?"),
         Command::Weights { module } => show_weights(module.as_deref()),
@@ -115,6 +117,17 @@ fn comparison(command: &Command) -> String {
 /// Formats a magic that generates text from a prompt.
 fn prompted(function: &str, prompt: &str, settings: &Settings) -> String {
     shown(&format!("lab().{function}({prompt:?}, {})?", builder("Generate", settings)))
+}
+
+/// Formats `%chat`.
+fn chat(action: &ChatAction) -> String {
+    match action {
+        ChatAction::Say { text, settings } => {
+            shown(&format!("lab().chat({text:?}, {})?", builder("Chat", settings)))
+        }
+        ChatAction::Show => shown("lab().conversation()?"),
+        ChatAction::Reset => "lab().reset_chat()?;".to_owned(),
+    }
 }
 
 /// Formats `%memory`.

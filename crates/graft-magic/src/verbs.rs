@@ -2,6 +2,7 @@
 //! one line in the list.
 
 mod ablate;
+mod chat;
 mod check;
 mod class;
 mod compare;
@@ -45,6 +46,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         ablate::forgetting(),
         ablate::trial(),
         generate::verb(),
+        chat::verb(),
         compare::verb(),
         params::params(),
         params::weights(),

@@ -26,6 +26,8 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// Stop before this text; empty to disable.
     pub stop: String,
+    /// Tokens that end the text in addition to those of the tokenizer.
+    pub end_tokens: Vec<u32>,
 }
 
 /// A generated text.
@@ -70,6 +72,7 @@ impl Default for GenerateOptions {
             top_p: 1.0,
             seed: 0,
             stop: String::new(),
+            end_tokens: Vec::new(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl GenerateOptions {
             top_p: number("top_p", 1.0),
             seed: settings.integer(GENERATE, "seed").map_or(session_seed, |seed| seed as u64),
             stop: settings.text(GENERATE, "stop").unwrap_or_default(),
+            end_tokens: Vec::new(),
         }
     }
 }
@@ -118,6 +122,22 @@ pub fn generate(
     options: &GenerateOptions,
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Generated, ModelError> {
+    let ids = prompt_ids(tokenizer, prompt)?;
+    generate_from(model, tokenizer, (prompt, &ids), options, on_text)
+}
+
+/// Continues a prompt that is already tokenized, such as a conversation. The text of the prompt is
+/// only part of the result.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_from(
+    model: &dyn Model,
+    tokenizer: &Tokenizer,
+    (prompt, ids): (&str, &[u32]),
+    options: &GenerateOptions,
+    on_text: &mut dyn FnMut(&str) -> bool,
+) -> Result<Generated, ModelError> {
     if model.task() != Task::CausalLm {
         let problem = format!(
             "a `{}` encoder is bidirectional and cannot generate text",
@@ -127,7 +147,6 @@ pub fn generate(
             .to_owned();
         return Err(ModelError::Prompt { code: "models::not_generative", problem, hint });
     }
-    let ids = prompt_ids(tokenizer, prompt)?;
     let virtual_tokens = model.embedding().positions_taken();
     let context = model.shape().max_positions;
     let limits = Limits {
@@ -135,8 +154,8 @@ pub fn generate(
         room: room(ids.len(), virtual_tokens, context)?,
         start: virtual_tokens + ids.len(),
     };
-    let mut generation = Generation::new(model, tokenizer, options, limits, &ids)?;
-    let stop = generation.run(&ids, on_text)?;
+    let mut generation = Generation::new(model, tokenizer, options, limits, ids)?;
+    let stop = generation.run(ids, on_text)?;
     Ok(generation.into_generated(prompt, stop))
 }
 

@@ -1,5 +1,6 @@
 //! Loading a model: the embedded one, a Hugging Face folder, a GGUF file, or from the Hub.
 
+mod chat;
 mod content;
 mod hub;
 mod model;
@@ -17,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use graft_chat::Templates;
 use graft_nn::{DType, Device, Model, TokenEncoder};
 use graft_spec::{Settings, training::MODEL};
 use serde_json::Value;
@@ -38,6 +40,8 @@ pub struct Loaded {
     pub model: Arc<dyn Model>,
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
+    /// Its chat templates and special tokens.
+    pub chat: Templates,
     /// The name given by the user: `tiny`, a folder, a file, or `ORG/NAME`.
     pub name: String,
     /// Absolute path of the folder or GGUF file.
@@ -99,10 +103,12 @@ pub fn load(
     }
     let model_card =
         graft_spec::user_file::read_text(&place.join("README.md"), MAX_MODEL_CARD).ok();
-    let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
+    let ModelFiles { model, config_json, content_hash, mut warnings, keys } = files;
+    let chat = chat::templates(&place, &tokenizer, &mut warnings);
     Ok(Loaded {
         model,
         tokenizer: Arc::new(tokenizer),
+        chat,
         name: source.to_owned(),
         source: absolute,
         card: model_card,

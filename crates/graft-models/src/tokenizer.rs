@@ -93,6 +93,26 @@ impl Tokenizer {
         whole.to_string(false).map_err(|error| ModelError::Layer(failed(error)))
     }
 
+    /// Whether a token is a special one, which stands for no text, such as `<s>`.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.inner.get_added_vocabulary().is_special_token(&self.token(id))
+    }
+
+    /// The text of a single token, special tokens included. A token that is only part of a
+    /// character has its vocabulary entry.
+    pub fn token_text(&self, id: u32) -> String {
+        let entry = self.token(id);
+        if entry.contains('\u{2581}') {
+            return entry.replace('\u{2581}', " ");
+        }
+        let decoded = self.inner.decode(&[id], false).unwrap_or_default();
+        if decoded.is_empty() || decoded.contains(char::REPLACEMENT_CHARACTER) {
+            entry
+        } else {
+            decoded
+        }
+    }
+
     /// Whether a token ends a text.
     pub fn is_end(&self, id: u32) -> bool {
         self.eos.contains(&id)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chart, CheckResult, HeatMap, Table};
+use crate::{Chart, CheckResult, HeatMap, Table, TokenList};
 
 /// One block of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub enum Block {
     Tree(Vec<TreeLine>),
     /// Results of `%check`, in green or red.
     Checks(Vec<CheckResult>),
+    /// The tokens of an example.
+    Tokens(TokenList),
 }
 
 /// One text of [`Block::SideBySide`].

@@ -46,12 +46,14 @@ pub enum Command {
         /// Options of the load.
         settings: Settings,
     },
-    /// `%data show [NAME] [n=5]`.
+    /// `%data show [NAME] [n=5] [tokens=true]`.
     DataShow {
         /// Name of the data set; `None`: the current one.
         name: Option<String>,
         /// Number of rows to show of each split.
         rows: usize,
+        /// Whether to show the tokens of the rows, as in training.
+        tokens: bool,
     },
     /// `%data use NAME`.
     DataUse {
@@ -136,6 +138,11 @@ pub enum Command {
         /// Options of the generation.
         settings: Settings,
     },
+    /// `%chat`: a conversation with the model.
+    Chat {
+        /// What to do.
+        action: ChatAction,
+    },
     /// `%params`: trainable parameters by module, with the summary line of HF PEFT.
     Params,
     /// `%memory`, `%memory for MODEL`: an estimate of the memory that training needs. Keys
@@ -207,6 +214,22 @@ pub enum ClassAction {
         /// What to show.
         settings: Settings,
     },
+}
+
+/// An action on the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ChatAction {
+    /// Adds a message of the user and generates the answer. Keys [`graft_spec::chat::CHAT`].
+    Say {
+        /// The message.
+        text: String,
+        /// Options of the generation.
+        settings: Settings,
+    },
+    /// Shows the conversation.
+    Show,
+    /// Starts a new conversation.
+    Reset,
 }
 
 /// An action on the runs on disk.
@@ -343,6 +366,7 @@ impl Command {
             _ => matches!(
                 self,
                 Self::Generate { .. }
+                    | Self::Chat { action: ChatAction::Say { .. } }
                     | Self::Eval { .. }
                     | Self::Check { .. }
                     | Self::Compare { .. }
@@ -408,6 +432,7 @@ impl Command {
                 self,
                 Self::Memory { .. }
                     | Self::DataShow { .. }
+                    | Self::Chat { action: ChatAction::Show }
                     | Self::Status
                     | Self::Jobs
                     | Self::TrialStop { .. }

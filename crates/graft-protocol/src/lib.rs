@@ -17,11 +17,12 @@ pub mod reply;
 pub mod sentinel;
 pub mod snapshot;
 pub mod table;
+pub mod tokens;
 
 pub use block::{Block, Level, SideText, TreeLine};
 pub use chart::{Chart, Series, SeriesStyle};
 pub use check::{CheckResult, Points};
-pub use command::{AdapterAction, ClassAction, Command, RunsAction};
+pub use command::{AdapterAction, ChatAction, ClassAction, Command, RunsAction};
 pub use event::{
     Event, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord,
 };
@@ -30,3 +31,4 @@ pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};
 pub use reply::Reply;
 pub use snapshot::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};
 pub use table::{Align, Cell, Column, Table};
+pub use tokens::{ShownToken, TokenList};

@@ -3,7 +3,8 @@
 use graft_protocol::{Block, Level};
 
 use crate::{
-    block::plain, checks, generated, paint::Paint, side_by_side, table, tree, visible::Visible,
+    block::plain, checks, generated, paint::Paint, side_by_side, table, tokens, tree,
+    visible::Visible,
 };
 
 /// Draws one block in color, at most `width` columns wide.
@@ -20,6 +21,7 @@ pub fn ansi(block: &Block, width: usize) -> String {
         }
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
         Block::Checks(results) => checks::painted(results, Paint::Ansi),
+        Block::Tokens(list) => tokens::painted(list, width, Paint::Ansi),
         picture @ (Block::Chart(_) | Block::Heat(_)) => plain(picture),
     }
 }

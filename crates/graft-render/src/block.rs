@@ -4,7 +4,8 @@ use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
 use crate::{
-    checks, figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible,
+    checks, figure, generated, heat, side_by_side, table, text_chart, tokens, tree,
+    visible::Visible,
 };
 
 /// One output in every form that applies to it.
@@ -75,6 +76,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
         Block::Tree(lines) => tree::plain(lines),
         Block::Checks(results) => checks::plain(results),
+        Block::Tokens(list) => tokens::plain(list),
     }
 }
 
@@ -87,6 +89,7 @@ fn markup(block: &Block) -> Markup {
         Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
         Block::Tree(lines) => tree::html(lines),
         Block::Checks(results) => checks::html(results),
+        Block::Tokens(list) => tokens::html(list),
         Block::Chart(_) | Block::Heat(_) => html! {},
     }
 }

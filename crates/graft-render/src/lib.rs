@@ -31,6 +31,7 @@ mod shade;
 mod side_by_side;
 mod table;
 mod text_chart;
+mod tokens;
 mod tree;
 mod visible;
 mod width;

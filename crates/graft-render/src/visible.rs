@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use graft_protocol::{
-    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, SideText, Table, TreeLine,
+    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, ShownToken, SideText, Table,
+    TokenList, TreeLine,
 };
 use graft_spec::Failure;
 
@@ -172,6 +173,7 @@ impl Visible for Block {
             }
             Self::Tree(lines) => lines.make_visible(),
             Self::Checks(results) => results.make_visible(),
+            Self::Tokens(list) => list.make_visible(),
         }
     }
 }
@@ -197,6 +199,21 @@ impl Visible for TreeLine {
     fn make_visible(&mut self) {
         let Self { depth: _, name, note, strong: _ } = self;
         [name, note].into_iter().for_each(one_line);
+    }
+}
+
+impl Visible for TokenList {
+    fn make_visible(&mut self) {
+        let Self { title, tokens, note } = self;
+        [title, note].into_iter().for_each(Visible::make_visible);
+        tokens.make_visible();
+    }
+}
+
+impl Visible for ShownToken {
+    fn make_visible(&mut self) {
+        let Self { id: _, text, has_loss: _, is_special: _ } = self;
+        text.make_visible();
     }
 }
 

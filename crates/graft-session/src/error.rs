@@ -11,6 +11,12 @@ pub enum SessionError {
     /// A command needs a model.
     #[error("no model is loaded")]
     NoModel,
+    /// A system message for a conversation that has begun.
+    #[error("a system message starts a conversation, and this one already has {messages} messages")]
+    SystemLater {
+        /// Number of messages.
+        messages: usize,
+    },
     /// A command needs data.
     #[error("no data is loaded")]
     NoData,

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use graft_protocol::{AdapterAction, Block, ClassAction, Command, Reply, RunsAction, Table};
+use graft_protocol::{
+    AdapterAction, Block, ChatAction, ClassAction, Command, Reply, RunsAction, Table,
+};
 use graft_spec::Failure;
 
 use crate::{
     CommandContext,
     state::AttachedAdapter,
     verbs::{
-        ablate, adapter, attach, check, class, combine, compare, data, device, eval, forgetting,
-        generate, jobs, load_adapter, memory, model, params, resume, runs, seed, status, train,
-        tree, trial, weights,
+        ablate, adapter, attach, chat, check, class, combine, compare, data, device, eval,
+        forgetting, generate, jobs, load_adapter, memory, model, params, resume, runs, seed,
+        status, train, tree, trial, weights,
     },
 };
 
@@ -29,6 +31,8 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Check { .. } => "checking".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
+        Command::Chat { action: ChatAction::Say { .. } } => "answering".to_owned(),
+        Command::Chat { .. } => "reading".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
         Command::TrialStop { .. } | Command::TrialClone { .. } => {
             "changing a comparison".to_owned()
@@ -70,7 +74,12 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::DataInline { name, text, settings } => {
             data::reply(&*data::inline(cx, &name, &text, &settings)?)
         }
-        Command::DataShow { name, rows } => table_reply(data::show(cx, name.as_deref(), rows)?),
+        Command::DataShow { name, rows, tokens: true } => {
+            data::tokens::reply(data::tokens::tokens(cx, name.as_deref(), rows)?)
+        }
+        Command::DataShow { name, rows, tokens: false } => {
+            table_reply(data::show(cx, name.as_deref(), rows)?)
+        }
         Command::DataUse { name } => data::reply(&*data::choose(cx, &name)?),
         Command::Adapter { method, action } => adapter_action(cx, &method, action)?,
         Command::Train { attach, settings } => {
@@ -91,6 +100,7 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
             generate::reply(generate::generate(cx, &prompt, &settings)?)
         }
         Command::Compare { prompt, settings } => compare::compare(cx, &prompt, &settings)?.reply(),
+        Command::Chat { action } => chat_action(cx, action)?,
         Command::Memory { of, settings } => {
             table_reply(memory::table(cx, of.as_deref(), &settings)?)
         }
@@ -115,6 +125,17 @@ fn class_action(cx: &CommandContext, action: ClassAction) -> Result<Reply, Failu
         ClassAction::Leave => Reply::text(class::leave(cx)?),
         ClassAction::Show { settings } => class::show(cx, &settings)?.reply(),
         ClassAction::Watch { settings } => class::watch(cx, &settings)?.reply(),
+    })
+}
+
+fn chat_action(cx: &CommandContext, action: ChatAction) -> Result<Reply, Failure> {
+    Ok(match action {
+        ChatAction::Say { text, settings } => chat::reply(chat::say(cx, &text, &settings)?),
+        ChatAction::Show => table_reply(chat::table(cx)),
+        ChatAction::Reset => Reply::text(match chat::reset(cx) {
+            0 => "the conversation has no messages".to_owned(),
+            messages => format!("started a new conversation ({messages} messages dropped)"),
+        }),
     })
 }
 

@@ -16,7 +16,7 @@ pub use attached_adapter::AttachedAdapter;
 pub use loaded_data::{DataOrigin, LoadedData};
 pub use loaded_model::LoadedModel;
 
-use crate::{SessionError, class::Membership};
+use crate::{SessionError, class::Membership, verbs::chat::ChatLog};
 
 /// The named objects of a session.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct SessionState {
     pub seed: u64,
     /// The device of all tensors.
     pub device: Device,
+    /// The conversation of `%chat`.
+    pub chat: Arc<ChatLog>,
     /// The last comparison, to which `%trial clone` adds.
     pub compared: Option<Arc<Comparison>>,
     /// The class that receives the results of this session.
@@ -70,6 +72,7 @@ impl SessionState {
             runs,
             seed: 0,
             device,
+            chat: Arc::default(),
             compared: None,
             class: None,
         }

@@ -8,6 +8,7 @@ pub mod adapter;
 pub(crate) mod adapters_disabled;
 mod advice;
 pub mod attach;
+pub mod chat;
 pub mod check;
 pub mod class;
 pub mod combine;

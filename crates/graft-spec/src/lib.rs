@@ -9,6 +9,7 @@
 //! tensors and no wire format.
 
 pub mod ablation;
+pub mod chat;
 pub mod check;
 pub mod combination;
 pub mod failure;

@@ -1,6 +1,6 @@
 //! The options of the commands that take keys, each with the Rust builder that sets them.
 
-use crate::{KeySpec, combination, methods::METHODS, training};
+use crate::{KeySpec, chat, combination, methods::METHODS, training};
 
 /// The keys of one command, and the builder of the facade with one setter per key.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,7 @@ pub const OPTIONS: &[OptionsSpec] = &[
         calls: &["Lab::generate", "Lab::compare"],
         keys: training::GENERATE,
     },
+    OptionsSpec { builder: "Chat", magics: "`%chat`", calls: &["Lab::chat"], keys: chat::CHAT },
     OptionsSpec {
         builder: "MemoryOptions",
         magics: "`%memory`",

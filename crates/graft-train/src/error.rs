@@ -24,6 +24,12 @@ pub enum TrainError {
         #[from]
         source: DataError,
     },
+    /// A conversation cannot be tokenized with the chat template.
+    #[error("the conversation cannot be used")]
+    Chat {
+        /// The error of the template.
+        source: graft_chat::ChatError,
+    },
     /// The model or a tensor operation failed.
     #[error("the model failed")]
     Model {
@@ -281,6 +287,7 @@ impl Hint for TrainError {
     fn code(&self) -> &'static str {
         match self {
             Self::Data { source } => source.code(),
+            Self::Chat { source } => source.code(),
             Self::Model { source } => source.code(),
             Self::NotFinite { .. } => "train::not_finite",
             Self::NothingToTrain => "train::nothing_to_train",
@@ -308,6 +315,7 @@ impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Data { source } => source.hint(),
+            Self::Chat { source } => source.hint(),
             Self::Model { source } => source.hint(),
             Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),

@@ -66,6 +66,7 @@ pub mod schedule;
 
 mod batch_size;
 mod batch_source;
+mod chat;
 mod checkpoint_state;
 mod classify;
 mod config;
@@ -80,6 +81,7 @@ mod gather;
 mod gradient_norm;
 mod job;
 mod packed_forward;
+mod preview;
 #[cfg(test)]
 mod testing;
 
@@ -87,6 +89,7 @@ pub use graft_data as data;
 
 pub use batch_size::largest_batch;
 pub use batch_source::{BatchSource, Validation};
+pub use chat::encode_chat;
 pub use checkpoint_state::{AdapterCheckpoint, CheckpointState};
 pub use classify::{LabelMap, label_map};
 pub use config::TrainConfig;
@@ -99,3 +102,4 @@ pub use examples::{Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
 pub use fit::{TrainingLoop, fit, resume};
 pub use job::TrainingJob;
+pub use preview::{Preview, preview};

@@ -1,5 +1,6 @@
 //! The handle of the session that magics and cells share.
 
+mod chat;
 mod class;
 mod comparison;
 mod display;

@@ -76,6 +76,7 @@ mod standalone;
 mod table;
 mod tensor;
 mod tokenizer;
+mod tokens;
 mod tree;
 
 pub use adapter::Adapter;
@@ -104,6 +105,7 @@ pub use run::{Run, Step};
 pub use runs::Runs;
 pub use table::Table;
 pub use tokenizer::Tokenizer;
+pub use tokens::Tokens;
 pub use tree::Tree;
 
 /// The tensor library: `graft::candle::Tensor`.

@@ -1,6 +1,6 @@
 //! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
-use graft_protocol::{Align, Block, Cell, CheckResult, Table, TreeLine};
+use graft_protocol::{Align, Block, Cell, CheckResult, ShownToken, Table, TokenList, TreeLine};
 use graft_spec::number;
 
 /// A table with a line under its header.
@@ -58,6 +58,18 @@ pub(crate) fn checks(results: &[CheckResult]) -> String {
     results.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The tokens of an example, one line each; those that carry loss have a mark.
+pub(crate) fn tokens(list: &TokenList) -> String {
+    let line = |token: &ShownToken| {
+        let mark = if token.has_loss { "*" } else { " " };
+        format!("{mark} {:>7}  {:?}", token.id, token.text)
+    };
+    let mut lines = vec![list.title.clone()];
+    lines.extend(list.tokens.iter().map(line));
+    lines.push(format!("{} (*)", list.note));
+    lines.join("\n")
+}
+
 /// Any block.
 pub(crate) fn block(block: &Block) -> String {
     match block {
@@ -77,6 +89,7 @@ pub(crate) fn block(block: &Block) -> String {
         }
         Block::Tree(lines) => tree(lines),
         Block::Checks(results) => checks(results),
+        Block::Tokens(list) => tokens(list),
     }
 }
 

@@ -64,7 +64,7 @@ const HABITS: &[(&[&str], Habit)] = &[
         Hint("did you mean `%train steps=200`?"),
     ),
     (
-        &["predict", "chat", "complete", "infer", "inference", "prompt", "ask", "sample"],
+        &["predict", "complete", "infer", "inference", "prompt", "ask", "sample"],
         Hint("did you mean `%generate \"PROMPT\"`?"),
     ),
     (&["score", "test", "perplexity", "accuracy", "metrics"], Hint("did you mean `%eval`?")),

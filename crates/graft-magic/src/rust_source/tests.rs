@@ -1,4 +1,4 @@
-use graft_protocol::{AdapterAction, Command, RunsAction, Snapshot};
+use graft_protocol::{AdapterAction, ChatAction, Command, RunsAction, Snapshot};
 use graft_spec::{Settings, Value, methods::METHODS, training};
 
 use crate::{PartKind, parse_cell, rust_source};
@@ -90,7 +90,8 @@ fn every_command() -> Vec<Command> {
             text: "b".to_owned(),
             settings: Settings::default(),
         },
-        Command::DataShow { name: name(), rows: 3 },
+        Command::DataShow { name: name(), rows: 3, tokens: false },
+        Command::DataShow { name: name(), rows: 3, tokens: true },
         Command::DataUse { name: "a".to_owned() },
         Command::Train { attach: None, settings: every_key(training::TRAIN) },
         Command::Resume { run: None, settings: Settings::default() },
@@ -115,6 +116,14 @@ fn every_command() -> Vec<Command> {
         },
         Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
+        Command::Chat {
+            action: ChatAction::Say {
+                text: "a".to_owned(),
+                settings: every_key(graft_spec::chat::CHAT),
+            },
+        },
+        Command::Chat { action: ChatAction::Show },
+        Command::Chat { action: ChatAction::Reset },
         Command::Memory { of: None, settings: every_key(training::MEMORY) },
         Command::Memory { of: name(), settings: Settings::default() },
         Command::Params,

@@ -20,13 +20,22 @@ const NEW_NAME: &[Slot] =
     &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
 
 /// Keys of `%data show`.
-pub(super) const SHOW: &[KeySpec] = &[KeySpec {
-    name: "rows",
-    aliases: &["n"],
-    kind: KeyKind::Integer { min: 1, max: 10_000 },
-    default: "5",
-    help: "rows to show of each split",
-}];
+pub(super) const SHOW: &[KeySpec] = &[
+    KeySpec {
+        name: "rows",
+        aliases: &["n"],
+        kind: KeyKind::Integer { min: 1, max: 10_000 },
+        default: "5",
+        help: "rows to show of each split",
+    },
+    KeySpec {
+        name: "tokens",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "show every token with its id; those that carry loss are in color",
+    },
+];
 
 /// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
@@ -70,6 +79,7 @@ pub(super) fn verb() -> VerbSpec {
             "%data load train=train.jsonl validation=dev.jsonl test=test.jsonl".into(),
             "%data load stanfordnlp/imdb limit=2000 shuffle=true".into(),
             "%data show n=3".into(),
+            "%data show n=1 tokens=true".into(),
             "%%data greetings\n{\"prompt\": \"Say hello:\", \"completion\": \" hello\"}".into(),
         ],
     }
@@ -81,7 +91,8 @@ fn show(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
         .integer(SHOW, "rows")
         .and_then(|rows| usize::try_from(rows).ok())
         .unwrap_or(5);
-    Ok(PartKind::Session(Command::DataShow { name: line.word(0), rows }))
+    let tokens = line.settings.bool(SHOW, "tokens");
+    Ok(PartKind::Session(Command::DataShow { name: line.word(0), rows, tokens }))
 }
 
 fn load(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {

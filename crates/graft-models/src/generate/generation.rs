@@ -81,7 +81,7 @@ impl<'a> Generation<'a> {
             let not_finite = ModelError::NotFinite { position: self.limits.start + self.tokens };
             let choice = choose(&logits, self.options, &mut stream).ok_or(not_finite)?;
             self.logprobs.push(choice.logprob);
-            if self.tokenizer.is_end(choice.id) {
+            if self.tokenizer.is_end(choice.id) || self.options.end_tokens.contains(&choice.id) {
                 return self.finish(StopReason::EndOfText, on_text);
             }
             self.tokens += 1;

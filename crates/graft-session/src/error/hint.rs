@@ -10,6 +10,7 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => "session::no_model",
             Self::NoData => "session::no_data",
+            Self::SystemLater { .. } => "session::system_later",
             Self::Background { .. } | Self::NoBackground => "session::background",
             Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::NoneActive { .. } => {
@@ -61,6 +62,7 @@ impl SessionError {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoModel => "load one first: `%model load tiny`",
+            Self::SystemLater { .. } => "`%chat reset` first; it starts a new conversation",
             Self::NoData => "load some first: `%data load which-book`",
             Self::Background { .. } => {
                 "`%watch` shows its progress, `%stop` stops it; commands that only read work \

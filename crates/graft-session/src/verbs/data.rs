@@ -1,6 +1,7 @@
 //! `%data load`, `%%data`, `%data show`, `%data use`.
 
 mod hub;
+pub mod tokens;
 
 use std::{path::Path, sync::Arc};
 

@@ -5,6 +5,7 @@
 mod ablation;
 mod adapters;
 mod background;
+mod chat;
 mod check;
 mod class;
 mod data;
@@ -23,5 +24,6 @@ mod scripts;
 mod test_session;
 mod text;
 mod text_golden;
+mod text_golden_chat;
 mod tiny;
 mod training;

@@ -3,7 +3,7 @@
 use graft_session::verbs;
 use graft_spec::Failure;
 
-use crate::{Data, DataOptions, Lab, Model, ModelOptions, Result, Table};
+use crate::{Data, DataOptions, Lab, Model, ModelOptions, Result, Table, Tokens};
 
 impl Lab {
     /// Loads a model and makes it the current one.
@@ -114,6 +114,14 @@ impl Lab {
     /// As [`Lab::data`].
     pub fn show_data(&self, name: Option<&str>, rows: usize) -> Result<Table> {
         self.read(|cx| verbs::data::show(cx, name, rows)).map(Table::from)
+    }
+
+    /// The tokens of the first `rows` examples of each split, as a training run reads them.
+    ///
+    /// # Errors
+    /// As [`Lab::data`], and `session::no_model`.
+    pub fn show_tokens(&self, name: Option<&str>, rows: usize) -> Result<Tokens> {
+        self.read(|cx| verbs::data::tokens::tokens(cx, name, rows)).map(Tokens::from)
     }
 
     /// Makes a loaded data set the current one.

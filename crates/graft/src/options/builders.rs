@@ -5,6 +5,7 @@
 mod adalora;
 mod bitfit;
 mod bottleneck;
+mod chat;
 mod class_join;
 mod class_view;
 mod combine;
@@ -34,6 +35,7 @@ mod vera;
 pub use adalora::AdaLora;
 pub use bitfit::BitFit;
 pub use bottleneck::Bottleneck;
+pub use chat::Chat;
 pub use class_join::ClassJoin;
 pub use class_view::ClassView;
 pub use combine::Combine;

@@ -1,0 +1,41 @@
+//! The chat templates of a model.
+
+use std::path::Path;
+
+use graft_chat::Templates;
+use graft_nn::TokenEncoder;
+
+use crate::{
+    Tokenizer,
+    gguf::{Gguf, is_gguf},
+};
+
+/// The special tokens of a GGUF file, by their names in llama.cpp and in chat templates.
+const GGUF_TOKENS: [(&str, &str); 4] = [
+    ("bos", "bos_token"),
+    ("eos", "eos_token"),
+    ("unknown", "unk_token"),
+    ("padding", "pad_token"),
+];
+
+/// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model
+/// from being used for other things: it becomes a warning.
+pub(super) fn templates(
+    place: &Path,
+    tokenizer: &Tokenizer,
+    warnings: &mut Vec<String>,
+) -> Templates {
+    if !is_gguf(place) {
+        return Templates::from_folder(place).unwrap_or_else(|error| {
+            warnings.push(format!("the chat template cannot be used: {error}"));
+            Templates::from_source(None, &place.display().to_string(), Vec::new())
+        });
+    }
+    let Ok(file) = Gguf::open(place) else { return Templates::default() };
+    let token = |(kind, name): (&str, &str)| {
+        Some((name.to_owned(), tokenizer.token(file.special_token(kind)?)))
+    };
+    let special = GGUF_TOKENS.into_iter().filter_map(token).collect();
+    let name = format!("tokenizer.chat_template of {}", place.display());
+    Templates::from_source(file.chat_template().as_deref(), &name, special)
+}
