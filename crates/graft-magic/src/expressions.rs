@@ -157,7 +157,8 @@ pub(crate) fn marked_value(kind: graft_spec::KeyKind, text: &str) -> Value {
         KeyKind::Bool
         | KeyKind::Integer { .. }
         | KeyKind::IntegerOrAuto { .. }
-        | KeyKind::Float { .. } => NUMBER,
+        | KeyKind::Float { .. }
+        | KeyKind::FloatOrPath { .. } => NUMBER,
         KeyKind::Modules | KeyKind::List => LIST,
         KeyKind::Text | KeyKind::Choice(_) | KeyKind::Path => TEXT,
     };
