@@ -103,6 +103,7 @@ fn samples(loaded: &Loaded) -> Result<Vec<(String, String)>> {
             top_p: 0.95,
             seed: SEED,
             stop: String::new(),
+            end_tokens: Vec::new(),
         };
         let written =
             generate(loaded.model.as_ref(), &loaded.tokenizer, prompt, &options, &mut |_| true)?;
