@@ -99,7 +99,7 @@ def test_a_notebook_runs_without_rust(installed, places):
 def test_rust_cells_compile_nothing_and_need_no_network(installed, places):
     """The compiler of the wheel suffices: no registry, no network, and no write into the environment, which may belong to another user."""
     before = files(installed)
-    cells = ["let names = vec![1, 2, 3];", "names.len()", "%model load tiny", "lab().model()?.all_parameters()", "let t = candle_core::Tensor::zeros((2, 3), candle_core::DType::F32, &candle_core::Device::Cpu)?;", "t.dims().to_vec()"]
+    cells = ["let names: Vec<i32> = vec![1, 2, 3];", "names.len()", "%model load tiny", "lab().model()?.all_parameters()", "let t: candle_core::Tensor = candle_core::Tensor::zeros((2, 3), candle_core::DType::F32, &candle_core::Device::Cpu)?;", "t.dims().to_vec()"]
     outputs = execute(installed, cells, with_rust(places, installed))
     assert outputs[1].strip() == "3" and outputs[5].strip() == "[2, 3]" and re.search(r"[1-9]", outputs[3]), outputs
     assert files(installed) == before
