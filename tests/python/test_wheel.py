@@ -201,7 +201,7 @@ def small_wheel(tmp_path):
 def pack(prefix, output):
     """Packs a prefix with small files."""
     spec = {"argv": ["/p/bin/graft", "kernel", "-f", "{connection_file}"], "display_name": "Rust (Graft)", "metadata": {"graft": {"version": "0.1.0"}}}
-    contents = {"bin/graft": "#!/bin/sh\n", "share/jupyter/kernels/graft/kernel.json": json.dumps(spec), "share/graft/templates/abc/lib/libgraft.so": "library", "share/graft/templates/lock": "", "share/graft/templates/target/debug/x": "x"}
+    contents = {"bin/graft": "#!/bin/sh\n", "share/jupyter/kernels/graft/kernel.json": json.dumps(spec), "share/graft/templates/abc/lib/libgraft.so": "library", "share/graft/templates/lock": "", "share/graft/templates/abc/sources/Cargo.toml": "", "share/graft/templates/abc/analysis/x/src/target/mod.rs": "", "share/graft/templates/target/debug/x": "x"}
     for name, content in contents.items():
         path = prefix / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,7 +215,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     one, two = (pack(tmp_path / name / "prefix", tmp_path / name / "wheels") for name in ["one", "two"])
     assert one.name == two.name and one.read_bytes() == two.read_bytes()
     names = zipfile.ZipFile(one).namelist()
-    assert not [name for name in names if "/target/" in name or name.endswith("/lock")], names
+    assert not [name for name in names if "/templates/target/" in name or "/sources/" in name or name.endswith("/lock")], names
+    assert any(name.endswith("/analysis/x/src/target/mod.rs") for name in names), names
     spec = json.loads(zipfile.ZipFile(one).read(next(name for name in names if name.endswith("kernel.json"))))
     assert spec["argv"][0].startswith("{resource_dir}/") and spec["metadata"]["graft"]["installer"] == "pip"
 
