@@ -160,7 +160,7 @@ def test_a_damaged_installation_names_the_file_and_the_repair(wheel, places, tmp
 
 def test_uninstalling_leaves_nothing_and_graft_leaves_pips_files_alone(wheel, places, tmp_path):
     environment = new_environment(tmp_path / "venv")
-    before = sorted(environment.rglob("*"))
+    before = set(environment.rglob("*"))
     pip(environment, "install", "--no-deps", wheel)
     variables = {**places.environment(), "VIRTUAL_ENV": str(environment)}
     program = environment / "bin" / "graft"
@@ -169,7 +169,9 @@ def test_uninstalling_leaves_nothing_and_graft_leaves_pips_files_alone(wheel, pl
     kept = subprocess.run([program, "uninstall"], env=variables, capture_output=True, text=True, timeout=ANSWER)
     assert "pip uninstall graft-kernel" in kept.stdout and program.exists(), kept
     pip(environment, "uninstall", "--yes", "graft-kernel")
-    assert sorted(environment.rglob("*")) == before
+    # pip keeps the folders that Jupyter's own packages share with the kernel, also if they are empty.
+    left = {str(path.relative_to(environment)) for path in set(environment.rglob("*")) - before}
+    assert left <= {"share", "share/jupyter", "share/jupyter/kernels"}, left
 
 
 def test_a_target_folder_works(wheel, places, tmp_path):
