@@ -1,8 +1,8 @@
-"""Pack an installed kernel into a wheel: `pack_wheel.py ROOT PREFIX OUTPUT TAG EPOCH`.
+"""Pack an installed kernel into a wheel: `pack_wheel.py ROOT PREFIX OUTPUT TAG EPOCH [LEVEL]`.
 
 ROOT is the checkout, PREFIX the folder into which `graft install --prefix` has installed, OUTPUT the
-folder of the wheel, TAG its platform tag and EPOCH the modification time of its files. The same
-input gives the same bytes.
+folder of the wheel, TAG its platform tag, EPOCH the modification time of its files and LEVEL the
+effort of the compression (9). The same input gives the same bytes.
 
 Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -29,8 +29,8 @@ PYTHON = ">=3.9"
 class Wheel:
     """The archive and the list of its files."""
 
-    def __init__(self, path, epoch):
-        self.archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9)
+    def __init__(self, path, epoch, level):
+        self.archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=level)
         # Zip files cannot express times before 1980.
         self.time = time.gmtime(max(epoch, 315532800))[:6]
         self.record = []
@@ -45,12 +45,12 @@ class Wheel:
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         self.record.append(f"{name},sha256={digest},{len(content)}")
 
-    def add_folder(self, folder, prefix, skip=()):
+    def add_folder(self, folder, prefix, skip=lambda path: False):
         """Add the files of a folder, in the order of their names."""
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            name = path.relative_to(folder).as_posix()
-            if not any(part in skip for part in Path(name).parts):
-                self.add(f"{prefix}/{name}", path.read_bytes())
+            name = path.relative_to(folder)
+            if not skip(name):
+                self.add(f"{prefix}/{name.as_posix()}", path.read_bytes())
 
     def close(self, dist_info):
         """Write the list of files, which is the last one."""
@@ -91,21 +91,28 @@ def kernelspec(prefix):
     return json.dumps(spec, indent=2) + "\n"
 
 
+def is_of_the_build(path):
+    """Tell whether sessions do without a file: the lock, cargo's target folder and the sources.
+
+    The program contains the sources too, and builds the library of another compiler from them.
+    """
+    return path.parts[0] in {"target", "lock"} or path.parts[1:2] == ("sources",)
+
+
 def data_files(wheel, root, prefix, data):
     """Add what pip copies to the prefix: program, kernelspec, prebuilt library and notebooks."""
     wheel.add(f"{data}/scripts/graft", (prefix / "bin/graft").read_bytes(), 0o755)
     kernels = f"{data}/data/share/jupyter/kernels/graft"
-    wheel.add_folder(prefix / "share/jupyter/kernels/graft", kernels, {"kernel.json"})
+    wheel.add_folder(prefix / "share/jupyter/kernels/graft", kernels, lambda path: path.name == "kernel.json")
     wheel.add(f"{kernels}/kernel.json", kernelspec(prefix).encode())
     share = f"{data}/data"
-    # `target`: what a build with `--build-dir` elsewhere has not left there.
-    skip = {"target", "lock"}
-    wheel.add_folder(prefix / "share/graft/templates", f"{share}/share/graft/templates", skip)
-    wheel.add_folder(root / "notebooks", f"{share}/share/graft/notebooks", {".ipynb_checkpoints"})
+    wheel.add_folder(prefix / "share/graft/templates", f"{share}/share/graft/templates", is_of_the_build)
+    notebooks = f"{share}/share/graft/notebooks"
+    wheel.add_folder(root / "notebooks", notebooks, lambda path: ".ipynb_checkpoints" in path.parts)
     wheel.add(f"{share}/{MARKER}", b"")
 
 
-def main(root, prefix, output, tag, epoch):
+def main(root, prefix, output, tag, epoch, level=9):
     """Write the wheel and print its path."""
     manifest = tomllib.loads((root / "Cargo.toml").read_text(encoding="utf-8"))
     version = manifest["workspace"]["package"]["version"]
@@ -113,9 +120,10 @@ def main(root, prefix, output, tag, epoch):
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"{NAME}-{version}-py3-none-{tag}.whl"
     temporary = path.with_suffix(".new")
-    wheel = Wheel(temporary, epoch)
+    wheel = Wheel(temporary, epoch, level)
     package = root / "kernel/python" / NAME
-    wheel.add_folder(package, NAME, {"__pycache__", "entry_points.txt"})
+    extra = {"__pycache__", "entry_points.txt"}
+    wheel.add_folder(package, NAME, lambda path: not extra.isdisjoint(path.parts))
     data_files(wheel, root, prefix, f"{NAME}-{version}.data")
     wheel.add(f"{dist_info}/METADATA", metadata(root, version).encode())
     generator = f"Wheel-Version: 1.0\nGenerator: graft-xtask {version}\n"
@@ -131,4 +139,4 @@ def main(root, prefix, output, tag, epoch):
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), sys.argv[4], int(sys.argv[5]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4], *map(int, sys.argv[5:]))

@@ -12,6 +12,9 @@ use crate::shell;
 
 /// The tag of a wheel for this platform whose glibc version is not known yet.
 const ANY_GLIBC: &str = "linux_x86_64";
+/// The effort of the compression: zlib's levels for a draft and for the wheel itself.
+const FAST: &str = "1";
+const SMALL: &str = "9";
 /// The beginning of the tags that name a version of glibc.
 const POLICY: &str = "manylinux_";
 
@@ -100,12 +103,12 @@ pub(crate) struct Packed<'a> {
 
 /// Packs a wheel with the platform tag that is true for its symbols.
 pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<PathBuf> {
-    let draft = write(paths, packed, ANY_GLIBC)?;
     let python = paths.wheel().join("python");
     if !python.join("bin/auditwheel").exists() {
         println!("  the tag is {ANY_GLIBC}: auditwheel is not installed");
-        return Ok(draft);
+        return write(paths, packed, ANY_GLIBC, SMALL);
     }
+    let draft = write(paths, packed, ANY_GLIBC, FAST)?;
     let mut audit = Environment::at(&python).python();
     audit.arg(paths.root.join("crates/xtask/python/glibc_tag.py")).arg(&draft);
     let tag =
@@ -113,17 +116,17 @@ pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<PathBuf> {
             Problem::new(format!("auditwheel accepts no tag for {}", draft.display()))
         })?;
     println!("  auditwheel: the symbols need {tag}");
-    let wheel = write(paths, packed, &tag)?;
+    let wheel = write(paths, packed, &tag, SMALL)?;
     std::fs::remove_file(&draft).map_err(|error| Problem::file("remove", &draft, &error))?;
     Ok(wheel)
 }
 
-/// Writes a wheel with this platform tag.
-fn write(paths: &Paths, packed: &Packed<'_>, tag: &str) -> Result<PathBuf> {
+/// Writes a wheel with this platform tag, compressed with this effort.
+fn write(paths: &Paths, packed: &Packed<'_>, tag: &str, level: &str) -> Result<PathBuf> {
     let mut pack = shell::command("python3", &[]);
     pack.arg(paths.root.join("crates/xtask/python/pack_wheel.py"))
         .args([&paths.root, packed.prefix, packed.output])
-        .args([tag, &commit_time(paths)]);
+        .args([tag, &commit_time(paths), level]);
     let written = shell::stdout_of(&mut pack).map(PathBuf::from);
     written.filter(|wheel| wheel.is_file()).ok_or_else(|| {
         Problem::new(format!("cannot pack `{}` into a wheel", packed.prefix.display()))
