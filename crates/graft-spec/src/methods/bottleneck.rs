@@ -10,8 +10,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     builder: "Bottleneck",
     summary: "bottleneck adapters: small trained networks between the sublayers",
     equation: "h + s (U f(D z + d) + u)",
-    help: "A small network is added where a sublayer's output h joins the residual stream x: h + s·(U \
-        f(D z + d) + u). D (C/reduction_factor × C), U (C × C/reduction_factor) and the biases d \
+    help: "A small network is added where a sublayer's output h joins the residual stream x: h + \
+        s·(U·f(D·z+d)+u). D (C/reduction_factor × C), U (C × C/reduction_factor) and the biases d \
         and u are trained. config=pfeiffer: after the feed-forward sublayer with z = h + x (normalized in \
         BERT); houlsby: after attention and after feed-forward with z = h; parallel: in parallel \
         with feed-forward, z = x. U starts at zero, so attaching does not change the output, except with init_weights=bert. The \

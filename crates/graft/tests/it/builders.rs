@@ -19,8 +19,8 @@ use graft_spec::{
 
 use markup::{comment, links, sentence};
 
-const HEADER: &str = "// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run\n\
-                      // `GRAFT_BLESS=1 cargo test -p graft --test it builders`.\n";
+const HEADER: &str = "// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and\n\
+     // run `GRAFT_BLESS=1 cargo test -p graft --test it builders`.\n";
 
 /// A struct with one setter per key.
 struct Builder<'a> {

@@ -10,14 +10,15 @@ use crate::options::{Method, list, number, text};
 /// `%bottleneck attach`.
 ///
 /// ```text
-/// h + s U f(D z)
+/// h + s (U f(D z + d) + u)
 /// ```
 ///
-/// A small network is added where a sublayer's output h joins the residual stream x: h + s·U f(D
-/// z). D (C/reduction_factor × C), U (C × C/reduction_factor) and their biases are trained.
-/// `config=pfeiffer`: after the feed-forward sublayer with z = h + x (normalized in BERT); houlsby:
-/// after attention and after feed-forward with z = h; parallel: in parallel with feed-forward, z =
-/// x. U starts at zero, so attaching does not change the output. The files are those of AdapterHub.
+/// A small network is added where a sublayer's output h joins the residual stream x: h +
+/// s·(U·f(D·z+d)+u). D (C/reduction_factor × C), U (C × C/reduction_factor) and the biases d and u
+/// are trained. `config=pfeiffer`: after the feed-forward sublayer with z = h + x (normalized in
+/// BERT); houlsby: after attention and after feed-forward with z = h; parallel: in parallel with
+/// feed-forward, z = x. U starts at zero, so attaching does not change the output, except with
+/// `init_weights=bert`. The files are those of AdapterHub.
 ///
 /// # Shapes
 /// `D: (b, C)`, `U: (C, b)` with `b = C / reduction_factor`; biases `d: (b)` and `u: (C)`
@@ -85,7 +86,7 @@ impl Bottleneck {
     }
 
     /// Initial values. `mam_adapter`: D uniform in ±1/sqrt(C), U zero; `bert`: both from N(0,
-    /// 0.02), the default of AdapterHub for pfeiffer and houlsby.
+    /// 0.02²), the default of AdapterHub for pfeiffer and houlsby.
     ///
     /// Default: `mam_adapter`. One of `mam_adapter`, `bert`.
     pub fn init_weights(self, value: &str) -> Self {

@@ -15,9 +15,9 @@ use crate::options::{Method, flag, integer, list, number, text};
 ///
 /// Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n. n holds the lengths of the rows
 /// of W + s·B A and is a constant in the backward pass. m starts as the lengths of the rows of W
-/// and is trained together with A (r × `d_in`) and B (`d_out` × r); s = `lora_alpha` / r. B starts
-/// at zero, so attaching does not change the output. The files are those of HF PEFT's LoRA with
-/// `use_dora`.
+/// and is trained together with A (r × `d_in`) and B (`d_out` × r); s = `lora_alpha` / r, or
+/// `lora_alpha` / √r with `use_rslora`. B starts at zero, so attaching does not change the output.
+/// The files are those of HF PEFT's LoRA with `use_dora`.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`

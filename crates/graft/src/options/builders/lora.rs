@@ -102,9 +102,9 @@ impl Lora {
     }
 
     /// Initial values of A and B. `true`: A uniform in ±1/sqrt(d_in), B zero; `gaussian`: A from
-    /// N(0, 1/r); `orthogonal`: B·A = 0 with both factors nonzero; `pissa` and `olora`: the leading
-    /// part of W, by singular values or by columns, which is subtracted from the base while the
-    /// adapter is active; `eva`: A from the principal directions of the layer's inputs on the
+    /// N(0, 1/r²); `orthogonal`: B·A = 0 with both factors nonzero; `pissa` and `olora`: the
+    /// leading part of W, by singular values or by columns, which is subtracted from the base while
+    /// the adapter is active; `eva`: A from the principal directions of the layer's inputs on the
     /// current data, with the ranks distributed by explained variance; `loftq`: a low-rank
     /// approximation of the quantization error of a base in 4 or 8 bits.
     ///

@@ -9,11 +9,11 @@ use crate::options::{Method, flag, integer, list, text};
 /// Orthogonal fine-tuning: rotate the inputs of each layer, in blocks. The method of `%oft attach`.
 ///
 /// ```text
-/// y = W R x
+/// y = W Rᵀ x
 /// ```
 ///
-/// Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each block is
-/// the Cayley transform (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, so lengths and angles
+/// Each targeted linear layer computes y = W Rᵀ x. R is orthogonal and block-diagonal; each block
+/// is the Cayley transform (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, so lengths and angles
 /// between the rows of W are preserved. `use_cayley_neumann` replaces the inverse by the first
 /// terms of its series. Q starts at zero, so attaching does not change the output.
 ///

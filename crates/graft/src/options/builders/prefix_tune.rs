@@ -10,17 +10,17 @@ use crate::options::{Method, flag, integer, text};
 /// `%prefix_tune attach`.
 ///
 /// ```text
-/// softmax(q [Pk; k]ᵀ) [Pv; v]
+/// softmax(q [Pk; k]ᵀ / √D) [Pv; v]
 /// ```
 ///
 /// In every block, `num_virtual_tokens` trained keys and values are put in front of those of the
-/// input: softmax(q \[Pk; k\]ᵀ) \[Pv; v\]. Nothing else is trained. With `prefix_projection` a
+/// input: softmax(q \[Pk; k\]ᵀ / √D) \[Pv; v\]. Nothing else is trained. With `prefix_projection` a
 /// two-layer network with tanh computes them from `num_virtual_tokens` vectors during training; as
 /// in HF PEFT the file contains the output of that network.
 ///
 /// # Shapes
 /// `E: (P, L * 2 * K*D)`: the keys and then the values of K heads of width D, for each of L blocks;
-/// with projection `E = W₂ tanh(W₁ e)` and `e: (P, K*D)`
+/// with projection `E = W₂ tanh(W₁ e + b₁) + b₂` and `e: (P, K*D)`
 /// # Examples
 /// ```
 /// use graft::prelude::*;
