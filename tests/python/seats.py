@@ -40,7 +40,7 @@ def main():
     parser.add_argument("counts", type=int, nargs="*", default=[1, 8], help="numbers of kernels (default: 1 8)")
     parser.add_argument("--mode", choices=["magics", "first", "tensor"], action="append", help="only these modes")
     options = parser.parse_args()
-    chosen = dict(zip(["magics", "first", "tensor"], MODES.items()))
+    chosen = dict(zip(["magics", "first", "tensor"], MODES.items(), strict=True))
     print(f"{os.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f} at the start\n")
     print("| mode | kernels | all answered after, s | MiB per kernel (PSS) | kernels per GiB |\n|---|---:|---:|---:|---:|")
     for short in options.mode or chosen:

@@ -13,10 +13,9 @@ from graft_testing import ROOT
 PYTHON = ROOT / "kernel" / "python"
 sys.path.insert(0, str(PYTHON))
 
+from graft_kernel.papermill import RustTranslator  # noqa: E402
 from papermill.exceptions import PapermillException  # noqa: E402
 from papermill.translators import papermill_translators  # noqa: E402
-
-from graft_kernel.papermill import RustTranslator  # noqa: E402
 
 VALUES = [
     (4, "let x: i64 = 4;"),

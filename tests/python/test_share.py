@@ -3,6 +3,7 @@
 import time
 
 import psutil
+
 from graft_testing import ANSWER, Kernel
 
 

@@ -237,7 +237,7 @@ fn run_of(count: u64) -> Chart {
 
 fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
     let points = points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect();
-    Series { name: name.to_owned(), style, points }
+    Series { name: name.to_owned(), style, points, labels: Vec::new() }
 }
 
 /// Two lines with a gap and a dot at zero, on logarithmic axes.

@@ -12,10 +12,7 @@ from papermill.exceptions import PapermillException
 from papermill.models import Parameter
 from papermill.translators import Translator, papermill_translators
 
-KEYWORDS = set(
-    "abstract as async await become box break const continue do dyn else enum extern false final fn for gen if impl in let loop macro match mod"
-    " move mut override priv pub ref return static struct trait true try type typeof unsafe unsized use virtual where while yield".split()
-)
+KEYWORDS = {"abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield"}
 # These cannot be written as raw identifiers.
 RESERVED = {"crate", "self", "super", "Self", "_"}
 NAME = re.compile(r"[^\W\d]\w*")
