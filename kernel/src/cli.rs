@@ -148,8 +148,8 @@ pub(crate) struct CleanArgs {
 /// `graft notebooks`
 #[derive(Args)]
 pub(crate) struct NotebooksArgs {
-    /// The folder, which is created if it is missing; files that you have changed are kept [default:
-    /// graft-notebooks]
+    /// The folder, which is created if it is missing; files that you have changed are kept
+    /// [default: graft-notebooks]
     #[arg(value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
 }

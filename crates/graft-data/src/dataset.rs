@@ -135,19 +135,19 @@ impl Dataset {
         }
     }
 
-    /// The examples of a split that an evaluation of at most `most` examples scores: the first ones.
-    /// Every score and every [`Self::majority`] that is compared with one is over these.
+    /// The examples of a split that an evaluation of at most `most` examples scores: the first
+    /// ones. Every score and every [`Self::majority`] that is compared with one is over these.
     pub fn scored(&self, split: SplitName, most: usize) -> &[Example] {
         let all = self.split(split);
         &all[..all.len().min(most)]
     }
 
-    /// Fraction of `examples` with the most common label among them: the best accuracy of a constant
-    /// answer. `None` without labels or examples.
+    /// Fraction of `examples` with the most common label among them: the best accuracy of a
+    /// constant answer. `None` without labels or examples.
     ///
     /// The label is the most common one of these examples, not of the training split: where several
-    /// labels are equally common in training, one of them could be rare here, and guessing at random
-    /// would exceed the baseline.
+    /// labels are equally common in training, one of them could be rare here, and guessing at
+    /// random would exceed the baseline.
     pub fn majority(&self, examples: &[Example]) -> Option<f64> {
         let most = self.counts(examples).into_iter().max()?;
         (!examples.is_empty()).then(|| most as f64 / examples.len() as f64)

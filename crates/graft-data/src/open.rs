@@ -31,7 +31,8 @@ pub(crate) enum Stream {
     Parquet(File),
 }
 
-/// Opens a regular file of at most `available` bytes. `as_text` if the user has asked to read it as plain text.
+/// Opens a regular file of at most `available` bytes. `as_text` if the user has asked to read it as
+/// plain text.
 ///
 /// # Errors
 /// [`DataError::File`], [`DataError::Foreign`], [`DataError::TooLarge`].

@@ -91,8 +91,8 @@ impl SessionFolder {
     }
 
     /// Prepares both workspaces for crates of a registry, in the versions of the prebuilt library
-    /// where it has them. Until then cargo needs no registry and no network. Does nothing the second
-    /// time.
+    /// where it has them. Until then cargo needs no registry and no network. Does nothing the
+    /// second time.
     pub(crate) fn allow_crates(&self, prebuilt: &Layout) -> io::Result<()> {
         let skeleton = prebuilt.skeleton();
         let wanted = session_keep(&prebuilt.facade()).map_err(io::Error::other)?;

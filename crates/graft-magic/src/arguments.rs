@@ -265,8 +265,8 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
     }
 }
 
-/// Returns the number that was meant by a decimal comma, as in `0,001`. Two numbers such as `1,5` are
-/// more likely a grid.
+/// Returns the number that was meant by a decimal comma, as in `0,001`. Two numbers such as `1,5`
+/// are more likely a grid.
 fn with_decimal_point(key: &KeySpec, value: &str) -> Option<String> {
     let (whole, fraction) = value.split_once(',')?;
     let is_digits = |text: &str| !text.is_empty() && text.chars().all(|next| next.is_ascii_digit());

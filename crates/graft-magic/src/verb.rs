@@ -148,8 +148,8 @@ impl VerbSpec {
         self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.kind == SlotKind::Raw))
     }
 
-    /// Returns whether the line consists of methods and of keys with several values, which the magic
-    /// checks itself.
+    /// Returns whether the line consists of methods and of keys with several values, which the
+    /// magic checks itself.
     pub fn takes_grid(&self) -> bool {
         self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.name.contains("key=VALUE")))
     }

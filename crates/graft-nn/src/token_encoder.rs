@@ -52,8 +52,8 @@ pub trait TokenEncoder: Send + Sync {
     /// The tokens of a conversation under the tokenizer's chat template, each with whether it has a
     /// loss; `None` if there is no template, or if templates are not supported.
     ///
-    /// `messages` and `tools` are JSON lists in the form of the OpenAI API; `tools` is empty without
-    /// tools. The first `prompt_messages` messages have no loss.
+    /// `messages` and `tools` are JSON lists in the form of the OpenAI API; `tools` is empty
+    /// without tools. The first `prompt_messages` messages have no loss.
     ///
     /// # Errors
     /// Returns an error if the template refuses the conversation.

@@ -45,8 +45,8 @@ impl ConfigFile {
     /// Reads the configuration in a folder.
     ///
     /// # Errors
-    /// [`PeftError::MissingFolder`], [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and
-    /// [`PeftError::Malformed`].
+    /// [`PeftError::MissingFolder`], [`PeftError::MissingFile`], [`PeftError::NotAFile`],
+    /// [`PeftError::Io`] and [`PeftError::Malformed`].
     pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
         let path = atomic_folder::locate(folder, NAME);
         if !regular_file::exists(&path)? {

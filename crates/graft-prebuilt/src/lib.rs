@@ -114,8 +114,8 @@ impl Hint for PrebuiltError {
     }
 }
 
-/// Finds a prebuilt library for this program: that of the installed compiler, or else any library of
-/// the same sources, since magics need no compiler. A variant with GPU support is preferred. If
+/// Finds a prebuilt library for this program: that of the installed compiler, or else any library
+/// of the same sources, since magics need no compiler. A variant with GPU support is preferred. If
 /// rustup has the compiler of the library that is found, Rust cells use that compiler.
 pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
     if let Some(fitting) = find_fitting(dirs) {

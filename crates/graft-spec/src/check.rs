@@ -4,8 +4,9 @@
 //! METRIC [OPERATOR VALUE] [on SPLIT] [key=value ...]
 //! ```
 //!
-//! The split and the keys may be anywhere in the line. A metric that is a fact, such as `loss_fell`,
-//! has no operator. Every other name is a key of the attached method, such as `r` or `lora_alpha`.
+//! The split and the keys may be anywhere in the line. A metric that is a fact, such as
+//! `loss_fell`, has no operator. Every other name is a key of the attached method, such as `r` or
+//! `lora_alpha`.
 
 mod metrics;
 mod parse;

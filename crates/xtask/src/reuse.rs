@@ -1,7 +1,7 @@
 //! Whether the build of the prebuilt library reuses the compiled dependencies of the tensor crates.
 //!
-//! `graft install` compiles the library in cargo's target directory. Cargo names what it compiles by
-//! version, features, profile and flags, and all of these are equal for the tests of the tensor
+//! `graft install` compiles the library in cargo's target directory. Cargo names what it compiles
+//! by version, features, profile and flags, and all of these are equal for the tests of the tensor
 //! crates ([`Group::Tensors`](crate::groups::Group)): whichever is built second compiles only
 //! Graft's own crates. The features are equal because `crates/graft/Cargo.toml` names those that
 //! tests and tools add, and the profile because `[profile.dev]` in `Cargo.toml` agrees with

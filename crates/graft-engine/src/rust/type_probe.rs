@@ -52,8 +52,8 @@ impl Worker {
         Ok(TypedCell::new(&code, &variables, &types))
     }
 
-    /// Executes the `:dep` lines of a cell, because the compiler needs the crates to check the rest.
-    /// Returns the cell with empty lines instead.
+    /// Executes the `:dep` lines of a cell, because the compiler needs the crates to check the
+    /// rest. Returns the cell with empty lines instead.
     fn with_dependencies(&mut self, code: &str) -> Result<String, RustError> {
         let is_dep = |line: &str| colon_commands::of(line).any(|command| command.name == ":dep");
         let (mut lines, mut rest) = (String::new(), String::new());

@@ -84,7 +84,22 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
         all.iter().filter(|word| word.pair().is_none() && word.bare() != Some("--rust"));
     let (action, number) = (plain.next(), plain.next());
     let span = number.or(action).map_or(line.span, |word| word.span);
-    let number = number.and_then(|word| word.text.parse().ok()).ok_or_else(|| no_number(span));
+    // The line is checked before the values of its expressions are known, and parsed again with them.
+    let is_expression = number.is_some_and(|word| expressions::is_marked(&word.text));
+    if is_expression && shows_rust {
+        return Err(Failure::new(
+            "magic::no_rust",
+            "`--rust` needs the number of the trial itself",
+        )
+        .hint("%trial stop 3 --rust")
+        .span(span));
+    }
+    let number = match number {
+        Some(_) if is_expression => Some(1),
+        Some(word) => word.text.parse().ok(),
+        None => None,
+    };
+    let number = number.ok_or_else(|| no_number(span));
     let command = match action.map(|word| word.text.as_str()) {
         Some("stop") => Command::TrialStop { number: number? },
         Some("clone") => Command::TrialClone { number: number?, keys },

@@ -137,7 +137,8 @@ impl Package {
         })
     }
 
-    /// A manifest with the sources of the crate, in which all enabled features are default features.
+    /// A manifest with the sources of the crate, in which all enabled features are default
+    /// features.
     fn manifest(
         &self,
         library: &str,

@@ -168,8 +168,8 @@ pub(crate) fn borrow_or_open(
     Ok(data)
 }
 
-/// Warns about likely mistakes in labels and formats, and about ignored columns. Those of a built-in
-/// set are none of the user's concern.
+/// Warns about likely mistakes in labels and formats, and about ignored columns. Those of a
+/// built-in set are none of the user's concern.
 fn report_columns(cx: &CommandContext, data: &LoadedData) {
     let set = &data.dataset;
     set.report.notes.iter().for_each(|note| cx.warn(format!("data `{}`: {note}", set.name)));

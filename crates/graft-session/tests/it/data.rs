@@ -227,7 +227,7 @@ fn conversations_are_loaded_and_training_on_them_names_what_is_missing() {
         reply,
         "data `chat`: conversations; 8 training, 1 validation and 1 test examples\nread as jsonl: `messages`"
     );
-    let table = test.run(Command::DataShow { name: None, rows: 1 }).unwrap();
+    let table = test.run(Command::DataShow { name: None, rows: 1, tokens: false }).unwrap();
     assert!(format!("{table:?}").contains("| assistant: blue"), "{table:?}");
     let failure = test.train("steps=1").unwrap_err();
     assert_eq!(failure.code, "train::conversations");

@@ -9,8 +9,8 @@ impl Lab {
     /// student's file in the shared folder. Without a name, the login name is used.
     ///
     /// # Errors
-    /// `class::name` for a name that is not valid or belongs to another user; `class::folder` if the
-    /// folder is unknown or cannot be used.
+    /// `class::name` for a name that is not valid or belongs to another user; `class::folder` if
+    /// the folder is unknown or cannot be used.
     ///
     /// # Examples
     /// ```

@@ -27,9 +27,9 @@ impl Lab {
             .map(Evaluation::new)
     }
 
-    /// Checks conditions on the session, one per line, such as `accuracy >= 0.4 on test`. The metrics
-    /// and operators are those of `%check`. A condition that does not hold is a result, not an error;
-    /// [`Checks::require`] turns it into one.
+    /// Checks conditions on the session, one per line, such as `accuracy >= 0.4 on test`. The
+    /// metrics and operators are those of `%check`. A condition that does not hold is a result, not
+    /// an error; [`Checks::require`] turns it into one.
     ///
     /// # Errors
     /// `check::*` if a line is not a check; `session::interrupted` if it was stopped.

@@ -1,6 +1,6 @@
 //! The keys of `%chat` as a builder.
-// Chatd from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and run
-// `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
+// Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and
+// run `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
 
 use graft_spec::Settings;
 
@@ -68,9 +68,8 @@ impl Chat {
         Self { settings: self.settings.with("stop", text(value)) }
     }
 
-    /// Chat template: a name (chatml, llama3, gemma, mistral, zephyr, plain) or a .jinja file.
-    ///
-    /// Default: the model's own.
+    /// Chat template: a name (chatml, llama3, gemma, mistral, zephyr, plain) or a .jinja file;
+    /// default: the model's own.
     pub fn template(self, value: &str) -> Self {
         Self { settings: self.settings.with("template", text(value)) }
     }
