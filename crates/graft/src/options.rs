@@ -73,6 +73,6 @@ mod tests {
         let settings = Settings::from(Train::new().seed(u64::MAX).steps(usize::MAX));
         assert_eq!(settings.values["seed"], Value::Integer(i64::MAX));
         let error = settings.check(graft_spec::training::TRAIN).unwrap_err();
-        assert!(matches!(error, graft_spec::SpecError::OutOfRange { key: "seed", .. }), "{error}");
+        assert!(matches!(error, graft_spec::SpecError::OutOfRange { key: "steps", .. }), "{error}");
     }
 }

@@ -115,7 +115,8 @@ fn every_token_is_shown_with_its_text_and_its_loss() {
         assert_eq!(learned, [" yes", "</s>"], "{tokenizer}");
         let special: Vec<&str> =
             list.tokens.iter().filter(|it| it.is_special).map(|it| it.text.as_str()).collect();
-        assert_eq!(special, ["</s>"], "{tokenizer}");
+        // The tokenizer of `llama2` declares its byte tokens special.
+        assert!(special.contains(&"</s>") && !special.contains(&" yes"), "{tokenizer} {special:?}");
         assert!(list.tokens.iter().any(|it| it.text.contains('\n')), "{tokenizer} {list:?}");
         assert!(list.note.ends_with("; 2 with loss"), "{}", list.note);
     }
