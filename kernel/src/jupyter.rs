@@ -198,7 +198,7 @@ mod tests {
         std::fs::write(folder.path().join("plain"), "").unwrap();
         let path = std::env::join_paths([Path::new("."), folder.path()]).unwrap();
         assert_eq!(programs_in(&path, "jupyter"), [folder.path().join("jupyter")]);
-        assert_eq!(programs_in(&path, "plain"), [PathBuf::new(); 0]);
+        assert_eq!(programs_in(&path, "plain"), Vec::<PathBuf>::new());
     }
 
     #[test]

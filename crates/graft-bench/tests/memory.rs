@@ -31,9 +31,8 @@ fn ratio(memory: MemoryUse) -> Option<f64> {
 /// first time, and memory that the allocator cannot use again.
 const SLACK_BYTES: u64 = 10_000_000;
 
-/// Whether the measurement on one thread is at most a tenth below the prediction, and at most a tenth
-/// or [`SLACK_BYTES`] above it. Passes if the system
-/// does not report memory.
+/// Whether the measurement on one thread is at most a tenth below the prediction, and at most a
+/// tenth or [`SLACK_BYTES`] above it. Passes if the system does not report memory.
 ///
 /// The tensors that are alive at the peak are the same in every run. The resident memory also
 /// contains what the allocator has freed and cannot use again, which depends on addresses and can

@@ -2,6 +2,8 @@
 //! `tests/goldens/text` and those of `tests/goldens/chat.json`, or of the file that
 //! `GRAFT_CHAT_GOLDENS` names.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{ops::Range, path::PathBuf};
 
 use graft_chat::{ChatError, ChatTemplate, Conversation, Ending, SpecialTokens};

@@ -1,6 +1,6 @@
 //! `{expression}` in a magic: a Rust expression whose value replaces the braces.
 //!
-//! A line with such braces is parsed twice. The first time, [`marker`]s stand for the values, so
+//! A line with such braces is parsed twice. The first time, [`markers`] stand for the values, so
 //! that a wrong key fails before anything is executed; the result is a [`Deferred`] magic. When its
 //! turn comes, the kernel evaluates the expressions and [`Deferred::fill`] parses the line with
 //! their values. A value is never split into words: it remains one argument, whatever it contains.

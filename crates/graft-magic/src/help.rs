@@ -69,7 +69,7 @@ impl VerbDoc {
             verb.subcommands().all(|form| form.word == "combine" || form.key(key.name).is_none())
                 && verb.form("combine").is_some_and(|form| form.key(key.name).is_some())
         });
-        let grid = verb.takes_grid().then(|| grid_keys(verb.name)).unwrap_or_default();
+        let grid = if verb.takes_grid() { grid_keys(verb.name) } else { Vec::new() };
         let keys = keys.into_iter().chain(grid).collect();
         let lines = verb.forms.iter().map(|form| document("%", form));
         Self {

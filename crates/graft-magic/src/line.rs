@@ -141,7 +141,8 @@ fn split(verb: &VerbSpec, raw: &str, at: Span) -> Result<Vec<Word>, Failure> {
     let first = words.first().and_then(Word::bare).unwrap_or_default();
     let used = usize::from(verb.form(first).is_some() && !first.is_empty());
     let form = verb.form(if used == 1 { first } else { "" }).or(verb.cell.as_ref());
-    let is_text = form.is_some_and(arguments::takes_text);
+    // The arguments of a grid and of `%trial` are words.
+    let is_text = !verb.takes_grid() && form.is_some_and(arguments::takes_text);
     let arguments = words.get(used..).unwrap_or_default();
     if found.is_ok() && (!is_text || expressions::is_whole_text(arguments)) {
         return found;

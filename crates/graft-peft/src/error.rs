@@ -2,11 +2,9 @@
 
 mod convert;
 mod hint;
-
-use std::path::PathBuf;
-
 use graft_nn::{NnError, Role, message::first_names, tensor_file::TensorFileError};
 use graft_spec::{Failure, SpecError};
+use std::path::PathBuf;
 
 /// Why an adapter cannot be attached, changed, combined, saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -487,8 +485,7 @@ pub enum PeftError {
         /// The name.
         name: String,
     },
-    /// Training data or original weights for an initialization cannot be read, or reading them was
-    /// interrupted.
+    /// Training data or original weights for an initialization cannot be read.
     #[error("{}", .0.message)]
     InitData(Failure),
     /// A key has an invalid value.

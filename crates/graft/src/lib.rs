@@ -110,12 +110,15 @@ pub use tree::Tree;
 
 /// The tensor library: `graft::candle::Tensor`.
 pub use candle_core as candle;
+// The compiler names the types of variables by this path.
 /// Layers, losses and optimizers of candle.
 pub use candle_nn;
 /// The layers of the models, with slots for adapters. Your own methods use them.
 pub use graft_nn as nn;
 /// The plotting library of [`Lab::draw`].
 pub use plotters;
+#[doc(hidden)]
+pub use {candle_core, graft_nn};
 
 // Also at the root: rust-analyzer prints the shortest path of a type, and evcxr compiles that path
 // into the code that stores a cell's variables.

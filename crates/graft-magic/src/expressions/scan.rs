@@ -72,11 +72,7 @@ fn balanced(text: &str) -> Option<Balanced> {
             '{' => open.push('}'),
             '(' => open.push(')'),
             '[' => open.push(']'),
-            '}' | ')' | ']' => {
-                if open.pop() != Some(next) {
-                    return None;
-                }
-            }
+            '}' | ')' | ']' if open.pop() != Some(next) => return None,
             ',' if open.len() == 1 => found.has_comma = true,
             ':' if rest.starts_with("::") => length = 2,
             ':' if open.len() == 1 => found.colon = Some(at),

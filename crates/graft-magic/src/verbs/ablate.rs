@@ -84,7 +84,8 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
         all.iter().filter(|word| word.pair().is_none() && word.bare() != Some("--rust"));
     let (action, number) = (plain.next(), plain.next());
     let span = number.or(action).map_or(line.span, |word| word.span);
-    // The line is checked before the values of its expressions are known, and parsed again with them.
+    // The line is checked before the values of its expressions are known, and parsed again with
+    // them.
     let is_expression = number.is_some_and(|word| expressions::is_marked(&word.text));
     if is_expression && shows_rust {
         return Err(Failure::new(

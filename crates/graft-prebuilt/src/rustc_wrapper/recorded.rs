@@ -29,7 +29,7 @@ impl RecordedCell {
     /// contain a zero byte, so it separates them.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         let mut text =
-            vec![self.rustc.as_bytes(), self.arguments.len().to_string().as_bytes()].join(&b'\0');
+            [self.rustc.as_bytes(), self.arguments.len().to_string().as_bytes()].join(&b'\0');
         for argument in &self.arguments {
             text.push(0);
             text.extend_from_slice(argument.as_bytes());

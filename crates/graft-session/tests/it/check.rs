@@ -98,7 +98,7 @@ fn a_score_is_that_of_the_model_as_it_is() {
 #[test]
 fn checks_of_the_same_examples_share_one_evaluation() {
     let test = TestSession::attached();
-    let mut evaluated = |checks: &[&str]| {
+    let evaluated = |checks: &[&str]| {
         let is_end =
             |event: &&Event| matches!(event, Event::Progress { done, total, .. } if done == total);
         let before = test.sink.events().iter().filter(is_end).count();

@@ -71,8 +71,7 @@ impl Check {
 fn split(text: &str) -> Vec<Word<'_>> {
     let mut words: Vec<Word<'_>> = Vec::new();
     let mut start = None;
-    let mut count = 0;
-    for (byte, next) in text.char_indices().chain([(text.len(), ' ')]) {
+    for (count, (byte, next)) in text.char_indices().chain([(text.len(), ' ')]).enumerate() {
         match (start, next.is_whitespace()) {
             (None, false) => start = Some((byte, count)),
             (Some((from, column)), true) => {
@@ -81,7 +80,6 @@ fn split(text: &str) -> Vec<Word<'_>> {
             }
             _ => {}
         }
-        count += 1;
     }
     words
 }
