@@ -90,7 +90,7 @@ def test_variables_of_every_kind_of_type_are_kept(kernel):
     )
     cell = kernel.run(
         "later.push(2); right.push('!');\n"
-        "println!(\"{later:?} {left} {right} {x:?} {some} {declared:?} {} {} {shared:?} {partly:?} {parsed:?}\", boxed(1), function(-4));"
+        "println!(\"{later:?} {left} {right} {x:?} {some} {declared:?} {} {} {shared:?} {partly:?} {parsed:?} {point:?}\", boxed(1), function(-4));"
     )
     expected = '[1, 2] a b! [1.0, 2.0] 3 {1: \'c\'} 2 4 Mutex { data: [1], poisoned: false, .. } ["p", "q"] Ok(7) Point { x: [0.5] }'
     assert cell.stdout.strip() == expected, cell.text

@@ -42,9 +42,9 @@ def test_the_analyzer_starts_with_the_first_completion_and_answers_with_the_type
 
 
 def test_a_session_over_its_memory_limit_ends_and_the_kernel_goes_on():
-    with Kernel(env={"GRAFT_MEMORY": "300MB"}) as kernel:
+    with Kernel(env={"GRAFT_MEMORY": "600MB"}) as kernel:
         kernel.run("%model load tiny")
-        kernel.fail("let big = vec![1u8; 3_000_000_000];", "GRAFT_MEMORY", "300 MB")
+        kernel.fail("let big = vec![1u8; 3_000_000_000];", "GRAFT_MEMORY", "600 MB")
         kernel.run("%model load tiny")
         assert kernel.run("1 + 1").text.strip().endswith("2")
 

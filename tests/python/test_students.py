@@ -116,7 +116,7 @@ def test_a_student_learns_from_the_doctor_what_works(student):
     """Missing Rust and a home that cannot be written are notes: magics work. Jupyter and the kernel are found."""
     done = student.run(GRAFT, "doctor")
     lines = {line[6:22].strip(): (line[:4].strip(), line[22:]) for line in done.stdout.splitlines()}
-    assert lines["rustc"][0] == "note" and "magics do" in lines["rustc"][1]
+    assert lines["rustc"][0] == "note" and "magics work" in lines["rustc"][1]
     assert lines["cache"][0] == "note" and "XDG_CACHE_HOME" in lines["cache"][1], lines["cache"]
     if student.run(PREFIX / "bin" / "jupyter", "--version").returncode == 0:
         assert lines["jupyter"] == ("ok", f" {PREFIX / 'bin' / 'jupyter'}"), lines["jupyter"]
