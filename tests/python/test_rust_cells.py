@@ -95,7 +95,7 @@ def test_variables_of_every_kind_of_type_are_kept(kernel):
     expected = '[1, 2] a b! [1.0, 2.0] 3 {1: \'c\'} 2 4 Mutex { data: [1], poisoned: false, .. } ["p", "q"] Ok(7) Point { x: [0.5] }'
     assert cell.stdout.strip() == expected, cell.text
     shown = kernel.run(":vars").text
-    assert "later: Vec<u8>" in shown and "shared: Arc<Mutex<Vec<u8>>>" in shown, shown
+    assert "later: std::vec::Vec<u8>" in shown and "shared: std::sync::Arc<std::sync::Mutex<std::vec::Vec<u8>>>" in shown, shown
 
 
 def test_a_variable_without_a_nameable_type_is_refused_with_the_line_to_type(kernel):

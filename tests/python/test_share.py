@@ -64,4 +64,4 @@ def test_threads_and_priority_of_a_session_follow_the_settings_and_the_hub():
         assert kernel.child().environ()["RAYON_NUM_THREADS"] == "2"
         assert kernel.child().nice() == 5
         soft, _ = kernel.child().rlimit(psutil.RLIMIT_DATA)
-        assert 2 << 30 <= soft < 3 << 30, soft
+        assert 4 << 30 <= soft < 5 << 30, soft

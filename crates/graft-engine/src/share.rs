@@ -27,6 +27,9 @@ const HUB_VARIABLES: [&str; 2] = ["JUPYTERHUB_USER", "JUPYTERHUB_API_URL"];
 const OOM_SCORE: &str = "400";
 /// Smallest memory limit with which a session starts.
 const MIN_MEMORY: u64 = 256 << 20;
+/// Address space that a session with a model reserves without using it: `VmData` less the resident
+/// memory, as measured.
+const RESERVED_BYTES: u64 = 2 << 30;
 /// Address space of each thread's stack; `child_process` sets the same size.
 const STACK_BYTES: u64 = 16 << 20;
 
@@ -82,9 +85,10 @@ impl Share {
             unix::set_nice(pid, self.nice);
         }
         if let Some(bytes) = self.memory_bytes {
-            // The limit counts the whole stacks of all threads, although they use little of them.
+            // The limit counts address space that is reserved and not used: that of libraries and of the
+            // allocator, and the whole stacks of all threads.
             let threads = self.threads.unwrap_or_else(available_threads) as u64 + 4;
-            unix::limit_data(pid, bytes.saturating_add(threads * STACK_BYTES));
+            unix::limit_data(pid, bytes.saturating_add(RESERVED_BYTES + threads * STACK_BYTES));
         }
     }
 
