@@ -9,7 +9,11 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const MESSAGE: &[Slot] = &[Slot::rest("MESSAGE", SlotKind::Text, "what to say to the model")];
+const MESSAGE: &[Slot] = &[Slot::optional_rest(
+    "MESSAGE",
+    SlotKind::Text,
+    "what to say to the model; without it, the conversation is shown",
+)];
 
 /// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
@@ -57,4 +61,28 @@ fn say(line: &Invocation<'_>, text: String) -> Result<PartKind, Failure> {
 
 fn command(action: ChatAction) -> Result<PartKind, Failure> {
     Ok(PartKind::Session(Command::Chat { action }))
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{ChatAction, Command, Snapshot};
+
+    use crate::{PartKind, parse_cell};
+
+    fn action(line: &str) -> ChatAction {
+        match parse_cell(line, &Snapshot::default()).unwrap().remove(0).kind {
+            PartKind::Session(Command::Chat { action }) => action,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_message_the_conversation_is_shown_unless_there_are_keys() {
+        assert_eq!(action("%chat"), ChatAction::Show);
+        assert!(
+            matches!(action("%chat Hello there"), ChatAction::Say { text, .. } if text == "Hello there")
+        );
+        let failure = parse_cell("%chat template=plain", &Snapshot::default()).unwrap_err();
+        assert_eq!(failure.message, "the message is missing");
+    }
 }
