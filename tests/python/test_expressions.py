@@ -6,10 +6,10 @@ from graft_testing import graft
 def test_a_magic_takes_the_value_of_a_rust_expression(kernel):
     kernel.run("%model load tiny\n%data load which-book")
     # In one cell: the variable exists when the magic is executed, not when the cell is parsed.
-    cell = kernel.run('let rank = 4;\nlet name = String::from("mine");\n%lora attach r={rank} lora_alpha={rank * 2} adapter_name={name}')
+    cell = kernel.run('let rank: usize = 4;\nlet name = String::from("mine");\n%lora attach r={rank} lora_alpha={rank * 2} adapter_name={name}')
     assert "mine" in cell.text and "r=4" in kernel.run("%lora list").text
     assert "lora_alpha=8" in kernel.run("%lora list").text
-    assert kernel.run("rank as usize + name.len()").text.strip() == "8", "the variables are still there"
+    assert kernel.run("rank + name.len()").text.strip() == "8", "the variables are still there"
     kernel.run("let rate = 1e-3;\nlet n: usize = 2;\n%train steps={n} lr={rate:e} batch={n} eval_examples=4")
     kernel.run('let folder = "out dir";\n%lora save {folder}/{name}')
     assert (kernel.places.work / "out dir" / "mine" / "adapter_config.json").is_file()
