@@ -85,8 +85,8 @@ impl Share {
             unix::set_nice(pid, self.nice);
         }
         if let Some(bytes) = self.memory_bytes {
-            // The limit counts address space that is reserved and not used: that of libraries and of
-            // the allocator, and the whole stacks of all threads.
+            // The limit counts address space that is reserved and not used: that of libraries and
+            // of the allocator, and the whole stacks of all threads.
             let threads = self.threads.unwrap_or_else(available_threads) as u64 + 4;
             unix::limit_data(pid, bytes.saturating_add(RESERVED_BYTES + threads * STACK_BYTES));
         }

@@ -99,16 +99,17 @@ def is_of_the_build(path):
     return path.parts[0] in {"target", "lock"} or path.parts[1:2] == ("sources",)
 
 
-def data_files(wheel, root, prefix, data):
-    """Add what pip copies to the prefix: program, kernelspec, prebuilt library and notebooks."""
+def data_files(wheel, prefix, data):
+    """Add what pip copies to the prefix: program, kernelspec and prebuilt library.
+
+    The program contains the tutorials; `graft notebooks` writes them.
+    """
     wheel.add(f"{data}/scripts/graft", (prefix / "bin/graft").read_bytes(), 0o755)
     kernels = f"{data}/data/share/jupyter/kernels/graft"
     wheel.add_folder(prefix / "share/jupyter/kernels/graft", kernels, lambda path: path.name == "kernel.json")
     wheel.add(f"{kernels}/kernel.json", kernelspec(prefix).encode())
     share = f"{data}/data"
     wheel.add_folder(prefix / "share/graft/templates", f"{share}/share/graft/templates", is_of_the_build)
-    notebooks = f"{share}/share/graft/notebooks"
-    wheel.add_folder(root / "notebooks", notebooks, lambda path: ".ipynb_checkpoints" in path.parts)
     wheel.add(f"{share}/{MARKER}", b"")
 
 
@@ -124,7 +125,7 @@ def main(root, prefix, output, tag, epoch, level=9):
     package = root / "kernel/python" / NAME
     extra = {"__pycache__", "entry_points.txt"}
     wheel.add_folder(package, NAME, lambda path: not extra.isdisjoint(path.parts))
-    data_files(wheel, root, prefix, f"{NAME}-{version}.data")
+    data_files(wheel, prefix, f"{NAME}-{version}.data")
     wheel.add(f"{dist_info}/METADATA", metadata(root, version).encode())
     generator = f"Wheel-Version: 1.0\nGenerator: graft-xtask {version}\n"
     wheel.add(f"{dist_info}/WHEEL", f"{generator}Root-Is-Purelib: false\nTag: py3-none-{tag}\n".encode())
