@@ -36,4 +36,7 @@ def test_what_is_not_a_regular_file_is_refused_at_once(kernel):
         kernel.fail(line, "named pipe", timeout=30)
     for line in ("%data load /dev/zero", "%run /dev/zero", "%load /dev/zero"):
         kernel.fail(line, "device", timeout=30)
-    kernel.fail("%data load .", "folder", timeout=30)
+    kernel.fail("%data load .", "pipe.jsonl", "named pipe", timeout=30)
+    (kernel.places.work / "empty").mkdir()
+    for line in ("%data load empty", "%run empty"):
+        kernel.fail(line, "folder", timeout=30)
