@@ -98,11 +98,12 @@ fn rustc() -> Finding {
         return note("rustc", text);
     };
     let found = found.lines().next().unwrap_or_default();
-    match library.as_ref().map(|library| library.info.rustc.as_str()) {
-        Some(built_with) if built_with != found => note(
+    match library {
+        Some(library) if !library.fits_the_compiler().unwrap_or(false) => note(
             "rustc",
             format!(
-                "{found}, but the prebuilt library needs {built_with}; the first Rust cell builds it again, or install that compiler: {fix}"
+                "{found}, but the prebuilt library needs {}; the first Rust cell builds it again, or install that compiler: {fix}",
+                library.info.rustc
             ),
         ),
         _ => ok("rustc", found),

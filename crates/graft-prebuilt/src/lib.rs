@@ -50,6 +50,22 @@ pub struct PrebuiltLibrary {
     pub info: BuildInfo,
 }
 
+impl PrebuiltLibrary {
+    /// Whether the compiler in use can compile cells against this library. The version alone does
+    /// not decide: two builds of a version are two compilers.
+    ///
+    /// # Errors
+    /// Returns an error if there is no compiler.
+    pub fn fits_the_compiler(&self) -> Result<bool, PrebuiltError> {
+        for variant in Variant::BEST_FIRST {
+            if fingerprint(variant)? == self.info.fingerprint {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// An error of building the prebuilt library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -182,8 +198,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dirs = Dirs::in_cache(home.path().to_owned());
         let layout = library(&dirs);
+        assert!(open(layout.root()).unwrap().fits_the_compiler().unwrap());
+        let mut info = BuildInfo::read(&layout.build_info()).unwrap();
+        info.fingerprint = serde_json::from_str("\"another\"").unwrap();
+        info.write(&layout.build_info()).unwrap();
         assert!(find_fitting(&dirs).is_none());
-        assert_eq!(find(&dirs).unwrap().layout, layout);
+        let found = find(&dirs).unwrap();
+        assert_eq!(found.layout, layout);
+        assert!(!found.fits_the_compiler().unwrap());
     }
 
     #[test]

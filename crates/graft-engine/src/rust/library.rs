@@ -22,7 +22,8 @@ impl Worker {
         let fits = |worker: &Self| {
             let version = toolchain::verbose_version()?;
             let installed = version.lines().next().unwrap_or_default().to_owned();
-            Ok::<_, PrebuiltError>((installed == worker.context.prebuilt.info.rustc, installed))
+            let fits = worker.context.prebuilt.fits_the_compiler()?;
+            Ok::<_, PrebuiltError>((fits, installed))
         };
         let mut found = fits(self);
         if !matches!(found, Ok((true, _)))
