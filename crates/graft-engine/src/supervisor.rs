@@ -49,7 +49,7 @@ pub(crate) type PanicLocator = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub(crate) struct Supervisor {
     shared: Arc<SharedState>,
     command: Mutex<ChildCommand>,
-    state: Mutex<State>,
+    state: Mutex<ChildState>,
     changed: Condvar,
     environment: Mutex<ChildEnvironment>,
     pending: Mutex<BTreeMap<u64, oneshot::Sender<Outcome>>>,
@@ -64,7 +64,7 @@ pub(crate) struct Supervisor {
 }
 
 #[derive(Default)]
-struct State {
+struct ChildState {
     live: Option<LiveChild>,
     /// Number of children so far.
     generation: u64,
@@ -147,7 +147,7 @@ impl Supervisor {
         self.pass(lock(&self.state), message);
     }
 
-    fn pass(&self, mut state: MutexGuard<'_, State>, message: ToChild) {
+    fn pass(&self, mut state: MutexGuard<'_, ChildState>, message: ToChild) {
         if let Some(reason) = state.ended.clone() {
             drop(state);
             return self.fail_all(&Failure::new("engine::child", reason).hint(START_HINT));
@@ -224,7 +224,7 @@ impl Supervisor {
     /// Blocks until a child is ready; returns false after `limit`.
     pub(crate) fn wait_ready(&self, limit: Duration) -> bool {
         let state = lock(&self.state);
-        let is_waiting = |state: &mut State| {
+        let is_waiting = |state: &mut ChildState| {
             state.ended.is_none() && !state.live.as_ref().is_some_and(|live| live.ready)
         };
         match self.changed.wait_timeout_while(state, limit, is_waiting) {

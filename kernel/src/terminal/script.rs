@@ -87,12 +87,12 @@ struct Notebook {
 #[derive(Deserialize)]
 struct NotebookCell {
     cell_type: String,
-    source: Source,
+    source: CellSource,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Source {
+enum CellSource {
     Lines(Vec<String>),
     Text(String),
 }
@@ -114,8 +114,8 @@ impl Script {
 
     fn from_notebook(notebook: Notebook) -> Self {
         let text = |source| match source {
-            Source::Lines(lines) => lines.concat(),
-            Source::Text(text) => text,
+            CellSource::Lines(lines) => lines.concat(),
+            CellSource::Text(text) => text,
         };
         let cells =
             notebook.cells.into_iter().filter(|cell| cell.cell_type == "code").enumerate().map(

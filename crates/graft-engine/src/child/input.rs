@@ -22,13 +22,13 @@ const PIPE_CAPACITY: usize = 4096;
 
 /// The pipe and the state of its readers.
 pub(super) struct Input {
-    state: Mutex<State>,
+    state: Mutex<PipeState>,
     changed: Condvar,
     /// Whether blocked readers can be detected; if not, every cell is at the end of input.
     is_supported: bool,
 }
 
-struct State {
+struct PipeState {
     /// `None` when the cell is at the end of input.
     writer: Option<PipeWriter>,
     /// Whether a cell is running.
@@ -45,7 +45,7 @@ impl Input {
         let is_supported = stdin_wait::is_supported();
         let writer = Some(replace()?).filter(|_| is_supported);
         Ok(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(PipeState {
                 writer,
                 running: false,
                 asked: false,
@@ -104,7 +104,7 @@ impl Input {
     pub(super) fn watch(&self, ask: &dyn Fn()) {
         loop {
             let state = self.lock();
-            let wait = |state: &mut State| !state.running || state.asked || state.writer.is_none();
+            let wait = |state: &mut PipeState| !state.running || state.asked || state.writer.is_none();
             let state =
                 self.changed.wait_while(state, wait).unwrap_or_else(PoisonError::into_inner);
             let pause = (state.since.elapsed() / 8).clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL);
@@ -127,7 +127,7 @@ impl Input {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// The state of the scanner, which reads Rust line by line.
 #[derive(Debug, Default)]
 pub(crate) struct RustLines {
-    state: State,
+    state: Inside,
     /// The number of open brackets.
     depth: u32,
     /// The last character of code, ignoring comments and spaces.
@@ -14,7 +14,7 @@ pub(crate) struct RustLines {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum Inside {
     #[default]
     Code,
     /// In a block comment, with its depth.
@@ -28,7 +28,7 @@ enum State {
 impl RustLines {
     /// Returns whether the next line begins outside strings, comments and brackets.
     pub(crate) fn is_top_level(&self) -> bool {
-        self.state == State::Code && self.depth == 0
+        self.state == Inside::Code && self.depth == 0
     }
 
     /// Returns whether there is anything but comments and spaces.
@@ -52,10 +52,10 @@ impl RustLines {
         let mut rest = line;
         while let Some(first) = rest.chars().next() {
             rest = match self.state {
-                State::Code => self.code(rest, first),
-                State::Comment(depth) => self.comment(rest, first, depth),
-                State::Text => self.text(rest, first),
-                State::Raw(hashes) => self.raw(rest, hashes),
+                Inside::Code => self.code(rest, first),
+                Inside::Comment(depth) => self.comment(rest, first, depth),
+                Inside::Text => self.text(rest, first),
+                Inside::Raw(hashes) => self.raw(rest, hashes),
             };
         }
     }
@@ -65,14 +65,14 @@ impl RustLines {
             return "";
         }
         if let Some(after) = rest.strip_prefix("/*") {
-            self.state = State::Comment(1);
+            self.state = Inside::Comment(1);
             return after;
         }
         if !first.is_whitespace() {
             self.last = Some(first);
         }
         match first {
-            '"' => self.state = State::Text,
+            '"' => self.state = Inside::Text,
             '(' | '[' | '{' => self.depth += 1,
             ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
             '\'' => return after_quote(rest),
@@ -103,7 +103,7 @@ impl RustLines {
         if matches!(name, "r" | "br" | "cr") {
             let hashes = after.len() - after.trim_start_matches('#').len();
             if let Some(inside) = skip(after, hashes).strip_prefix('"') {
-                self.state = State::Raw(hashes);
+                self.state = Inside::Raw(hashes);
                 return inside;
             }
         }
@@ -112,11 +112,11 @@ impl RustLines {
 
     fn comment<'a>(&mut self, rest: &'a str, first: char, depth: u32) -> &'a str {
         if let Some(after) = rest.strip_prefix("*/") {
-            self.state = if depth > 1 { State::Comment(depth - 1) } else { State::Code };
+            self.state = if depth > 1 { Inside::Comment(depth - 1) } else { Inside::Code };
             return after;
         }
         if let Some(after) = rest.strip_prefix("/*") {
-            self.state = State::Comment(depth + 1);
+            self.state = Inside::Comment(depth + 1);
             return after;
         }
         skip(rest, first.len_utf8())
@@ -124,7 +124,7 @@ impl RustLines {
 
     fn text<'a>(&mut self, rest: &'a str, first: char) -> &'a str {
         if first == '"' {
-            self.state = State::Code;
+            self.state = Inside::Code;
         }
         let after = skip(rest, first.len_utf8());
         if first == '\\' {
@@ -140,7 +140,7 @@ impl RustLines {
         if after.len() - after.trim_start_matches('#').len() < hashes {
             return after;
         }
-        self.state = State::Code;
+        self.state = Inside::Code;
         skip(after, hashes)
     }
 }

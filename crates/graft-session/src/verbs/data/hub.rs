@@ -40,8 +40,8 @@ pub(super) fn load(
 ) -> Result<Dataset, Failure> {
     let subset = settings.text(DATA, "subset").filter(|subset| !subset.is_empty());
     let revision = settings.text(DATA, "revision").unwrap_or_else(|| "main".to_owned());
-    let source = Source { cx, name, cache: Cache::from_env() };
-    let files = source.files(&revision, subset.as_deref())?;
+    let dataset = HubDataset { cx, name, cache: Cache::from_env() };
+    let files = dataset.files(&revision, subset.as_deref())?;
     let files = files
         .into_iter()
         .map(|(file, path)| SourceFile { split: split_of(Path::new(&file)), path });
@@ -49,13 +49,13 @@ pub(super) fn load(
     Ok(load_files(short, name, with_splits(files.collect()), settings, limits)?)
 }
 
-struct Source<'a> {
+struct HubDataset<'a> {
     cx: &'a CommandContext,
     name: &'a str,
     cache: Cache,
 }
 
-impl Source<'_> {
+impl HubDataset<'_> {
     /// The chosen files of a revision, with their names in the repository; from the cache where
     /// there is no network.
     fn files(
