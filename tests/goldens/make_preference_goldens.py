@@ -24,6 +24,7 @@ PAIRS = [
     dict(prompt="Use `cargo", chosen=" build` to compile.", rejected="o` to compile."),
     dict(prompt="A trait tells the compiler about functionality a type has", chosen=".", rejected=" and can share with the other types; we use traits."),
 ]
+BORDER = 2  # in one answer to this prompt, a token spans the border
 
 
 def main():
@@ -34,28 +35,30 @@ def main():
     tokenizer.pad_token = tokenizer.eos_token
     out = {"beta": BETA, "lr": RATE, "pairs": PAIRS, "losses": {}}
     for loss in ("dpo", "ipo", "hinge", "orpo"):
-        trainer = make_trainer(loss, copy.deepcopy(model), copy.deepcopy(model), tokenizer)
+        # ORPOTrainer counts the answers of the pair with a token across the border from different tokens.
+        used = [index for index in range(len(PAIRS)) if loss != "orpo" or index != BORDER]
+        trainer = make_trainer(loss, [PAIRS[index] for index in used], copy.deepcopy(model), copy.deepcopy(model), tokenizer)
         if loss == "dpo":
             out["tokens"] = [dict(prompt=row["prompt_ids"], chosen=row["chosen_ids"], rejected=row["rejected_ids"]) for row in trainer.train_dataset]
         trainer.train()
         keys = {"loss": "loss", "grad_norm": "grad_norm", "chosen": "rewards/chosen", "rejected": "rewards/rejected", "accuracy": "rewards/accuracies"}
         steps = [{name: entry[key] for name, key in keys.items()} for entry in trainer.state.log_history if "loss" in entry]
         each = []
-        for index in range(len(PAIRS)):
+        for index in range(len(used)):
             found = trainer.evaluate(trainer.eval_dataset.select([index]))
             each.append({name: found["eval_" + key] for name, key in keys.items() if name != "grad_norm"})
-        out["losses"][loss] = {"steps": steps, "pairs": each}
+        out["losses"][loss] = {"used": used, "steps": steps, "pairs": each}
     (HERE / "preference").mkdir(exist_ok=True)
     (HERE / "preference" / "trl.json").write_text(json.dumps(out, indent=1) + "\n")
 
 
-def make_trainer(loss, model, reference, tokenizer):
+def make_trainer(loss, pairs, model, reference, tokenizer):
     for name, parameter in model.named_parameters():
         parameter.requires_grad = "norm" in name
     shared = dict(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=len(PAIRS), per_device_eval_batch_size=1, max_steps=STEPS, beta=BETA,
                   learning_rate=RATE, lr_scheduler_type="constant", warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, logging_steps=1, optim="adamw_torch",
                   save_strategy="no", report_to=[], use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=512, remove_unused_columns=False)
-    data = Dataset.from_list(PAIRS)
+    data = Dataset.from_list(pairs)
     if loss == "orpo":
         return ORPOTrainer(model, args=ORPOConfig(**shared), train_dataset=data, eval_dataset=data, processing_class=tokenizer)
     loss_type = {"dpo": "sigmoid"}.get(loss, loss)
