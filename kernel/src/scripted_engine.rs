@@ -96,6 +96,7 @@ impl ScriptedEngine {
                 grad_norm: 1.0,
                 tokens_per_second: 1e3,
                 elapsed_seconds: step as f64,
+                rewards: None,
             }));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

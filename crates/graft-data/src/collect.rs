@@ -1,6 +1,7 @@
 //! Builds examples from rows of named fields, and rejects rows that do not form an example.
 
 mod content;
+mod preference;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;

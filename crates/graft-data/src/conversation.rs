@@ -93,6 +93,14 @@ pub(crate) fn joined(first: &str, second: &str) -> String {
     format!("{},{}", first.trim().trim_end_matches(']'), second.trim().trim_start_matches('['))
 }
 
+/// Number of messages that two lists both start with. Each keeps at least one message.
+pub(crate) fn common_start(one: &str, other: &str) -> usize {
+    let parse = |json| serde_json::from_str::<Vec<serde_json::Value>>(json).unwrap_or_default();
+    let (one, other) = (parse(one), parse(other));
+    let common = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    common.min(one.len().saturating_sub(1)).min(other.len().saturating_sub(1))
+}
+
 /// One message as a list.
 #[cfg(test)]
 pub(crate) fn single(role: &str, content: &str) -> String {

@@ -29,6 +29,16 @@ pub enum Extra {
     Pair(Text, Text),
     /// The answer that was not chosen.
     Rejected(Text),
+    /// A preference between two conversations, each as a JSON list of messages. They start with the
+    /// same `prompt_messages` messages.
+    RejectedConversation {
+        /// The conversation with the chosen answer.
+        chosen: Text,
+        /// The conversation with the rejected answer.
+        rejected: Text,
+        /// Number of messages at the start that are the prompt.
+        prompt_messages: usize,
+    },
     /// A conversation.
     Conversation(Conversation),
 }
@@ -254,6 +264,7 @@ impl Extra {
         match self {
             Self::Pair(text, pair) => vec![text, pair],
             Self::Rejected(text) => vec![text],
+            Self::RejectedConversation { chosen, rejected, .. } => vec![chosen, rejected],
             Self::Conversation(Conversation { messages, tools, .. }) => vec![messages, tools],
         }
     }

@@ -14,6 +14,7 @@ pub(crate) enum Content<'a> {
     Labeled { prompt: &'a str, label: usize },
     Pair { prompt: &'a str, texts: (&'a str, &'a str), label: usize },
     Preference { prompt: &'a str, chosen: &'a str, rejected: &'a str },
+    PreferredMessages { chosen: &'a str, rejected: &'a str, prompt_messages: usize },
     Chat { messages: &'a str, tools: &'a str, prompt_messages: usize },
 }
 
@@ -38,6 +39,7 @@ enum WaitingExtra {
     None,
     Pair(Span, Span),
     Rejected(Span),
+    RejectedConversation { chosen: Span, rejected: Span, prompt_messages: usize },
     Conversation { messages: Span, tools: Span, prompt_messages: usize },
 }
 
@@ -67,6 +69,14 @@ impl Examples {
             Content::Preference { prompt, chosen, rejected } => Waiting {
                 extra: WaitingExtra::Rejected(add(rejected)),
                 ..plain(add(prompt), add(chosen))
+            },
+            Content::PreferredMessages { chosen, rejected, prompt_messages } => Waiting {
+                extra: WaitingExtra::RejectedConversation {
+                    chosen: add(chosen),
+                    rejected: add(rejected),
+                    prompt_messages,
+                },
+                ..plain(Span::default(), Span::default())
             },
             Content::Chat { messages, tools, prompt_messages } => Waiting {
                 extra: WaitingExtra::Conversation {
@@ -105,6 +115,10 @@ impl Waiting {
             WaitingExtra::None => None,
             WaitingExtra::Pair(first, second) => Some(Extra::Pair(text(first), text(second))),
             WaitingExtra::Rejected(answer) => Some(Extra::Rejected(text(answer))),
+            WaitingExtra::RejectedConversation { chosen, rejected, prompt_messages } => {
+                let (chosen, rejected) = (text(chosen), text(rejected));
+                Some(Extra::RejectedConversation { chosen, rejected, prompt_messages })
+            }
             WaitingExtra::Conversation { messages, tools, prompt_messages } => {
                 Some(Extra::Conversation(Conversation {
                     messages: text(messages),

@@ -15,7 +15,7 @@ use super::sources::{self, SourceFile};
 use super::{DataError, csv, json_array, jsonl, parquet_file, plain_text, split, template};
 
 /// Names of the built-in data sets.
-pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs"];
+pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs", "prose-or-code"];
 
 /// Prompt template of the built-in classification data set.
 const WHICH_BOOK_TEMPLATE: &str = "{text}\nThis is from:";

@@ -183,7 +183,12 @@ impl Names<'_> {
         if let Some(plan) = self.instruction()? {
             return Ok(plan);
         }
-        for (own, other) in [("prompt", "completion"), ("completion", "prompt")] {
+        for (own, other) in [
+            ("chosen", "rejected"),
+            ("rejected", "chosen"),
+            ("prompt", "completion"),
+            ("completion", "prompt"),
+        ] {
             if self.find(own)?.is_some() {
                 return Err(Misfit::Missing(other));
             }

@@ -74,6 +74,14 @@ impl Dataset {
                 cells.extend([&example.prompt, &example.completion, answer].map(|one| text(one)));
                 return cells;
             }
+            (_, Some(Extra::RejectedConversation { chosen, rejected, prompt_messages })) => {
+                let [chosen, rejected] = [chosen, rejected].map(|list| conversation::lines(list));
+                let start = (*prompt_messages).min(chosen.len()).min(rejected.len());
+                for lines in [&chosen[..start], &chosen[start..], &rejected[start..]] {
+                    cells.push(text(&lines.join(" | ")));
+                }
+                return cells;
+            }
             (_, Some(Extra::Pair(first, second))) => cells.extend([text(first), text(second)]),
             (Kind::Completion, _) => cells.push(text(&example.prompt)),
             (Kind::Labels(_), _) => cells.push(text(self.text_of(example))),

@@ -85,5 +85,6 @@ pub fn training(phase: &Phase) -> TrainConfig {
         eval_examples: VALIDATION_WINDOWS,
         save_every: 120,
         seed: phase.seed,
+        preference: None,
     }
 }

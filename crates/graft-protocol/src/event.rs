@@ -95,7 +95,7 @@ pub struct RunStarted {
 pub struct StepRecord {
     /// Number of the step, from 1.
     pub step: u64,
-    /// Mean loss per label token, in nats.
+    /// Mean loss per label token, in nats; per pair in preference training.
     #[serde(with = "graft_spec::number")]
     pub loss: f64,
     /// Learning rate of this step.
@@ -107,6 +107,29 @@ pub struct StepRecord {
     pub tokens_per_second: f64,
     /// Seconds since the start of the run or its resumption.
     pub elapsed_seconds: f64,
+    /// Rewards of the pairs of this step, in preference training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Rewards>,
+}
+
+/// Mean rewards of the pairs of one step of preference training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rewards {
+    /// Mean reward of the chosen answers.
+    #[serde(with = "graft_spec::number")]
+    pub chosen: f64,
+    /// Mean reward of the rejected answers.
+    #[serde(with = "graft_spec::number")]
+    pub rejected: f64,
+    /// Fraction of the pairs whose chosen answer has the higher reward.
+    pub accuracy: f64,
+}
+
+impl Rewards {
+    /// Mean reward of the chosen answers minus that of the rejected ones.
+    pub fn margin(&self) -> f64 {
+        self.chosen - self.rejected
+    }
 }
 
 /// One validation.
@@ -117,7 +140,8 @@ pub struct ValidationRecord {
     /// Mean loss per label token, in nats.
     #[serde(with = "graft_spec::number")]
     pub loss: f64,
-    /// Share of the examples whose label has the highest score, for text/label data.
+    /// Share of the examples whose label has the highest score, for text/label data; of the pairs
+    /// whose chosen answer is the more likely one, for preferences.
     #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
 }

@@ -24,7 +24,8 @@ pub use chart::{Chart, Series, SeriesStyle};
 pub use check::{CheckResult, Points};
 pub use command::{AdapterAction, ChatAction, ClassAction, Command, RunsAction};
 pub use event::{
-    Event, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord,
+    Event, MemoryUse, MimeBundle, Rewards, RunEnded, RunOutcome, RunStarted, StepRecord,
+    ValidationRecord,
 };
 pub use heat::HeatMap;
 pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};

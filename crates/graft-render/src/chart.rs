@@ -5,8 +5,8 @@ use graft_protocol::{
     chart::NonFinite,
 };
 
-/// Builds the chart of a run: the loss of each step as a faint line, its running mean, and
-/// validations as dots.
+/// Builds the chart of a run: the loss of each step as a faint line, its running mean, validations
+/// as dots, and the running mean of the reward margin in preference training.
 ///
 /// `steps` and `validations` are those since the start in `started`, which contains the earlier
 /// ones of a resumed run.
@@ -39,16 +39,29 @@ pub fn run_chart(
     if !checks.is_empty() {
         series.push(line("validation", SeriesStyle::Dots, &checks));
     }
+    let margins = margins(started, steps);
+    let has_rewards = !margins.is_empty();
+    if has_rewards {
+        let margins = smoothed(&margins, span);
+        series.push(line("reward margin", SeriesStyle::Line, &margins));
+    }
+    let y_label = if has_rewards { "loss per pair, reward margin" } else { "loss, nats per token" };
     Chart {
         title: started.title.clone(),
         x_label: "step".to_owned(),
-        y_label: "loss, nats per token".to_owned(),
+        y_label: y_label.to_owned(),
         x_max: Some(started.steps as f64),
         log_x: false,
         log_y: false,
         series,
         caption: ended.map(|ended| ended.summary.clone()).unwrap_or_default(),
     }
+}
+
+/// The reward margin of each step of preference training; empty for other losses.
+fn margins(started: &RunStarted, steps: &[StepRecord]) -> Vec<(f64, f64)> {
+    let all = started.earlier.iter().chain(steps);
+    all.filter_map(|step| Some((step.step as f64, step.rewards?.margin()))).collect()
 }
 
 fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
@@ -79,6 +92,7 @@ fn smoothed(points: &[(f64, f64)], span: f64) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use graft_protocol::Rewards;
 
     #[test]
     fn the_running_mean_starts_at_the_first_value_and_survives_a_nan() {
@@ -97,6 +111,7 @@ mod tests {
             grad_norm: 0.0,
             tokens_per_second: 0.0,
             elapsed_seconds: 0.0,
+            rewards: None,
         };
         let started = RunStarted {
             run: "r".into(),
@@ -113,5 +128,10 @@ mod tests {
             chart.series.iter().map(|series| series.points.len()).collect::<Vec<_>>(),
             [2, 2]
         );
+        let rewards = Some(Rewards { chosen: 1.0, rejected: -0.5, accuracy: 1.0 });
+        let chart = run_chart(&started, &[StepRecord { rewards, ..step(2) }], &[], None);
+        let margins = chart.series.last().expect("a series");
+        assert_eq!((margins.name.as_str(), margins.points.len()), ("reward margin", 1));
+        assert_eq!(margins.points[0], (2.0, NonFinite(1.5)));
     }
 }

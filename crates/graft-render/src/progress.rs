@@ -1,6 +1,6 @@
 //! Progress as an HTML bar, as one plain line, and as a bar for terminals.
 
-use graft_protocol::{RunStarted, StepRecord, ValidationRecord};
+use graft_protocol::{Rewards, RunStarted, StepRecord, ValidationRecord};
 use maud::{Markup, html};
 
 use crate::{number, paint::Paint, visible::one_line, width};
@@ -46,6 +46,11 @@ impl Progress {
             progress
                 .figures
                 .push(format!("loss {}", number::significant(mean(|step| step.loss), 3)));
+        }
+        if let Some(rewards) = mean_rewards(recent) {
+            let margin = number::significant(rewards.margin(), 3);
+            let accuracy = number::percent(rewards.accuracy, 0);
+            progress.figures.push(format!("reward margin {margin}, accuracy {accuracy}"));
         }
         if let Some(validation) = validations.last() {
             let accuracy = validation
@@ -123,6 +128,17 @@ fn bar_of(share: f64, width: usize) -> String {
     let part = EIGHTHS.get(eighths % 8).copied().unwrap_or("");
     let full = format!("{}{part}", "█".repeat(eighths / 8));
     width::pad(&full, width, false).replace(' ', "░")
+}
+
+/// The mean rewards of steps of preference training; `None` for other losses.
+fn mean_rewards(steps: &[StepRecord]) -> Option<Rewards> {
+    let all: Vec<Rewards> = steps.iter().filter_map(|step| step.rewards).collect();
+    let mean = |value: fn(&Rewards) -> f64| all.iter().map(value).sum::<f64>() / all.len() as f64;
+    (!all.is_empty()).then(|| Rewards {
+        chosen: mean(|it| it.chosen),
+        rejected: mean(|it| it.rejected),
+        accuracy: mean(|it| it.accuracy),
+    })
 }
 
 /// Estimates the remaining seconds from the mean speed of the last 50 steps.

@@ -209,6 +209,7 @@ fn run(count: u64) -> (RunStarted, Vec<StepRecord>, Vec<ValidationRecord>, RunEn
             grad_norm: 1.0,
             tokens_per_second: 12_000.0,
             elapsed_seconds: step as f64 * 0.5,
+            rewards: None,
         })
         .collect();
     let validations = (0..=5)

@@ -27,6 +27,7 @@ pub mod load_adapter;
 pub mod memory;
 pub mod model;
 pub mod params;
+mod preference;
 pub mod resume;
 pub mod runs;
 pub mod seed;

@@ -1,6 +1,7 @@
 //! The keys of training, evaluation and generation.
 
 mod data;
+pub mod preference;
 
 pub use data::DATA;
 
@@ -120,6 +121,9 @@ pub const TRAIN: &[KeySpec] = &[
         default: "",
         help: "seed of the data order and dropout; without it the seed of the session (see %seed)",
     },
+    preference::LOSS,
+    preference::BETA,
+    preference::REFERENCE,
 ];
 
 /// Keys of `%eval`.
@@ -158,6 +162,16 @@ pub const EVAL: &[KeySpec] = &[
         kind: KeyKind::Bool,
         default: "true",
         help: "also score the base model",
+    },
+    KeySpec {
+        default: "",
+        help: "loss on preference data; without it that of the run that trained the adapter, or dpo",
+        ..preference::LOSS
+    },
+    KeySpec {
+        default: "",
+        help: "scale of the rewards on preference data; without it that of the run that trained the adapter, or 0.1",
+        ..preference::BETA
     },
 ];
 
@@ -398,6 +412,8 @@ pub const PLOT: &[KeySpec] = &[
             "lr",
             "grad_norm",
             "tokens_per_second",
+            "reward_margin",
+            "reward_accuracy",
         ]),
         default: "loss",
         help: "metric to plot against the steps",

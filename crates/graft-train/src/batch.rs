@@ -38,6 +38,17 @@ pub struct Batch {
     pub lengths: Vec<usize>,
     /// (B): classes of the texts, for a classifier; empty otherwise.
     pub classes: Vec<i64>,
+    /// Rows of an example: 2 for a pair of a chosen and a rejected answer, which stay together.
+    pub rows_per_example: usize,
+}
+
+/// A part of a row that consists of a prompt and an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerPart {
+    /// The tokens without a label.
+    Prompt,
+    /// The tokens with a label.
+    Answer,
 }
 
 /// Positions of a piece: enough for an efficient matrix multiplication.
@@ -72,15 +83,27 @@ impl Batch {
             labels,
             lengths: examples.iter().map(|example| example.ids.len()).collect(),
             classes,
+            rows_per_example: 1,
         }
+    }
+
+    /// Pads pairs to a batch: the chosen answer of each pair, followed by the rejected one.
+    pub fn of_pairs(rows: &[&Encoded]) -> Self {
+        Self { rows_per_example: 2, ..Self::of(rows) }
+    }
+
+    /// Number of examples.
+    pub fn examples(&self) -> usize {
+        self.rows / self.rows_per_example.max(1)
     }
 
     /// Splits the batch into pieces of about 256 positions, each padded to its own longest row; at
     /// most [`Self::MOST_PIECES`]. The number of pieces depends only on the size of the batch, so
     /// it is the same on every machine.
     pub fn pieces(&self) -> Vec<Self> {
-        let count = Self::piece_count(self.rows, self.columns);
-        let edge = |piece: usize| piece * self.rows / count;
+        let (examples, each) = (self.examples(), self.rows_per_example.max(1));
+        let count = Self::piece_count(self.rows, self.columns).min(examples.max(1));
+        let edge = |piece: usize| piece * examples / count * each;
         (0..count).map(|piece| self.rows_from(edge(piece)..edge(piece + 1))).collect()
     }
 
@@ -102,6 +125,7 @@ impl Batch {
             labels: rows.clone().flat_map(|row| self.labels[of_row(row)].iter().copied()).collect(),
             lengths,
             classes: self.classes.get(rows).map(<[i64]>::to_vec).unwrap_or_default(),
+            rows_per_example: self.rows_per_example,
         }
     }
 
@@ -130,15 +154,33 @@ impl Batch {
     pub fn targets(&self, virtual_tokens: usize, starts: &[usize]) -> (Vec<u32>, Vec<i64>) {
         let mut targets = (Vec::new(), Vec::new());
         for (row, start) in starts.iter().enumerate() {
-            for column in 0..self.columns {
-                let label = self.labels[row * self.columns + column];
-                let Some(before) =
-                    (virtual_tokens + column).checked_sub(1).filter(|_| label != IGNORED)
-                else {
-                    continue;
-                };
+            let of_row = &self.labels[row * self.columns..][..self.columns];
+            for (column, label) in of_row.iter().enumerate() {
+                let before = (virtual_tokens + column).checked_sub(1);
+                if let Some(before) = before.filter(|_| *label != IGNORED) {
+                    targets.0.push((start + before) as u32);
+                    targets.1.push(*label);
+                }
+            }
+        }
+        targets
+    }
+
+    /// The targets of one row, which starts at `start`, as of [`Self::targets`]. The row has labels
+    /// on its answer, and [`AnswerPart`] selects them or the tokens before the answer.
+    pub(crate) fn row_targets(
+        &self,
+        (row, start): (usize, usize),
+        virtual_tokens: usize,
+        part: AnswerPart,
+    ) -> (Vec<u32>, Vec<i64>) {
+        let mut targets = (Vec::new(), Vec::new());
+        for column in row * self.columns..row * self.columns + self.lengths[row] {
+            let is_answer = self.labels[column] != IGNORED;
+            let before = (virtual_tokens + column - row * self.columns).checked_sub(1);
+            if let Some(before) = before.filter(|_| is_answer == (part == AnswerPart::Answer)) {
                 targets.0.push((start + before) as u32);
-                targets.1.push(label);
+                targets.1.push(i64::from(self.ids[column]));
             }
         }
         targets
@@ -220,6 +262,18 @@ mod tests {
             classes.pieces().iter().map(|piece| piece.classes[0]).collect::<Vec<_>>(),
             [2, 0, 1, 1, 0]
         );
+    }
+
+    #[test]
+    fn pieces_keep_pairs_together_and_rows_have_targets_of_each_part() {
+        let rows: Vec<Encoded> = (0..6).map(|row| example(&vec![row + 2; 200], 3)).collect();
+        let batch = Batch::of_pairs(&rows.iter().collect::<Vec<_>>());
+        let pieces = batch.pieces();
+        assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [2; 3]);
+        assert_eq!((pieces[2].examples(), pieces[2].ids[0]), (1, 6));
+        let batch = Batch::of_pairs(&[&example(&[5, 6, 7], 2), &example(&[5, 6, 8, 9], 2)]);
+        assert_eq!(batch.row_targets((0, 10), 0, AnswerPart::Answer), (vec![11], vec![7]));
+        assert_eq!(batch.row_targets((1, 20), 1, AnswerPart::Prompt), (vec![20, 21], vec![5, 6]));
     }
 
     #[test]

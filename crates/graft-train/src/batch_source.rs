@@ -5,6 +5,7 @@ use graft_nn::Model;
 use crate::Result;
 use crate::batch::Batch;
 use crate::control::Control;
+use crate::preference::ReferenceModel;
 
 /// A source of micro-batches without end, usually [`Examples`](crate::Examples).
 ///
@@ -16,6 +17,11 @@ pub trait BatchSource {
     /// # Errors
     /// When the data cannot be encoded.
     fn micro_batch(&self, position: u64) -> Result<Batch>;
+
+    /// The model that a preference loss compares with; `None` for other losses.
+    fn reference(&self) -> Option<&dyn ReferenceModel> {
+        None
+    }
 
     /// Loss and accuracy on held-out examples. `None` when there are no such examples or `control`
     /// stops the validation.
@@ -30,7 +36,7 @@ pub trait BatchSource {
 pub struct Validation {
     /// Mean loss per label token, in nats.
     pub loss: f64,
-    /// Fraction of the examples whose own label has the highest score; `None` for data without
-    /// labels.
+    /// Fraction of the examples whose own label has the highest score, or of the pairs whose chosen
+    /// answer is the more likely one; `None` for other data.
     pub accuracy: Option<f64>,
 }

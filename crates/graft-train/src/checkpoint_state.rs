@@ -8,7 +8,7 @@ use graft_nn::{NnError, Tensor, Trainable, TrainingHook};
 ///
 /// A list of [`Trainable`]s is its own state. [`AdapterCheckpoint`] adds the state of a method's
 /// schedule.
-pub trait CheckpointState {
+pub trait CheckpointState: Sync {
     /// The hook that a method runs in each training step.
     fn training_hook(&self) -> Option<&dyn TrainingHook> {
         None

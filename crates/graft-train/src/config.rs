@@ -3,6 +3,7 @@
 use graft_spec::{Settings, training::TRAIN};
 
 use crate::optimizer::AdamW;
+use crate::preference::Objective;
 use crate::schedule::{Decay, Schedule};
 
 /// The settings of a run. Together with the model, the adapter and the data they determine its
@@ -37,6 +38,8 @@ pub struct TrainConfig {
     pub save_every: u64,
     /// Seed of the data order and of dropout.
     pub seed: u64,
+    /// The loss on pairs of answers; `None` for the cross-entropy of tokens.
+    pub preference: Option<Objective>,
 }
 
 impl TrainConfig {
@@ -68,6 +71,7 @@ impl TrainConfig {
             eval_examples: whole("eval_examples").unwrap_or(64) as usize,
             save_every: whole("save_every").unwrap_or(60),
             seed: whole("seed").unwrap_or(session_seed),
+            preference: Objective::from_settings(settings),
         }
     }
 

@@ -9,7 +9,7 @@ use graft_nn::{MaskedTokens, Model, TokenEncoder};
 
 use crate::batch::Encoded;
 use crate::classify::is_classifier;
-use crate::data::{Dataset, Example, Kind};
+use crate::data::{Dataset, Example, Extra, Kind};
 use crate::{Result, TrainError};
 
 /// A prompt with its completion, as tokens.
@@ -86,8 +86,8 @@ impl<'a> Encoder<'a> {
     /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Preferences`] and
-    /// [`TrainError::Pairs`] for data that the model cannot learn from.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit, and [`TrainError::Pairs`] for data
+    /// that the model cannot learn from.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -97,9 +97,6 @@ impl<'a> Encoder<'a> {
         let context = model.shape().max_positions;
         let taken = model.embedding().positions_taken();
         let classifies = is_classifier(model);
-        if data.kind == Kind::Preference {
-            return Err(TrainError::Preferences { data: data.name.clone() });
-        }
         if classifies && data.has_pairs() && !data.is_template_given {
             return Err(TrainError::Pairs { data: data.name.clone() });
         }
@@ -132,10 +129,15 @@ impl<'a> Encoder<'a> {
         ended(self.tokenizer, sequence)
     }
 
-    /// Encodes one example. The second value is whether it was cut.
+    /// Encodes one example, of a preference the chosen answer. The second value is whether it was
+    /// cut.
     pub(crate) fn example(&self, example: &Example) -> Result<(Encoded, bool)> {
         if self.classifies {
             return self.text(example);
+        }
+        if self.data.kind == Kind::Preference {
+            let ((chosen, _), cut) = self.pair(example)?;
+            return Ok((chosen, cut));
         }
         if self.data.kind == Kind::Chat {
             let (MaskedTokens { ids, has_loss }, cut) = self.conversation(example)?;
@@ -165,6 +167,41 @@ impl<'a> Encoder<'a> {
         tokens.ids.truncate(self.limit);
         tokens.has_loss.truncate(self.limit);
         Ok((tokens, cut))
+    }
+
+    /// Encodes the prompt with the chosen and with the rejected answer, each with its end token. A
+    /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start at
+    /// the same token, as in TRL. The second value is whether it was cut.
+    ///
+    /// # Errors
+    /// [`TrainError::PreferenceConversations`] when the tokenizer has no chat template.
+    pub(crate) fn pair(&self, example: &Example) -> Result<((Encoded, Encoded), bool)> {
+        let mut sequences = match example.extra.as_deref() {
+            Some(Extra::RejectedConversation { chosen, rejected, prompt_messages }) => {
+                [chosen, rejected].map(|messages| self.answer(messages, *prompt_messages))
+            }
+            Some(Extra::Rejected(rejected)) => [&example.completion, rejected]
+                .map(|answer| Ok(self.ended(self.sequence(&example.prompt, answer)?))),
+            // Data of this kind always has a rejected answer.
+            _ => [(); 2].map(|()| Ok(Sequence::default())),
+        }
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+        compare_from_the_same_token(&mut sequences);
+        let cut = self.fit(&mut sequences);
+        let rejected = sequences.pop().unwrap_or_default().into_encoded();
+        let chosen = sequences.pop().unwrap_or_default().into_encoded();
+        Ok(((chosen, rejected), cut))
+    }
+
+    /// A conversation whose last messages are an answer.
+    fn answer(&self, messages: &str, prompt_messages: usize) -> Result<Sequence> {
+        let MaskedTokens { ids, has_loss } = self
+            .tokenizer
+            .encode_conversation(messages, "", prompt_messages)?
+            .ok_or_else(|| TrainError::PreferenceConversations { data: self.data.name.clone() })?;
+        let first = has_loss.iter().position(|has_loss| *has_loss).unwrap_or(ids.len());
+        Ok(Sequence { ids, first })
     }
 
     /// Encodes a text and its class. A text that is too long loses its end and keeps its special
@@ -206,6 +243,23 @@ impl<'a> Encoder<'a> {
         }
         true
     }
+}
+
+/// Makes sequences with one prompt count from the same token. A token may cover the end of the
+/// prompt and the start of one of them but not of another; from the first token that differs, none
+/// is scored for characters of the prompt.
+pub(crate) fn compare_from_the_same_token(sequences: &mut [Sequence]) {
+    let Some((one, others)) = sequences.split_first() else { return };
+    let earliest = others
+        .iter()
+        .map(|other| other.first.min(common_tokens(one, other)))
+        .fold(one.first, usize::min);
+    sequences.iter_mut().for_each(|sequence| sequence.first = earliest);
+}
+
+/// Number of tokens that both start with.
+pub(crate) fn common_tokens(one: &Sequence, other: &Sequence) -> usize {
+    one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

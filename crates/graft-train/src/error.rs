@@ -78,13 +78,39 @@ pub enum TrainError {
         /// Name of the data set.
         data: String,
     },
-    /// The data has chosen and rejected answers.
-    #[error(
-        "data set `{data}` has chosen and rejected answers, and preference training (DPO) is not supported yet"
-    )]
+    /// The data has chosen and rejected answers, and no loss for them is given.
+    #[error("data set `{data}` has chosen and rejected answers, which need a preference loss")]
     Preferences {
         /// Name of the data set.
         data: String,
+    },
+    /// A preference loss without chosen and rejected answers.
+    #[error("`loss={loss}` needs chosen and rejected answers, and data set `{data}` has none")]
+    NoPreferences {
+        /// Name of the data set.
+        data: String,
+        /// The value of the key `loss`.
+        loss: &'static str,
+    },
+    /// A classifier cannot learn from chosen and rejected answers.
+    #[error("data set `{data}` has chosen and rejected answers, which a classifier cannot write")]
+    ClassifierPreferences {
+        /// Name of the data set.
+        data: String,
+    },
+    /// The tokenizer cannot turn the conversations of a preference into tokens.
+    #[error(
+        "data set `{data}` has answers in the form of messages, but the tokenizer has no chat template that Graft can apply"
+    )]
+    PreferenceConversations {
+        /// Name of the data set.
+        data: String,
+    },
+    /// The reference model of a preference loss cannot be used.
+    #[error("the reference model cannot be used: {problem}")]
+    Reference {
+        /// Why the adapters cannot be switched off.
+        problem: String,
     },
     /// A classifier cannot read two texts.
     #[error(
@@ -295,6 +321,10 @@ impl Hint for TrainError {
             Self::Classes { .. } => "train::classes",
             Self::Conversations { .. } => "train::conversations",
             Self::Preferences { .. } => "train::preferences",
+            Self::NoPreferences { .. } => "train::no_preferences",
+            Self::ClassifierPreferences { .. } => "train::classifier_preferences",
+            Self::PreferenceConversations { .. } => "train::preference_conversations",
+            Self::Reference { .. } => "train::reference",
             Self::Pairs { .. } => "train::pairs",
             Self::EmptySplit { .. } => "train::empty_split",
             Self::NoRoom { .. } => "train::no_room",
@@ -324,11 +354,14 @@ impl Hint for TrainError {
             Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
             Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
             Self::Conversations { .. } => Some("write each example as prompt and completion, for example: jq -c '(.messages | map(.role) | index(\"assistant\")) as $i | {prompt: (.messages[:$i] | map(.content) | join(\"\\n\")), completion: (\" \" + .messages[$i].content)}' FILE > pairs.jsonl, then %data load pairs.jsonl".to_owned()),
-            Self::Preferences { .. } => Some("train on the chosen answers: %data load FILE columns=prompt:prompt,completion:chosen".to_owned()),
+            Self::Preferences { .. } => Some("add loss=dpo, or loss=orpo, which needs no reference model: %train loss=dpo".to_owned()),
+            Self::NoPreferences { .. } => Some("leave out loss=, or load pairs of answers such as %data load prose-or-code; the columns of a file are named by %data load FILE columns=prompt:PROMPT,chosen:BETTER,rejected:WORSE".to_owned()),
+            Self::ClassifierPreferences { .. } => Some("load a language model, such as %model load tiny".to_owned()),
+            Self::PreferenceConversations { .. } => Some("load a model with a chat template, or write prompt, chosen and rejected as text".to_owned()),
             Self::Pairs { .. } => Some("load the data with a template that joins both texts: %data load FILE template=\"{text} {text_pair}\"".to_owned()),
             Self::EmptySplit { .. } => Some("add examples, or split the data with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
-            Self::Stopped => None,
+            Self::Stopped | Self::Reference { .. } => None,
             Self::NoRun { known, .. } if known.is_empty() => Some("no runs yet; %train creates one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
             Self::NoCheckpoint { .. } => Some("start a new run with %train".to_owned()),

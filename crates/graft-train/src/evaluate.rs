@@ -3,12 +3,13 @@
 mod scoring;
 
 use graft_nn::{Model, TokenEncoder, summed};
+use graft_protocol::Rewards;
 
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::device::device_of;
-use crate::encode::{Encoder, Sequence};
-use crate::{Result, TrainError, classify};
+use crate::encode::{Encoder, Sequence, common_tokens, compare_from_the_same_token};
+use crate::{Result, TrainError, classify, preference};
 use scoring::{Rows, Scored, score};
 
 /// Examples per forward pass on the CPU.
@@ -24,8 +25,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// `exp(loss)`.
     pub perplexity: f64,
-    /// Fraction of the examples whose own label has the highest score among all labels; `None` for
-    /// data without labels.
+    /// Fraction of the examples whose own label has the highest score among all labels; of pairs,
+    /// whose chosen answer is the more likely one. `None` for other data.
     pub accuracy: Option<f64>,
     /// Fraction of the examples with the most common label among them: the best accuracy of a
     /// constant answer.
@@ -34,6 +35,8 @@ pub struct Evaluation {
     pub examples: u64,
     /// Number of tokens of their completions; for a classifier, the number of examples.
     pub tokens: u64,
+    /// Mean rewards of pairs, for preference data.
+    pub rewards: Option<Rewards>,
 }
 
 /// The data and the batch size of an evaluation.
@@ -101,8 +104,8 @@ impl<'a> Evaluator<'a> {
     /// its classes.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`] and
-    /// [`TrainError::NoRoom`].
+    /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`],
+    /// [`TrainError::NoRoom`], and [`TrainError::Preferences`]: pairs have an evaluator of their own.
     pub fn new(
         model: &'a dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -115,6 +118,7 @@ impl<'a> Evaluator<'a> {
                 split: request.split.name(),
             });
         }
+        preference::check(model, data, None)?;
         let map = classify::label_map(model, data)?;
         let encoder =
             Encoder::new(model, tokenizer, data, request.max_length)?.with_classes(map.classes);
@@ -148,6 +152,7 @@ impl<'a> Evaluator<'a> {
             majority: self.data.majority(examples),
             examples: examples.len() as u64,
             tokens: sum.tokens,
+            rewards: None,
         })
     }
 
@@ -299,23 +304,6 @@ fn is_end_needed(labels: &[Sequence]) -> bool {
     let mut endings: Vec<&[u32]> = labels.iter().map(|label| &label.ids[common..]).collect();
     endings.sort_unstable();
     endings.windows(2).any(|pair| pair[1].starts_with(pair[0]))
-}
-
-/// Makes all labels count from the same token. A token may cover the end of the prompt and the
-/// start of one label but not of another; from the first token that differs, no label is scored for
-/// characters of the prompt.
-fn compare_from_the_same_token(labels: &mut [Sequence]) {
-    let Some((one, others)) = labels.split_first() else { return };
-    let earliest = others
-        .iter()
-        .map(|other| other.first.min(common_tokens(one, other)))
-        .fold(one.first, usize::min);
-    labels.iter_mut().for_each(|label| label.first = earliest);
-}
-
-/// Number of tokens that both start with.
-fn common_tokens(one: &Sequence, other: &Sequence) -> usize {
-    one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

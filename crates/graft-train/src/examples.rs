@@ -8,9 +8,10 @@ use crate::batch::{Batch, Encoded};
 use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
-use crate::data::{Dataset, SplitName};
+use crate::data::{Dataset, Kind, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
+use crate::preference::{self, PreferenceEvaluator, ReferenceModel};
 use crate::{LabelMap, Result, TrainError, classify, memory};
 
 /// Smallest batch size of a validation; a larger training batch size is used for both.
@@ -23,7 +24,14 @@ pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
+    /// The encoded examples; of a pair the chosen answer, followed by the rejected one.
     train: Vec<Encoded>,
+    /// Elements of `train` per example: 2 for pairs.
+    rows_per_example: usize,
+    /// The model that a preference loss compares with.
+    reference: Option<&'a dyn ReferenceModel>,
+    /// The validation examples of a preference loss.
+    pairs: OnceLock<PreferenceEvaluator<'a>>,
     config: TrainConfig,
     /// Longest example in tokens.
     limit: usize,
@@ -40,8 +48,9 @@ impl<'a> Examples<'a> {
     ///
     /// # Errors
     /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
-    /// [`TrainError::NoHead`] when the model cannot classify the labels, [`TrainError::NoRoom`],
-    /// and errors of the tokenizer.
+    /// [`TrainError::NoHead`] when the model cannot classify the labels,
+    /// [`TrainError::Preferences`] and [`TrainError::NoPreferences`] when data and loss do not fit
+    /// together, [`TrainError::NoRoom`], and errors of the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -54,21 +63,33 @@ impl<'a> Examples<'a> {
                 split: SplitName::Train.name(),
             });
         }
+        preference::check(model, data, config.preference)?;
         let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
         let encoder =
             Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
-        let mut train = Vec::with_capacity(data.train.len());
+        let rows_per_example = if config.preference.is_some() { 2 } else { 1 };
+        let mut train = Vec::with_capacity(data.train.len() * rows_per_example);
         let mut cut = 0;
         for example in &data.train {
-            let (encoded, was_cut) = encoder.example(example)?;
+            let was_cut = if config.preference.is_some() {
+                let ((chosen, rejected), was_cut) = encoder.pair(example)?;
+                train.extend([chosen, rejected]);
+                was_cut
+            } else {
+                let (encoded, was_cut) = encoder.example(example)?;
+                train.push(encoded);
+                was_cut
+            };
             cut += usize::from(was_cut);
-            train.push(encoded);
         }
         Ok(Self {
             data,
             validation: data,
             tokenizer,
             train,
+            rows_per_example,
+            reference: None,
+            pairs: OnceLock::new(),
             config: config.clone(),
             limit: encoder.limit(),
             cut,
@@ -83,13 +104,34 @@ impl<'a> Examples<'a> {
         Self { validation, ..self }
     }
 
+    /// Compares with a reference model, for a preference loss that has one.
+    #[must_use]
+    pub fn with_reference(self, reference: Option<&'a dyn ReferenceModel>) -> Self {
+        Self { reference, ..self }
+    }
+
+    /// Number of training examples.
+    fn count(&self) -> usize {
+        self.train.len() / self.rows_per_example
+    }
+
+    /// The rows of the training example of that number.
+    fn rows_of(&self, example: usize) -> &[Encoded] {
+        &self.train[example * self.rows_per_example..][..self.rows_per_example]
+    }
+
+    fn batch_of(&self, examples: impl Iterator<Item = usize>) -> Batch {
+        let rows: Vec<&Encoded> = examples.flat_map(|example| self.rows_of(example)).collect();
+        if self.rows_per_example == 2 { Batch::of_pairs(&rows) } else { Batch::of(&rows) }
+    }
+
     /// Warnings for the user: labels that match no class, and examples that were cut.
     pub fn warnings(&self) -> Vec<String> {
         let Self { limit, cut, .. } = self;
         let too_long = (*cut > 0).then(|| {
             format!(
                 "{cut} of {} training examples were longer than {limit} tokens and were cut",
-                self.train.len()
+                self.count()
             )
         });
         self.unmatched.iter().cloned().chain(too_long).collect()
@@ -100,17 +142,30 @@ impl<'a> Examples<'a> {
         self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
     }
 
-    /// A batch of the `rows` longest training examples.
-    pub(crate) fn longest_batch(&self, rows: usize) -> Batch {
-        let mut longest: Vec<&Encoded> = self.train.iter().collect();
-        longest.sort_by_key(|example| std::cmp::Reverse(example.ids.len()));
-        longest.truncate(rows);
-        Batch::of(&longest)
+    /// A batch of the `count` longest training examples.
+    pub(crate) fn longest_batch(&self, count: usize) -> Batch {
+        let length = |example: &usize| {
+            self.rows_of(*example).iter().map(|row| row.ids.len()).max().unwrap_or(0)
+        };
+        let mut longest: Vec<usize> = (0..self.count()).collect();
+        longest.sort_by_key(|example| std::cmp::Reverse(length(example)));
+        self.batch_of(longest.into_iter().take(count))
     }
 
-    /// Rows of the largest micro-batch: the batch size, or the number of examples if that is less.
-    pub(crate) fn rows(&self) -> usize {
-        self.config.batch.min(self.train.len())
+    /// The sizes that determine the memory of a run, with its largest micro-batch.
+    pub(crate) fn sizes<'m>(
+        &self,
+        model: &'m dyn Model,
+        trainables: &[Trainable],
+        validation: LargestPass,
+    ) -> memory::Sizes<'m> {
+        memory::Sizes {
+            rows: self.config.batch.min(self.count()),
+            rows_per_example: self.rows_per_example,
+            copies: self.reference.map_or(0, ReferenceModel::copies),
+            validation,
+            ..memory::of_training(model, trainables, self.longest(), self.config.recompute)
+        }
     }
 
     /// The size of the largest pass of a validation; all zero when nothing is validated.
@@ -121,9 +176,14 @@ impl<'a> Examples<'a> {
         if let Some(found) = self.largest_validation.get() {
             return Ok(*found);
         }
-        let evaluator = if self.config.eval_every > 0 { self.evaluator(model)? } else { None };
-        let found =
-            evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())?;
+        let found = if self.config.eval_every == 0 {
+            None
+        } else if let Some(pairs) = self.pairs(model)? {
+            Some(pairs.largest_pass(model))
+        } else {
+            self.evaluator(model)?.map(|evaluator| evaluator.largest_pass()).transpose()?
+        };
+        let found = found.unwrap_or_default();
         Ok(*self.largest_validation.get_or_init(|| found))
     }
 
@@ -131,8 +191,7 @@ impl<'a> Examples<'a> {
     pub fn predicted_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> u64 {
         // If a validation example cannot be encoded, the validation itself reports it.
         let validation = self.largest_validation(model).unwrap_or_default();
-        let size = (self.rows(), self.longest());
-        memory::predicted_with(model, trainables, size, self.config.recompute, validation).on_top()
+        memory::Memory::predict(&self.sizes(model, trainables, validation)).on_top()
     }
 
     /// Checks that the run fits into the available memory.
@@ -142,29 +201,45 @@ impl<'a> Examples<'a> {
     /// the validation examples.
     pub fn check_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> Result<()> {
         let validation = self.largest_validation(model)?;
-        let size = (self.rows(), self.longest());
-        memory::check(model, trainables, size, self.config.recompute, validation)
+        memory::check(model, &self.sizes(model, trainables, validation))
     }
 
     /// The evaluator of the validation; `None` without validation examples.
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> Result<Option<Evaluator<'e>>> {
-        let rows = self.config.batch.max(VALIDATION_BATCH);
-        let request = Request {
-            split: SplitName::Validation,
-            examples: self.config.eval_examples,
-            batch: rows,
-            max_length: self.config.max_length,
-        };
         if self.validation.validation.is_empty() {
             Ok(None)
         } else {
-            Evaluator::new(model, self.tokenizer, self.validation, request).map(Some)
+            Evaluator::new(model, self.tokenizer, self.validation, self.request()).map(Some)
+        }
+    }
+
+    /// The evaluator of the validation on pairs; `None` for other validation data.
+    fn pairs(&self, model: &dyn Model) -> Result<Option<&PreferenceEvaluator<'a>>> {
+        let objective = self.config.preference.filter(|_| {
+            self.validation.kind == Kind::Preference && !self.validation.validation.is_empty()
+        });
+        let Some(objective) = objective else { return Ok(None) };
+        if let Some(known) = self.pairs.get() {
+            return Ok(Some(known));
+        }
+        let data = (self.validation, self.request());
+        let new =
+            PreferenceEvaluator::new((model, self.tokenizer), data, objective, self.reference)?;
+        Ok(Some(self.pairs.get_or_init(|| new)))
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            split: SplitName::Validation,
+            examples: self.config.eval_examples,
+            batch: self.config.batch.max(VALIDATION_BATCH),
+            max_length: self.config.max_length,
         }
     }
 
     /// The order of the examples in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        let mut order: Vec<usize> = (0..self.count()).collect();
         Rng::new(self.config.seed).indexed("shuffle", &self.data.name, epoch).shuffle(&mut order);
         order
     }
@@ -189,17 +264,27 @@ pub fn samples(
 impl BatchSource for Examples<'_> {
     /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
-        let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
+        let per_epoch = self.count().div_ceil(self.config.batch) as u64;
         let epoch = position / per_epoch;
         let index = (position % per_epoch) as usize;
-        let order = self.order(epoch);
-        let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
-        Ok(Batch::of(&chosen.map(|example| &self.train[*example]).collect::<Vec<_>>()))
+        let order = self.order(epoch).into_iter();
+        Ok(self.batch_of(order.skip(index * self.config.batch).take(self.config.batch)))
+    }
+
+    fn reference(&self) -> Option<&dyn ReferenceModel> {
+        let has_reference = self.config.preference.is_some_and(|it| it.loss.has_reference());
+        self.reference.filter(|_| has_reference)
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {
-        let Some(evaluator) = self.evaluator(model)? else { return Ok(None) };
-        match evaluator.run(control, &mut |_, _| {}) {
+        let found = match self.pairs(model)? {
+            Some(pairs) => pairs.run(model, control, &mut |_, _| {}),
+            None => match self.evaluator(model)? {
+                Some(evaluator) => evaluator.run(control, &mut |_, _| {}),
+                None => return Ok(None),
+            },
+        };
+        match found {
             Ok(found) => Ok(Some(Validation { loss: found.loss, accuracy: found.accuracy })),
             Err(TrainError::Stopped) => Ok(None),
             Err(error) => Err(error),

@@ -61,6 +61,7 @@ pub mod fit;
 pub mod loss;
 pub mod memory;
 pub mod optimizer;
+pub mod preference;
 pub mod runs;
 pub mod schedule;
 

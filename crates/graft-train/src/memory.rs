@@ -43,8 +43,12 @@ pub struct Sizes<'a> {
     pub added: u64,
     /// Number of trained parameters of the model itself.
     pub unfrozen: u64,
-    /// B: rows of a micro-batch.
+    /// B: examples of a micro-batch.
     pub rows: usize,
+    /// Rows of an example: 2 for a pair of answers, which run in the same pass.
+    pub rows_per_example: usize,
+    /// Copies of the trained parameters that a reference model keeps.
+    pub copies: u64,
     /// P+T: positions of a row.
     pub tokens: usize,
     /// Activations saved by adapters and biases, in addition to those of the blocks.
@@ -78,7 +82,8 @@ pub struct Memory {
     /// The activations that the forward pass saves for the backward pass.
     pub activations: u64,
     /// The peak of short-lived memory: gradients inside a block, a part of the logits, a weight
-    /// converted to 32 bits; or a validation pass, if that needs more than a step.
+    /// converted to 32 bits; or a validation pass, if that needs more than a step; and what a
+    /// reference model keeps.
     pub temporary: u64,
 }
 
@@ -95,7 +100,8 @@ impl Memory {
     /// ```
     /// Attention probabilities and logits are not saved. Biases and adapters report their own
     /// [`SavedActivations`]. A batch is split into pieces ([`Batch::pieces`]), and only the pieces
-    /// in progress count.
+    /// in progress count. The pass of a reference model saves nothing and ends before the step, so it
+    /// does not raise the peak.
     ///
     /// The test `memory` of graft-bench compares this with the resident memory of a process with
     /// one thread: it is within a tenth for every method. On several threads the tensors are the
@@ -115,7 +121,8 @@ impl Memory {
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
             activations,
-            temporary: temporary(sizes, &progress, trained).max(validation),
+            temporary: temporary(sizes, &progress, trained).max(validation)
+                + sizes.copies * trained * FLOAT,
         }
     }
 
@@ -185,15 +192,17 @@ struct InProgress {
 
 impl InProgress {
     fn of(sizes: &Sizes<'_>) -> Self {
+        let each = sizes.rows_per_example.max(1);
         let (pieces, at_once) =
             if sizes.threads == 0 || sizes.added + sizes.unfrozen > MAX_SPLIT_PARAMETERS as u64 {
                 (1, 1)
             } else {
-                let pieces = Batch::piece_count(sizes.rows, sizes.tokens);
+                let pieces = Batch::piece_count(sizes.rows * each, sizes.tokens);
+                let pieces = pieces.min(sizes.rows.max(1));
                 (pieces, if pieces >= sizes.threads { sizes.threads } else { 1 })
             };
         // Some pieces have one row more than others: the larger ones count.
-        let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
+        let positions = (at_once * sizes.rows.div_ceil(pieces) * each * sizes.tokens) as u64;
         Self { pieces, at_once, positions }
     }
 }

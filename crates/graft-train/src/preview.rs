@@ -3,7 +3,7 @@
 use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
-use crate::data::{Dataset, Example, SplitName};
+use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::encode::Encoder;
 use crate::{LabelMap, Result, classify};
 
@@ -17,7 +17,8 @@ pub struct Preview {
 }
 
 /// The first `rows` examples of a split, as a training run with `max_length` would read them, and
-/// the length limit in tokens.
+/// the length limit in tokens. A preference has two elements: the chosen answer and the rejected
+/// one.
 ///
 /// # Errors
 /// As [`crate::Examples::new`], except for an empty split, which has no previews.
@@ -30,10 +31,17 @@ pub fn preview(
 ) -> Result<(Vec<Preview>, usize)> {
     let LabelMap { classes, .. } = classify::label_map(model, data)?;
     let encoder = Encoder::new(model, tokenizer, data, max_length)?.with_classes(classes);
-    let encode = |example: &Example| -> Result<Preview> {
+    let encode = |example: &Example| -> Result<Vec<Preview>> {
+        if data.kind == Kind::Preference {
+            let ((chosen, rejected), was_cut) = encoder.pair(example)?;
+            return Ok(vec![
+                Preview { encoded: chosen, was_cut },
+                Preview { encoded: rejected, was_cut },
+            ]);
+        }
         let (encoded, was_cut) = encoder.example(example)?;
-        Ok(Preview { encoded, was_cut })
+        Ok(vec![Preview { encoded, was_cut }])
     };
     let previews: Result<Vec<_>> = data.split(split).iter().take(rows).map(encode).collect();
-    Ok((previews?, encoder.limit()))
+    Ok((previews?.into_iter().flatten().collect(), encoder.limit()))
 }

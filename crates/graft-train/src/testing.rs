@@ -15,6 +15,7 @@ use graft_spec::{Settings, Value};
 use crate::data::{Dataset, parse_inline};
 use crate::job::TrainingJob;
 use crate::optimizer::AdamW;
+use crate::preference::ReferenceModel;
 use crate::runs::{RunFolder, RunHeader};
 use crate::schedule::Decay;
 use crate::{CheckpointState, Examples, TrainConfig};
@@ -77,6 +78,13 @@ impl TinyLlama {
             linear.slot().set_active(&["low"]);
         }
         trainables
+    }
+
+    /// Switches all low-rank adapters on or off.
+    pub(crate) fn set_adapters(&self, active: &[&str]) {
+        for linear in [&self.query, &self.key, &self.value, &self.output] {
+            linear.slot().set_active(active);
+        }
     }
 
     /// A soft prompt of `count` vectors.
@@ -316,6 +324,20 @@ pub(crate) fn labeled_data() -> Dataset {
     parse_inline("firsts", &text, &settings).expect("a data set")
 }
 
+/// Prompts with two answers of different lengths, in two splits.
+pub(crate) fn preferred_data() -> Dataset {
+    let mut text = "prompt,chosen,rejected,split\n".to_owned();
+    for index in 0..14 {
+        let part = if index % 4 == 3 { "validation" } else { "train" };
+        let words = |first: usize, count: usize| {
+            (0..count).map(|word| format!(" {}", 3 + (first + word) % 9)).collect::<String>()
+        };
+        let (chosen, rejected) = (words(index, 1 + index % 3), words(index + 4, 1 + index % 4));
+        text.push_str(&format!("{} 2,{chosen},{rejected},{part}\n", 3 + index % 5));
+    }
+    parse_inline("pairs", &text, &Settings::default()).expect("a data set")
+}
+
 /// A short run that uses everything a resumed run has to restore: dropout, two micro-batches per
 /// step, and clipping.
 pub(crate) fn config(steps: u64) -> TrainConfig {
@@ -334,6 +356,7 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         eval_examples: 4,
         save_every: 0,
         seed: 7,
+        preference: None,
     }
 }
 
@@ -346,8 +369,19 @@ pub(crate) fn job<'a>(
     base: &Path,
 ) -> TrainingJob<'a> {
     let folder = RunFolder::create(base, "test").expect("a folder");
+    job_in((model, data, trainables), config, folder, None)
+}
+
+/// A job in a run folder, with a reference model.
+pub(crate) fn job_in<'a>(
+    (model, data, trainables): (&'a TinyLlama, &'a Dataset, &'a Vec<Trainable>),
+    config: TrainConfig,
+    folder: RunFolder,
+    reference: Option<&'a dyn ReferenceModel>,
+) -> TrainingJob<'a> {
     let header = RunHeader { run: folder.name(), ..RunHeader::default() };
     let examples = Examples::new(model, &Words, data, &config).expect("encodes");
+    let examples = examples.with_reference(reference);
     TrainingJob {
         model,
         trainables: trainables.clone(),

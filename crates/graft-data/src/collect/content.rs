@@ -94,33 +94,6 @@ impl Collector<'_> {
         self.push(Content::Completion { prompt: &prompt, completion: &completion }, split)
     }
 
-    fn preference(
-        &mut self,
-        place: Place,
-        plan: &Plan,
-        row: &Row<'_>,
-        split: Option<SplitName>,
-    ) -> Result<Flow, DataError> {
-        let answer = |role| match plan.column(role).map(|column| &row[column].1) {
-            Some(Field::List(Some(_))) => {
-                self.messages(place, plan, row, role, None).map(|(json, _)| json)
-            }
-            _ => self.required(place, plan, row, role),
-        };
-        let (chosen, rejected) = (answer(Role::Chosen)?, answer(Role::Rejected)?);
-        if chosen == rejected {
-            let problem = "the chosen and the rejected answer are the same".to_owned();
-            return Err(self.malformed(place, problem));
-        }
-        let prompt = match plan.column(Role::Prompt).map(|column| &row[column].1) {
-            Some(Field::List(Some(_))) => self.messages(place, plan, row, Role::Prompt, None)?.0,
-            Some(field) => written(field).unwrap_or_default(),
-            None => Cow::Borrowed(""),
-        };
-        let content = Content::Preference { prompt: &prompt, chosen: &chosen, rejected: &rejected };
-        self.push(content, split)
-    }
-
     fn chat(
         &mut self,
         place: Place,
@@ -167,7 +140,7 @@ impl Collector<'_> {
     }
 
     /// The messages of a column, and their number: a list, or JSON in a string.
-    fn messages<'r>(
+    pub(super) fn messages<'r>(
         &self,
         place: Place,
         plan: &Plan,
@@ -190,7 +163,7 @@ impl Collector<'_> {
     }
 
     /// The text of a role, which is not blank.
-    fn required<'r>(
+    pub(super) fn required<'r>(
         &self,
         place: Place,
         plan: &Plan,
@@ -294,6 +267,7 @@ impl Content<'_> {
             Self::Preference { prompt, chosen, rejected } => {
                 prompt.len() + chosen.len() + rejected.len()
             }
+            Self::PreferredMessages { chosen, rejected, .. } => chosen.len() + rejected.len(),
             Self::Chat { messages, tools, .. } => messages.len() + tools.len(),
         }
     }

@@ -143,6 +143,50 @@ fn preferences_keep_both_answers() {
     assert!(
         problem(&[("chosen", text("b")), ("rejected", text("b"))]).ends_with("answer are the same")
     );
+    for (role, row) in [("chosen", ["", "b"]), ("rejected", ["b", " "])] {
+        let [chosen, rejected] = row;
+        let found = problem(&[("chosen", text(chosen)), ("rejected", text(rejected))]);
+        assert_eq!(found, format!("`a.x` line 1: the {role} is empty"));
+    }
+}
+
+#[test]
+fn preferences_without_a_prompt_share_what_both_answers_start_with() {
+    let row: Fields<'_> = &[("chosen", text("Q: A: yes")), ("rejected", text("Q: A: no"))];
+    let found = collected(true, &[row]).expect("reads");
+    let example = &found.examples[0];
+    assert_eq!((&*example.prompt, &*example.completion), ("Q: A:", " yes"));
+    assert_eq!(example.extra.as_deref(), Some(&Extra::Rejected(" no".into())));
+}
+
+#[test]
+fn preferred_messages_are_two_conversations_with_the_same_start() {
+    let user = r#"[{"role":"user","content":"a"}"#;
+    let answer = |text: &str| format!(r#"{{"role":"assistant","content":"{text}"}}]"#);
+    let whole = |text: &str| format!("{user},{}", answer(text));
+    let both = [whole("b"), whole("c")];
+    let rows: [Fields<'_>; 2] = [
+        &[("chosen", list(&both[0])), ("rejected", list(&both[1]))],
+        &[
+            ("prompt", list(&format!("{user}]"))),
+            ("chosen", list(&format!("[{}", answer("b")))),
+            ("rejected", list(&format!("[{}", answer("c")))),
+        ],
+    ];
+    for row in rows {
+        let found = collected(true, &[row]).expect("reads");
+        let Some(Extra::RejectedConversation { chosen, rejected, prompt_messages }) =
+            found.examples[0].extra.as_deref()
+        else {
+            panic!("no conversations")
+        };
+        assert_eq!((&**chosen, &**rejected, *prompt_messages), (&*both[0], &*both[1], 1));
+    }
+    let found = problem(&[("chosen", list(&both[0])), ("rejected", text("c"))]);
+    assert!(found.ends_with("one of the answers is text and the other a list of messages"));
+    let row: Fields<'_> =
+        &[("prompt", list(&both[0])), ("chosen", text("b")), ("rejected", text("c"))];
+    assert!(problem(row).ends_with("the answers are text"));
 }
 
 #[test]

@@ -86,6 +86,9 @@ fn the_built_in_sets_are_whole() {
     let codes = builtin("error-codes").expect("reads").expect("is built in");
     assert_eq!(codes.kind, Kind::Text);
     assert!(codes.train.len() > 500 && codes.test.len() > 50);
+    let pairs = builtin("prose-or-code").expect("reads").expect("is built in");
+    assert_eq!(pairs.kind, Kind::Preference);
+    assert!(pairs.train.len() > 200 && pairs.validation.len() > 40 && pairs.test.len() > 40);
     assert_eq!(builtin("nothing").expect("no error"), None);
 }
 

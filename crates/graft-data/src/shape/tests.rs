@@ -103,4 +103,6 @@ fn two_columns_of_one_name_are_ambiguous_unless_one_is_exact() {
     assert_eq!(found(&["Text", "text"], &[]), Ok((Shape::Text, "text=text".to_owned())));
     assert!(matches!(found(&["text", "text"], &[]), Err(Misfit::Ambiguous { name: "text", .. })));
     assert_eq!(found(&["prompt"], &[]), Err(Misfit::Missing("completion")));
+    assert_eq!(found(&["prompt", "chosen"], &[]), Err(Misfit::Missing("rejected")));
+    assert_eq!(found(&["rejected"], &[]), Err(Misfit::Missing("chosen")));
 }

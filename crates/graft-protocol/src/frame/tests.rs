@@ -12,6 +12,7 @@ fn a_nan_loss_survives_the_round_trip() {
         grad_norm: f64::INFINITY,
         tokens_per_second: 1.0,
         elapsed_seconds: 2.0,
+        rewards: None,
     };
     let mut bytes = Vec::new();
     write(&mut bytes, &FromChild::Event { request: Some(7), event: Event::Step(step) }, b"xyz")

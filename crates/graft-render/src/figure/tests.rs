@@ -37,6 +37,7 @@ fn run(steps: u64) -> Chart {
             grad_norm: 1.0,
             tokens_per_second: 12_000.0,
             elapsed_seconds: step as f64 * 0.1,
+            rewards: None,
         })
         .collect();
     let checks: Vec<ValidationRecord> = (0..=10)

@@ -19,6 +19,7 @@ fn run(done: u64) -> (RunStarted, Vec<StepRecord>) {
             grad_norm: 1.0,
             tokens_per_second: 12_345.0,
             elapsed_seconds: step as f64 * 0.5,
+            rewards: None,
         })
         .collect();
     (started, steps)
@@ -61,6 +62,7 @@ fn a_resumed_run_counts_its_own_time_only() {
         grad_norm: 0.0,
         tokens_per_second: 1.0,
         elapsed_seconds: 2.0,
+        rewards: None,
     });
     let progress = Progress::of_run(&started, &steps, &[]);
     assert_eq!(progress.eta_seconds, Some(198.0));

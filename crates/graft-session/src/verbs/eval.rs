@@ -1,11 +1,13 @@
 //! `%eval`: compares the adapter with the untuned base and the majority class.
 
 use graft_nn::Task;
-use graft_protocol::{Cell, Event, Table};
+use graft_protocol::{Cell, Event, Rewards, Table};
 use graft_spec::{Failure, Settings, training};
-use graft_train::{Evaluation, evaluate};
+use graft_train::{Evaluation, Request, data::SplitName};
 
-use super::{adapters_disabled::AdaptersDisabled, format::counted, labels};
+use super::{
+    adapters_disabled::AdaptersDisabled, format::counted, labels, preference::evaluate_any,
+};
 use crate::{CommandContext, class, state::LoadedData};
 
 /// Scores on one split of a data set.
@@ -88,17 +90,13 @@ pub(super) fn score(
     let label = format!("evaluating {who} on {}", data.dataset.name);
     let mut progress =
         |done: u64, total: u64| cx.emit(Event::Progress { label: label.clone(), done, total });
-    let control = cx.control();
-    let evaluation = evaluate(
-        model.loaded.model.as_ref(),
-        model.loaded.tokenizer.as_ref(),
-        &data.dataset,
-        &split(settings),
-        whole("examples", 200),
-        whole("batch", 16),
-        &control,
-        &mut progress,
-    );
+    let request = Request {
+        split: SplitName::parse(&split(settings)).unwrap_or(SplitName::Test),
+        examples: whole("examples", 200),
+        batch: whole("batch", 16),
+        max_length: None,
+    };
+    let evaluation = evaluate_any(cx, &model, (&data.dataset, request), settings, &mut progress);
     cx.check_interrupted(&format!("stopped while {label}"))?;
     Ok(evaluation?)
 }
@@ -111,8 +109,10 @@ impl Scores {
             .iter()
             .chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation))
             .collect();
-        let labeled = all.iter().any(|evaluation| evaluation.accuracy.is_some());
-        let headers: &[&str] = if labeled {
+        let has = |metric: fn(&Evaluation) -> bool| all.iter().any(|found| metric(found));
+        let headers: &[&str] = if has(|found| found.rewards.is_some()) {
+            PREFERENCE_HEADERS
+        } else if has(|found| found.accuracy.is_some()) {
             &["model", "#loss", "#perplexity", "#examples", "#accuracy"]
         } else {
             &["model", "#loss", "#perplexity", "#examples"]
@@ -142,6 +142,13 @@ impl Scores {
 
     /// The unit of the loss.
     fn unit(&self, evaluation: &Evaluation) -> String {
+        if evaluation.rewards.is_some() {
+            let pairs = counted(evaluation.examples as usize, "pair");
+            return format!(
+                "loss per pair, over {pairs}; accuracy: pairs whose chosen answer is more likely \
+                 than the rejected one; rewards: compared with the base"
+            );
+        }
         if self.classifies {
             let examples = counted(evaluation.examples as usize, "example");
             format!("loss in nats per example, over {examples}")
@@ -152,7 +159,30 @@ impl Scores {
     }
 }
 
+/// Columns of a table of preference data.
+const PREFERENCE_HEADERS: &[&str] =
+    &["model", "#loss", "#examples", "#accuracy", "#reward margin", "#reward accuracy"];
+
+fn preference_row(name: Cell, evaluation: &Evaluation, rewards: Rewards) -> Vec<Cell> {
+    let mut cells = vec![
+        name,
+        Cell::Float(evaluation.loss, 3),
+        Cell::Integer(evaluation.examples as i64),
+        evaluation.accuracy.map_or(Cell::Empty, |accuracy| Cell::Percent(accuracy, 1)),
+    ];
+    // A model has no reward compared with itself.
+    if (rewards.chosen, rewards.rejected) == (0.0, 0.0) {
+        cells.extend([Cell::Empty, Cell::Empty]);
+    } else {
+        cells.extend([Cell::Float(rewards.margin(), 3), Cell::Percent(rewards.accuracy, 1)]);
+    }
+    cells
+}
+
 fn row(name: Cell, evaluation: &Evaluation) -> Vec<Cell> {
+    if let Some(rewards) = evaluation.rewards {
+        return preference_row(name, evaluation, rewards);
+    }
     let mut cells = vec![
         name,
         Cell::Float(evaluation.loss, 3),

@@ -5,7 +5,7 @@ use graft_models::OriginalWeights;
 use graft_nn::{Device, Linear, Tensor, TokenEncoder};
 use graft_peft::{InputBatch, Inputs, Originals, PeftError};
 use graft_spec::{Failure, Settings};
-use graft_train::{BatchSource, Control, Examples, TrainConfig};
+use graft_train::{BatchSource, Control, Examples, TrainConfig, data::Kind, preference::Objective};
 
 use crate::{
     CommandContext, SessionError, SessionState,
@@ -31,7 +31,11 @@ impl<'a> DataInputs<'a> {
         data: &'a LoadedData,
         tokenizer: &'a dyn TokenEncoder,
     ) -> Result<Self, Failure> {
-        let config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
+        let mut config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
+        if data.dataset.kind == Kind::Preference {
+            // Both answers of a pair are inputs; which loss is trained afterwards does not matter.
+            config.preference = Some(Objective::default());
+        }
         let examples =
             Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
         Ok(Self { examples, device: state.device.clone(), control: cx.control() })

@@ -7,7 +7,7 @@ use graft_protocol::{Cell, Table};
 use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
     Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
-    data::SplitName,
+    data::{Kind, SplitName},
     device_of,
     memory::{Memory, Sizes, of_model, packed},
 };
@@ -44,6 +44,7 @@ fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure
     let (validation, validated) = validation(&state, &model, tokens, rows(settings));
     let sizes = Sizes {
         rows: rows(settings),
+        rows_per_example: if is_of_pairs(&state) { 2 } else { 1 },
         tokens,
         added: attached.adapter.trainable_parameters(),
         recompute,
@@ -86,6 +87,11 @@ fn notes(model: &LoadedModel, sizes: &Sizes<'_>, validated: Option<String>) -> V
         notes.push(format!("measured in the newest run of this model, {run}: {memory}"));
     }
     notes
+}
+
+/// Whether the current data is trained on in pairs of answers.
+fn is_of_pairs(state: &SessionState) -> bool {
+    state.data(None).is_ok_and(|data| data.dataset.kind == Kind::Preference)
 }
 
 /// The largest forward pass of a validation on the current data, and the name of the data; `None`

@@ -6,7 +6,13 @@ pub(super) mod job;
 use std::sync::Arc;
 
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
-use graft_spec::{AUTO, Failure, Settings, Value, training::TRAIN};
+use graft_spec::{
+    AUTO, Failure, Settings, Value,
+    training::{
+        TRAIN,
+        preference::{BETA, REFERENCE},
+    },
+};
 use graft_train::{
     Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
     runs::{RunFolder, RunHeader, Start},
@@ -17,6 +23,7 @@ use super::{
     advice::Next,
     attach,
     format::{counted, thousands},
+    preference::RunReference,
     runs, update_summary,
 };
 use crate::{
@@ -71,9 +78,18 @@ pub fn train(
         state.seed,
     );
     let folder = new_folder(cx, attached.adapter.spec().verb)?;
+    if config.preference.is_none() {
+        unused_keys(settings)
+            .for_each(|key| cx.warn(format!("`{key}` has no effect without loss=")));
+    }
     let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
     let header = header(&state, &setup, settings);
     carry_out(cx, &setup, header, fit)
+}
+
+/// The given keys that only a preference loss reads.
+fn unused_keys(settings: &Settings) -> impl Iterator<Item = &'static str> {
+    [BETA.name, REFERENCE.name].into_iter().filter(|key| settings.values.contains_key(*key))
 }
 
 /// Refuses an adapter that is merged into the weights, and one on top of a merged adapter.
@@ -247,7 +263,8 @@ fn execute(
 ) -> Result<RunEnded, Failure> {
     let trainables = setup.attached.adapter.trainables();
     let checkpoint = checkpoint_state(setup, &trainables);
-    let examples = match examples(setup, &trainables, emit) {
+    let reference = RunReference::of(setup, &header, &checkpoint)?;
+    let examples = match examples(setup, &trainables, reference.model(), emit) {
         Ok(examples) => examples,
         Err(error) => {
             setup.folder.discard_if_unused();

@@ -10,7 +10,10 @@ use super::TrainingLoop;
 use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
 use crate::config::TrainConfig;
 use crate::device::device_of;
-use crate::loss::{label_count, loss};
+use crate::loss::{label_count, loss, virtual_tokens};
+use crate::preference::{
+    self, LogProbabilities, Normalizers, Objective, PairTotals, ReferenceModel,
+};
 use crate::{Result, TrainError};
 
 /// The loss of a step in nats, and the gradient of each trained parameter.
@@ -19,6 +22,8 @@ pub(crate) struct LossAndGradients {
     pub(crate) loss: f64,
     /// In the order of the trained parameters.
     pub(crate) gradients: Vec<Tensor>,
+    /// Sums over the pairs, in preference training.
+    pub(crate) pairs: PairTotals,
 }
 
 impl LossAndGradients {
@@ -26,7 +31,8 @@ impl LossAndGradients {
         let pairs = self.gradients.iter().zip(&other.gradients);
         let gradients =
             pairs.map(|(one, other)| one + other).collect::<candle_core::Result<_>>()?;
-        Ok(Self { loss: self.loss + other.loss, gradients })
+        let pairs = self.pairs.add(other.pairs);
+        Ok(Self { loss: self.loss + other.loss, gradients, pairs })
     }
 }
 
@@ -45,7 +51,7 @@ impl TrainingLoop<'_> {
     /// loss = sum over all labels of all micro-batches / number of these labels
     /// ```
     /// The mean is taken over labels, not over micro-batches, so the result does not depend on how
-    /// the examples are divided into micro-batches.
+    /// the examples are divided into micro-batches. A preference loss is the mean over all pairs.
     pub(super) fn accumulate(&self, step: u64, batches: &[Batch]) -> Result<LossAndGradients> {
         let labels: usize = batches.iter().map(|batch| label_count(self.job.model, batch)).sum();
         let context = StepContext {
@@ -56,10 +62,17 @@ impl TrainingLoop<'_> {
             seed: self.job.config.seed,
             step,
             labels: labels.max(1) as f64,
+            preference: self.job.config.preference.map(|objective| PreferenceStep {
+                objective,
+                normalizers: Normalizers::of(batches, virtual_tokens(self.job.model)),
+            }),
         };
         let mut total: Option<LossAndGradients> = None;
         for (index, batch) in batches.iter().enumerate() {
-            let Some(result) = context.micro_batch(index, batch).transpose()? else { continue };
+            let reference = self.job.batches.reference();
+            let Some(result) = context.micro_batch(index, batch, reference).transpose()? else {
+                continue;
+            };
             if !result.loss.is_finite() {
                 return Err(TrainError::NotFinite {
                     step,
@@ -91,8 +104,19 @@ pub(crate) fn forward_backward(
         seed: config.seed,
         step: 0,
         labels: label_count(model, batch).max(1) as f64,
+        preference: config.preference.map(|objective| PreferenceStep {
+            objective,
+            normalizers: Normalizers::of(std::slice::from_ref(batch), virtual_tokens(model)),
+        }),
     };
-    context.forward_backward(0, 0, batch)
+    context.forward_backward(0, 0, (batch, &[]))
+}
+
+/// What all passes of one step of preference training share.
+#[derive(Clone, Copy)]
+struct PreferenceStep {
+    objective: Objective,
+    normalizers: Normalizers,
 }
 
 /// What all forward and backward passes of one step share.
@@ -106,15 +130,33 @@ struct StepContext<'a> {
     step: u64,
     /// Number of labels of all micro-batches of the step.
     labels: f64,
+    /// The preference loss, in place of the cross-entropy.
+    preference: Option<PreferenceStep>,
 }
 
 impl StepContext<'_> {
     /// Loss and gradients of micro-batch number `index`, whose pieces run on several threads.
-    fn micro_batch(&self, index: usize, batch: &Batch) -> Option<Result<LossAndGradients>> {
+    fn micro_batch(
+        &self,
+        index: usize,
+        batch: &Batch,
+        reference: Option<&dyn ReferenceModel>,
+    ) -> Option<Result<LossAndGradients>> {
         let pieces = self.pieces(batch);
+        // The reference has other weights, so its pass is complete before that of the model.
+        let reference = match reference {
+            None => Vec::new(),
+            Some(reference) => {
+                match preference::reference_log_probabilities(self.model, &pieces, reference) {
+                    Ok(found) => found,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        };
+        let of_reference = |piece: usize| reference.get(piece).map_or(&[][..], Vec::as_slice);
         summed(
             pieces.len(),
-            &|piece| self.forward_backward(index, piece, &pieces[piece]),
+            &|piece| self.forward_backward(index, piece, (&pieces[piece], of_reference(piece))),
             &LossAndGradients::add,
         )
     }
@@ -134,12 +176,13 @@ impl StepContext<'_> {
         if pieces.is_empty() { vec![batch.clone()] } else { pieces }
     }
 
-    /// The forward and backward pass of piece number `piece` of micro-batch number `index`.
+    /// The forward and backward pass of piece number `piece` of micro-batch number `index`, with the
+    /// log-probabilities of the reference model.
     fn forward_backward(
         &self,
         index: usize,
         piece: usize,
-        batch: &Batch,
+        (batch, reference): (&Batch, &[LogProbabilities]),
     ) -> Result<LossAndGradients> {
         // Each piece has its own counter, so that each has its own dropout masks.
         let counter = (index * Batch::MOST_PIECES + piece) as u32;
@@ -149,14 +192,33 @@ impl StepContext<'_> {
         if let Some(recompute) = &recompute {
             cx = cx.with_recompute(recompute.clone());
         }
-        let mut loss = loss(self.model, batch, &cx, self.labels)?;
+        let (mut loss, pairs) = self.loss(batch, &cx, reference)?;
+        let mut value = pairs.map_or(0.0, |pairs| pairs.loss);
         // The penalty does not depend on the batch: it is added once per step.
         if let Some(hook) = self.training_hook.filter(|_| index == 0 && piece == 0) {
-            loss = (loss + hook.penalty()?)?;
+            let penalty = hook.penalty()?;
+            value += f64::from(penalty.to_scalar::<f32>()?);
+            loss = (loss + penalty)?;
         }
         Ok(LossAndGradients {
-            loss: f64::from(loss.to_scalar::<f32>()?),
+            loss: if pairs.is_some() { value } else { f64::from(loss.to_scalar::<f32>()?) },
             gradients: gradients_through(&loss, self.trainables, recompute.as_deref())?,
+            pairs: pairs.unwrap_or_default(),
         })
+    }
+
+    /// The loss as a scalar with its graph; of pairs also the sums with the value of the loss.
+    fn loss(
+        &self,
+        batch: &Batch,
+        cx: &Context,
+        reference: &[LogProbabilities],
+    ) -> Result<(Tensor, Option<PairTotals>)> {
+        let Some(PreferenceStep { objective, normalizers }) = self.preference else {
+            return Ok((loss(self.model, batch, cx, self.labels)?, None));
+        };
+        let data = (batch, reference);
+        let (loss, pairs) = preference::loss(self.model, data, cx, objective, normalizers)?;
+        Ok((loss, Some(pairs)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use graft_protocol::ValidationRecord;
 
 use super::TrainingLoop;
-use crate::runs::{Checkpoint, Progress};
+use crate::runs::{Checkpoint, Progress, Start};
 use crate::{Result, TrainError};
 
 /// The newest checkpoint of a run.
@@ -68,16 +68,16 @@ impl TrainingLoop<'_> {
         Ok(())
     }
 
-    /// Saves the weights that the run starts from, unless a seed reproduces them.
+    /// Saves the weights that the run starts from, unless a seed reproduces them and they are not
+    /// the reference of a preference loss.
     pub(super) fn save_initial_weights(&self) -> Result<()> {
-        match &self.job.header.start {
-            Some(start) if !start.is_fresh() => Checkpoint::save_start(
-                self.job.folder.path(),
-                &self.progress(),
-                self.job.checkpoint,
-            ),
-            _ => Ok(()),
+        let is_reference =
+            self.job.batches.reference().is_some_and(|reference| reference.copies() > 0);
+        let is_fresh = self.job.header.start.as_ref().is_none_or(Start::is_fresh);
+        if is_fresh && !is_reference {
+            return Ok(());
         }
+        Checkpoint::save_start(self.job.folder.path(), &self.progress(), self.job.checkpoint)
     }
 
     /// Saves the weights if their validation loss is the lowest so far. The validation before the

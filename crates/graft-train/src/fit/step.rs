@@ -17,7 +17,7 @@ impl TrainingLoop<'_> {
         let started = Instant::now();
         let step = self.step() + 1;
         let batches = self.micro_batches()?;
-        let LossAndGradients { loss, gradients } = self.accumulate(step, &batches)?;
+        let LossAndGradients { loss, gradients, pairs } = self.accumulate(step, &batches)?;
         let grad_norm = global_norm(&self.job.trainables, &gradients, step)?;
         let lr = self.job.config.schedule().rate(step);
         let clip = clip_factor(grad_norm, self.job.config.max_grad_norm);
@@ -38,6 +38,7 @@ impl TrainingLoop<'_> {
             grad_norm,
             tokens_per_second: tokens as f64 / seconds,
             elapsed_seconds: self.stopwatch.seconds(),
+            rewards: self.job.config.preference.map(|_| pairs.rewards()),
         };
         self.record(record, emit)
     }

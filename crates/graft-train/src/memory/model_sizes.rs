@@ -74,6 +74,8 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         added: 0,
         unfrozen: 0,
         rows: 1,
+        rows_per_example: 1,
+        copies: 0,
         tokens: 1,
         adapters: saved_by_adapters(model),
         frozen_blocks: frozen_blocks(model),

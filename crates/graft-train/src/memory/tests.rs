@@ -35,6 +35,8 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
         added: 30,
         unfrozen: 0,
         rows: 3,
+        rows_per_example: 1,
+        copies: 0,
         tokens: 5,
         adapters,
         frozen_blocks: 0,
@@ -86,6 +88,16 @@ fn only_the_pieces_in_progress_of_a_split_batch_count() {
     assert_eq!((on(1) * 8, on(2) * 4), (on(0), on(0)));
     // More threads than pieces share one piece after another.
     assert_eq!(on(9), on(1));
+}
+
+#[test]
+fn a_pair_counts_as_two_rows_and_a_starting_reference_as_two_copies() {
+    let shape = shape();
+    let sizes = sizes_of(&shape);
+    let pairs = Memory::predict(&Sizes { rows: 3, rows_per_example: 2, ..sizes });
+    assert_eq!(pairs, Memory::predict(&Sizes { rows: 6, ..sizes }));
+    let starting = Memory::predict(&Sizes { copies: 2, ..sizes });
+    assert_eq!(starting.on_top() - Memory::predict(&sizes).on_top(), 2 * 30 * 4);
 }
 
 #[test]

@@ -114,6 +114,7 @@ mod tests {
             grad_norm: 1.0,
             tokens_per_second: 1.0,
             elapsed_seconds: 1.0,
+            rewards: None,
         };
         FromChild::Event { request: Some(1), event: Event::Step(record) }
     }

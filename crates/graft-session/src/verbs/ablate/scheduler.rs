@@ -16,7 +16,10 @@ use super::{
     runner::{GridRunner, PrunedTrials},
     trial_log::TrialLog,
 };
-use crate::{SessionError, class, verbs::train};
+use crate::{
+    SessionError, class,
+    verbs::{preference::RunReference, train},
+};
 
 /// Most training runs at one time: each holds its adapter, its optimizer state and its data.
 const MAX_CONCURRENT: usize = 12;
@@ -111,9 +114,17 @@ impl GridRunner<'_> {
             .iter()
             .map(|prepared| train::checkpoint_state(&prepared.setup, &prepared.trainables))
             .collect();
+        let references = prepared
+            .iter()
+            .zip(&states)
+            .map(|(run, state)| RunReference::of(&run.setup, &run.header, state))
+            .collect::<Result<Vec<_>, _>>()?;
         let sources: Vec<_> = prepared
             .iter()
-            .map(|run| train::examples(&run.setup, &run.trainables, &mut |_| {}))
+            .zip(&references)
+            .map(|(run, reference)| {
+                train::examples(&run.setup, &run.trainables, reference.model(), &mut |_| {})
+            })
             .collect();
         let mut active: Vec<ActiveTrial<'_>> = prepared
             .iter()
@@ -291,7 +302,9 @@ impl GridRunner<'_> {
         label: &str,
     ) -> Result<TrialLog, Failure> {
         let state = train::checkpoint_state(&prepared.setup, &prepared.trainables);
-        let source = train::examples(&prepared.setup, &prepared.trainables, &mut |_| {});
+        let reference = RunReference::of(&prepared.setup, &prepared.header, &state)?;
+        let (setup, trainables) = (&prepared.setup, &prepared.trainables);
+        let source = train::examples(setup, trainables, reference.model(), &mut |_| {});
         let mut trial = ActiveTrial::new(prepared, &state, &source);
         while trial.has_steps_in(ROUNDS) && !self.cx.is_stopping() {
             let (done, total) = steps_of(std::slice::from_ref(&trial));

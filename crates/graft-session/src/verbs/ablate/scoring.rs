@@ -2,9 +2,14 @@
 
 use graft_protocol::Event;
 use graft_spec::{Failure, training::ABLATE};
-use graft_train::{Evaluation, evaluate};
+use graft_train::{
+    Evaluation, Request,
+    data::SplitName,
+    preference::{Objective, ReferenceModel},
+};
 
 use super::runner::GridRunner;
+use crate::verbs::preference::{AdaptersOff, evaluate_with};
 
 /// Examples in one forward pass.
 const BATCH: usize = 16;
@@ -13,7 +18,7 @@ impl GridRunner<'_> {
     /// Scores the model as it is now on all `examples`.
     ///
     /// # Errors
-    /// Those of [`evaluate`]; [`crate::SessionError::Interrupted`] when the user stopped it.
+    /// Those of [`evaluate_with`]; [`crate::SessionError::Interrupted`] when the user stopped it.
     pub(super) fn score(&self, who: &str) -> Result<Evaluation, Failure> {
         let examples = self
             .grid
@@ -31,7 +36,7 @@ impl GridRunner<'_> {
     /// Scores the model as it is now on the first `examples` of the split.
     ///
     /// # Errors
-    /// Those of [`evaluate`].
+    /// Those of [`evaluate_with`].
     pub(super) fn score_on(
         &self,
         examples: usize,
@@ -39,15 +44,14 @@ impl GridRunner<'_> {
     ) -> Result<Evaluation, Failure> {
         let model = self.state.model()?;
         let split = self.grid.settings.text(ABLATE, "split").unwrap_or_default();
-        Ok(evaluate(
-            model.loaded.model.as_ref(),
-            model.loaded.tokenizer.as_ref(),
-            &self.data.dataset,
-            &split,
-            examples,
-            BATCH,
-            &self.cx.control(),
-            progress,
-        )?)
+        let split = SplitName::parse(&split).unwrap_or(SplitName::Validation);
+        let request = Request { split, examples, batch: BATCH, max_length: None };
+        // Every trial is scored with the loss of the first one.
+        let first = self.grid.trials.first();
+        let objective = first.and_then(|trial| Objective::from_settings(&trial.train));
+        let off = AdaptersOff(model.clone());
+        let objective = (objective, Some(&off as &dyn ReferenceModel));
+        let data = (&self.data.dataset, request);
+        Ok(evaluate_with(&model, data, objective, &self.cx.control(), progress)?)
     }
 }

@@ -6,7 +6,7 @@ use graft_protocol::{Block, Reply, ShownToken, TokenList};
 use graft_spec::Failure;
 use graft_train::{
     Preview,
-    data::{Dataset, SplitName},
+    data::{Dataset, Kind, SplitName},
     preview,
 };
 
@@ -36,7 +36,7 @@ pub fn tokens(
         let (previews, limit) =
             preview(model.loaded.model.as_ref(), tokenizer.as_ref(), set, (split, rows), None)?;
         for (index, preview) in previews.iter().enumerate() {
-            let title = format!("{}, {split}, example {}", set.name, index + 1);
+            let title = format!("{}, {split}, {}", set.name, place(set, index));
             let note = note(set, (split, index), preview, limit);
             lists.push(TokenList { title, tokens: shown(tokenizer, preview), note });
         }
@@ -47,6 +47,15 @@ pub fn tokens(
 /// The reply to `%data show tokens=true`.
 pub fn reply(lists: Vec<TokenList>) -> Reply {
     Reply { blocks: lists.into_iter().map(Block::Tokens).collect() }
+}
+
+/// The example that an element of the previews belongs to; a preference has two.
+fn place(set: &Dataset, index: usize) -> String {
+    match (set.kind == Kind::Preference, index % 2) {
+        (false, _) => format!("example {}", index + 1),
+        (true, 0) => format!("example {}, chosen", index / 2 + 1),
+        (true, _) => format!("example {}, rejected", index / 2 + 1),
+    }
 }
 
 fn shown(tokenizer: &Tokenizer, preview: &Preview) -> Vec<ShownToken> {

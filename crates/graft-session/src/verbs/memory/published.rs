@@ -43,6 +43,8 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
         added,
         unfrozen: 0,
         rows: rows(settings),
+        rows_per_example: 1,
+        copies: 0,
         tokens,
         adapters: SavedActivations::default(),
         frozen_blocks: 0,

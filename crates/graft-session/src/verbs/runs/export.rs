@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use graft_nn::atomic_file;
-use graft_protocol::{RunEnded, StepRecord, ValidationRecord};
+use graft_protocol::{Rewards, RunEnded, StepRecord, ValidationRecord};
 use graft_spec::Failure;
 use graft_train::runs::{RunFolder, RunHeader, RunRecord};
 use serde::Serialize;
@@ -84,9 +84,15 @@ fn csv(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let validations: BTreeMap<u64, &ValidationRecord> =
         record.validations.iter().map(|found| (found.step, found)).collect();
     let or_empty = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let has_rewards = record.steps.iter().any(|step| step.rewards.is_some());
     writeln!(
         out,
-        "step,loss,lr,grad_norm,tokens_per_second,elapsed_seconds,validation_loss,accuracy"
+        "step,loss,lr,grad_norm,tokens_per_second,elapsed_seconds,validation_loss,accuracy{}",
+        if has_rewards {
+            ",reward_chosen,reward_rejected,reward_margin,reward_accuracy"
+        } else {
+            ""
+        }
     )?;
     for step in &record.steps {
         let found = validations.get(&step.step);
@@ -94,13 +100,21 @@ fn csv(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
             or_empty(found.map(|found| found.loss)),
             or_empty(found.and_then(|found| found.accuracy)),
         );
-        let StepRecord { step, loss, lr, grad_norm, tokens_per_second, elapsed_seconds } = step;
+        let rewards = if has_rewards { reward_fields(step.rewards) } else { String::new() };
+        let StepRecord { step, loss, lr, grad_norm, tokens_per_second, elapsed_seconds, .. } = step;
         writeln!(
             out,
-            "{step},{loss},{lr},{grad_norm},{tokens_per_second},{elapsed_seconds},{validation},{accuracy}"
+            "{step},{loss},{lr},{grad_norm},{tokens_per_second},{elapsed_seconds},{validation},{accuracy}{rewards}"
         )?;
     }
     Ok(())
+}
+
+/// The fields of the rewards, each after a comma.
+fn reward_fields(rewards: Option<Rewards>) -> String {
+    let Some(rewards) = rewards else { return ",,,,".to_owned() };
+    let Rewards { chosen, rejected, accuracy } = rewards;
+    format!(",{chosen},{rejected},{},{accuracy}", rewards.margin())
 }
 
 /// The JSON form of a run.

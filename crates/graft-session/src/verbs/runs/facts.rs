@@ -127,6 +127,9 @@ fn results_of(record: &RunRecord, folder: &RunFolder) -> Vec<Fact> {
             fact("mean loss over the last tenth", decimals(final_loss, 4)),
             fact("time, s", format!("{:.1}", last.elapsed_seconds)),
         ]);
+        if let Some(rewards) = last.rewards {
+            facts.push(fact("reward margin of the last step", decimals(rewards.margin(), 4)));
+        }
     }
     let memory = record.ended.as_ref().and_then(|ended| ended.memory).and_then(memory_text);
     facts.extend(memory.map(|memory| fact("memory on top of the model", memory)));

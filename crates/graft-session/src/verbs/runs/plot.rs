@@ -45,7 +45,7 @@ pub fn plot(cx: &CommandContext, names: &[String], settings: &Settings) -> Resul
         "{what} of {}",
         if folders.len() == 1 { "one run".to_owned() } else { format!("{} runs", folders.len()) }
     );
-    if matches!(what.as_str(), "loss" | "grad_norm" | "tokens_per_second") && smooth > 0.0 {
+    if !is_sparse && what != "lr" && smooth > 0.0 {
         chart.caption = format!("running means, smooth={smooth}");
     }
     Ok(chart)
@@ -92,6 +92,8 @@ fn axis(what: &str) -> &'static str {
         "lr" => "learning rate",
         "grad_norm" => "gradient norm",
         "tokens_per_second" => "tokens/s",
+        "reward_margin" => "reward margin",
+        "reward_accuracy" => "reward accuracy",
         "accuracy" => "accuracy",
         "validation" => "validation loss, nats",
         _ => "training loss, nats",
@@ -99,13 +101,14 @@ fn axis(what: &str) -> &'static str {
 }
 
 fn points(record: &RunRecord, what: &str, smooth: f64) -> Vec<(f64, NonFinite)> {
-    let steps = |of: fn(&StepRecord) -> f64, smooth: f64| {
+    let some = |of: fn(&StepRecord) -> Option<f64>, smooth: f64| {
         let mut mean = f64::NAN;
         let mut next = |value: f64| {
             mean = if mean.is_finite() { smooth * mean + (1.0 - smooth) * value } else { value };
             NonFinite(mean)
         };
-        record.steps.iter().map(|step| (step.step as f64, next(of(step)))).collect()
+        let known = record.steps.iter().filter_map(|step| Some((step.step as f64, of(step)?)));
+        known.map(|(step, value)| (step, next(value))).collect()
     };
     match what {
         "validation" => record
@@ -118,9 +121,11 @@ fn points(record: &RunRecord, what: &str, smooth: f64) -> Vec<(f64, NonFinite)> 
             .iter()
             .filter_map(|found| Some((found.step as f64, NonFinite(found.accuracy?))))
             .collect(),
-        "lr" => steps(|step| step.lr, 0.0),
-        "grad_norm" => steps(|step| step.grad_norm, smooth),
-        "tokens_per_second" => steps(|step| step.tokens_per_second, smooth),
-        _ => steps(|step| step.loss, smooth),
+        "reward_margin" => some(|step| Some(step.rewards?.margin()), smooth),
+        "reward_accuracy" => some(|step| Some(step.rewards?.accuracy), smooth),
+        "lr" => some(|step| Some(step.lr), 0.0),
+        "grad_norm" => some(|step| Some(step.grad_norm), smooth),
+        "tokens_per_second" => some(|step| Some(step.tokens_per_second), smooth),
+        _ => some(|step| Some(step.loss), smooth),
     }
 }

@@ -44,8 +44,10 @@ pub(crate) fn header(
 
 fn title(setup: &TrainingSetup) -> String {
     let adapter = &setup.attached.adapter;
+    let loss = setup.config.preference;
+    let loss = loss.map_or_else(String::new, |found| format!(" with {}", found.loss.name()));
     format!(
-        "{} {} on {}, {}",
+        "{} {}{loss} on {}, {}",
         adapter.spec().verb,
         adapter.summary(),
         setup.data.dataset.name,

@@ -7,6 +7,7 @@ use graft_protocol::{Event, Level};
 use graft_spec::methods::MethodSpec;
 use graft_train::{
     AdapterCheckpoint, Examples, TrainConfig, TrainingJob,
+    preference::ReferenceModel,
     runs::{RunFolder, RunHeader},
 };
 
@@ -42,11 +43,13 @@ pub(crate) fn checkpoint_state<'a>(
 pub(crate) fn examples<'a>(
     setup: &'a TrainingSetup,
     trainables: &[Trainable],
+    reference: Option<&'a dyn ReferenceModel>,
     emit: &mut dyn FnMut(Event),
 ) -> graft_train::Result<Examples<'a>> {
     let model = setup.model.loaded.model.as_ref();
     let tokenizer = setup.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
-    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?;
+    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?
+        .with_reference(reference);
     if let Some(data) = &setup.validation_data {
         examples = examples.with_validation(&data.dataset);
     }

@@ -11,6 +11,7 @@ fn record(losses: &[f64], accuracies: &[f64]) -> RunRecord {
         grad_norm: 1.0,
         tokens_per_second: 1.0,
         elapsed_seconds: 1.0,
+        rewards: None,
     };
     let validation = |(index, accuracy): (usize, &f64)| ValidationRecord {
         step: index as u64,

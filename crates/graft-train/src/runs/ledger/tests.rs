@@ -8,6 +8,7 @@ fn step(step: u64, loss: f64) -> StepRecord {
         grad_norm: 1.0,
         tokens_per_second: 10.0,
         elapsed_seconds: 1.0,
+        rewards: None,
     }
 }
 

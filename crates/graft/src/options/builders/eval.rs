@@ -4,7 +4,7 @@
 
 use graft_spec::Settings;
 
-use crate::options::{flag, integer, text};
+use crate::options::{flag, integer, number, text};
 
 /// Options of [`Lab::eval`](crate::Lab::eval): the keys of `%eval`.
 ///
@@ -59,6 +59,21 @@ impl Eval {
     /// Default: `true`.
     pub fn base(self, value: bool) -> Self {
         Self { settings: self.settings.with("base", flag(value)) }
+    }
+
+    /// Loss on preference data; without it that of the run that trained the adapter, or `dpo`.
+    ///
+    /// One of `dpo`, `ipo`, `hinge`, `orpo`.
+    pub fn loss(self, value: &str) -> Self {
+        Self { settings: self.settings.with("loss", text(value)) }
+    }
+
+    /// Scale of the rewards on preference data; without it that of the run that trained the
+    /// adapter, or 0.1.
+    ///
+    /// From 0.0001 to 1,000.
+    pub fn beta(self, value: f64) -> Self {
+        Self { settings: self.settings.with("beta", number(value)) }
     }
 }
 

@@ -31,7 +31,7 @@ impl Plot {
     /// Metric to plot against the steps.
     ///
     /// Default: `loss`. One of `loss`, `validation`, `accuracy`, `lr`, `grad_norm`,
-    /// `tokens_per_second`.
+    /// `tokens_per_second`, `reward_margin`, `reward_accuracy`.
     pub fn y(self, value: &str) -> Self {
         Self { settings: self.settings.with("y", text(value)) }
     }

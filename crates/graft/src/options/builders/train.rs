@@ -139,6 +139,32 @@ impl Train {
     pub fn seed(self, value: u64) -> Self {
         Self { settings: self.settings.with("seed", integer(value)) }
     }
+
+    /// Loss on preference data (prompt, chosen, rejected): `dpo`, `ipo` and `hinge` compare with a
+    /// reference model, `orpo` needs none; other data is trained with the cross-entropy of its
+    /// tokens.
+    ///
+    /// One of `dpo`, `ipo`, `hinge`, `orpo`.
+    pub fn loss(self, value: &str) -> Self {
+        Self { settings: self.settings.with("loss", text(value)) }
+    }
+
+    /// With `loss=`: scale of the rewards; a higher beta keeps the model closer to its reference,
+    /// and weights the odds ratio of orpo.
+    ///
+    /// Default: `0.1`. From 0.0001 to 1,000.
+    pub fn beta(self, value: f64) -> Self {
+        Self { settings: self.settings.with("beta", number(value)) }
+    }
+
+    /// With `loss=`: reference model. `base` is the model with the adapter switched off, `start`
+    /// the adapter as it is before the run; without it `base` for a new adapter, `start` for one
+    /// with trained weights.
+    ///
+    /// One of `base`, `start`.
+    pub fn reference(self, value: &str) -> Self {
+        Self { settings: self.settings.with("reference", text(value)) }
+    }
 }
 
 impl From<Train> for Settings {
