@@ -28,6 +28,11 @@ pub(crate) fn dataset(
     limit(&mut examples, &mut splits, options.limit);
     let splits = complete(splits, &examples, options, &mut rng.stream("split", name))?;
     report.notes.extend(not_held_out(&splits, options));
+    if options.chat_template.is_some() && shape != Shape::Chat {
+        report
+            .notes
+            .push("`chat_template` has no effect: the data has no conversations".to_owned());
+    }
     let template = match shape {
         Shape::Completion if is_verbatim && !options.template.is_given() => "",
         shape => options.template.of(shape, is_verbatim)?,
@@ -44,6 +49,7 @@ pub(crate) fn dataset(
         },
         template: template.to_owned(),
         is_template_given: options.template.is_given(),
+        chat_template: options.chat_template.clone(),
         train,
         validation,
         test,

@@ -19,6 +19,13 @@ pub struct Encoded {
     pub class: Option<i64>,
 }
 
+impl Encoded {
+    /// Returns whether any token carries loss; for a classifier, the text does.
+    pub fn has_loss(&self) -> bool {
+        self.class.is_some() || self.labels.iter().any(|label| *label != IGNORED)
+    }
+}
+
 /// A micro-batch: examples padded on the right to the length of the longest.
 ///
 /// # Shapes
@@ -38,6 +45,8 @@ pub struct Batch {
     pub lengths: Vec<usize>,
     /// (B): classes of the texts, for a classifier; empty otherwise.
     pub classes: Vec<i64>,
+    /// Whether the examples are computed one after another in one row, on every device.
+    pub is_packed: bool,
 }
 
 /// Positions of a piece: enough for an efficient matrix multiplication.
@@ -72,7 +81,14 @@ impl Batch {
             labels,
             lengths: examples.iter().map(|example| example.ids.len()).collect(),
             classes,
+            is_packed: false,
         }
+    }
+
+    /// The same batch, computed without padding on every device.
+    #[must_use]
+    pub fn packed(self) -> Self {
+        Self { is_packed: true, ..self }
     }
 
     /// Splits the batch into pieces of about 256 positions, each padded to its own longest row; at
@@ -102,6 +118,7 @@ impl Batch {
             labels: rows.clone().flat_map(|row| self.labels[of_row(row)].iter().copied()).collect(),
             lengths,
             classes: self.classes.get(rows).map(<[i64]>::to_vec).unwrap_or_default(),
+            is_packed: self.is_packed,
         }
     }
 

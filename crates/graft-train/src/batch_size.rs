@@ -42,7 +42,7 @@ pub fn largest_batch(
         validation,
         ..memory::of_training(model, trainables, examples.longest(), config.recompute)
     };
-    let predicted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
+    let predicted = memory::largest(&sizes, examples.rows_per_epoch().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(predicted);
     }

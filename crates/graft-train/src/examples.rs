@@ -1,5 +1,8 @@
 //! The training examples of a data set, in a new order in each epoch.
 
+mod packing;
+mod report;
+
 use std::sync::OnceLock;
 
 use graft_nn::{Model, Rng, TokenEncoder, Trainable};
@@ -9,28 +12,28 @@ use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::{Dataset, SplitName};
-use crate::encode::Encoder;
+use crate::encode::{EncodeOptions, Encoder, Pieces};
 use crate::evaluate::{Evaluator, LargestPass, Request};
 use crate::{LabelMap, Result, TrainError, classify, memory};
+use report::Report;
 
 /// Smallest batch size of a validation; a larger training batch size is used for both.
 pub const VALIDATION_BATCH: usize = 16;
 
 /// The training examples of a data set, as tokens: the [`BatchSource`] of fine-tuning.
 ///
-/// Each epoch reads every example once, in an order drawn from the seed and the epoch number.
+/// Each epoch reads every example once, in an order drawn from the seed and the epoch number. A row
+/// of a batch is one example, or with `packing=true` several.
 pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
+    /// The examples, or their pieces.
     train: Vec<Encoded>,
+    /// The rows of an epoch, as indices of examples.
+    rows: Vec<Vec<usize>>,
     config: TrainConfig,
-    /// Longest example in tokens.
-    limit: usize,
-    /// Number of examples that were longer.
-    cut: usize,
-    /// Warning about labels that do not match a class of a classifier.
-    unmatched: Option<String>,
+    report: Report,
     /// Computed once, because it encodes the validation examples.
     largest_validation: OnceLock<LargestPass>,
 }
@@ -41,7 +44,9 @@ impl<'a> Examples<'a> {
     /// # Errors
     /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
     /// [`TrainError::NoHead`] when the model cannot classify the labels, [`TrainError::NoRoom`],
-    /// and errors of the tokenizer.
+    /// [`TrainError::Stride`], [`TrainError::ChatTemplate`] and [`TrainError::Conversation`],
+    /// [`TrainError::NothingToLearn`] when the length limit leaves no token with loss, and errors of
+    /// the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -55,25 +60,27 @@ impl<'a> Examples<'a> {
             });
         }
         let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
-        let encoder =
-            Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
-        let mut train = Vec::with_capacity(data.train.len());
-        let mut cut = 0;
-        for example in &data.train {
-            let (encoded, was_cut) = encoder.example(example)?;
-            cut += usize::from(was_cut);
-            train.push(encoded);
-        }
+        let options = config.encode_options();
+        let encoder = Encoder::new(model, tokenizer, data, options)?.with_classes(classes);
+        let mut report = Report::new(&encoder, unmatched);
+        let train = encoded(&encoder, data, config, &mut report)?;
+        let rows = if config.packing {
+            let lengths: Vec<usize> = train.iter().map(|example| example.ids.len()).collect();
+            packing::rows(&lengths, encoder.limit())
+        } else {
+            (0..train.len()).map(|index| vec![index]).collect()
+        };
+        let largest_validation = OnceLock::new();
+        let config = config.clone();
         Ok(Self {
             data,
             validation: data,
             tokenizer,
             train,
-            config: config.clone(),
-            limit: encoder.limit(),
-            cut,
-            unmatched,
-            largest_validation: OnceLock::new(),
+            rows,
+            config,
+            report,
+            largest_validation,
         })
     }
 
@@ -83,34 +90,51 @@ impl<'a> Examples<'a> {
         Self { validation, ..self }
     }
 
-    /// Warnings for the user: labels that match no class, and examples that were cut.
+    /// Warnings for the user: labels that match no class, examples that were cut or left out, and a
+    /// chat template that writes the date.
     pub fn warnings(&self) -> Vec<String> {
-        let Self { limit, cut, .. } = self;
-        let too_long = (*cut > 0).then(|| {
-            format!(
-                "{cut} of {} training examples were longer than {limit} tokens and were cut",
-                self.train.len()
-            )
-        });
-        self.unmatched.iter().cloned().chain(too_long).collect()
+        self.report.warnings()
     }
 
-    /// Tokens of the longest training example.
+    /// Notes for the user: examples that were split, and rows that were packed.
+    pub fn notes(&self) -> Vec<String> {
+        let tokens = self.train.iter().map(|example| example.ids.len()).sum();
+        let rows = self.config.packing.then_some((self.rows.len(), tokens));
+        self.report.notes(self.train.len(), rows)
+    }
+
+    /// Rows of an epoch: the number of examples, or of packed rows.
+    pub fn rows_per_epoch(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Tokens of the longest row.
     pub fn longest(&self) -> usize {
-        self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
+        self.rows.iter().map(|row| self.tokens(row)).max().unwrap_or(0)
     }
 
-    /// A batch of the `rows` longest training examples.
-    pub(crate) fn longest_batch(&self, rows: usize) -> Batch {
-        let mut longest: Vec<&Encoded> = self.train.iter().collect();
-        longest.sort_by_key(|example| std::cmp::Reverse(example.ids.len()));
-        longest.truncate(rows);
-        Batch::of(&longest)
+    /// Tokens of a row.
+    fn tokens(&self, row: &[usize]) -> usize {
+        row.iter().map(|index| self.train[*index].ids.len()).sum()
     }
 
-    /// Rows of the largest micro-batch: the batch size, or the number of examples if that is less.
+    /// A batch of the `count` longest rows.
+    pub(crate) fn longest_batch(&self, count: usize) -> Batch {
+        let mut longest: Vec<&Vec<usize>> = self.rows.iter().collect();
+        longest.sort_by_key(|row| std::cmp::Reverse(self.tokens(row)));
+        self.batch(longest.into_iter().take(count))
+    }
+
+    /// The examples of rows as a batch.
+    fn batch<'r>(&self, rows: impl Iterator<Item = &'r Vec<usize>>) -> Batch {
+        let examples: Vec<&Encoded> = rows.flatten().map(|index| &self.train[*index]).collect();
+        let batch = Batch::of(&examples);
+        if self.config.packing { batch.packed() } else { batch }
+    }
+
+    /// Rows of the largest micro-batch: the batch size, or the rows of an epoch if that is less.
     pub(crate) fn rows(&self) -> usize {
-        self.config.batch.min(self.train.len())
+        self.config.batch.min(self.rows.len())
     }
 
     /// The size of the largest pass of a validation; all zero when nothing is validated.
@@ -153,7 +177,7 @@ impl<'a> Examples<'a> {
             split: SplitName::Validation,
             examples: self.config.eval_examples,
             batch: rows,
-            max_length: self.config.max_length,
+            encoding: self.config.encode_options(),
         };
         if self.validation.validation.is_empty() {
             Ok(None)
@@ -162,12 +186,39 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// The order of the examples in an epoch.
+    /// The order of the rows in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
         Rng::new(self.config.seed).indexed("shuffle", &self.data.name, epoch).shuffle(&mut order);
         order
     }
+}
+
+/// The training examples or their pieces. Counts them, and the examples of the validation.
+fn encoded(
+    encoder: &Encoder<'_>,
+    data: &Dataset,
+    config: &TrainConfig,
+    report: &mut Report,
+) -> Result<Vec<Encoded>> {
+    let mut train = Vec::with_capacity(data.train.len());
+    for example in &data.train {
+        let pieces = encoder.example(example)?;
+        report.add(&pieces);
+        // A batch without a single label has no loss.
+        train.extend(pieces.all.into_iter().filter(Encoded::has_loss));
+    }
+    if train.is_empty() {
+        let limit = encoder.limit();
+        return Err(TrainError::NothingToLearn { data: data.name.clone(), limit });
+    }
+    if config.eval_every > 0 {
+        // A validation example that cannot be used is found before the first step.
+        for example in data.scored(SplitName::Validation, config.eval_examples) {
+            report.add_validation(&encoder.example(example)?);
+        }
+    }
+    Ok(train)
 }
 
 /// Token ids of the first `count` validation examples, prompt and completion; of the training
@@ -181,20 +232,21 @@ pub fn samples(
     data: &Dataset,
     count: usize,
 ) -> Result<Vec<Vec<u32>>> {
-    let encoder = Encoder::new(model, tokenizer, data, None)?;
+    let encoder = Encoder::new(model, tokenizer, data, EncodeOptions::default())?;
     let split = if data.validation.is_empty() { &data.train } else { &data.validation };
-    split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
+    let ids = |pieces: Pieces| pieces.all.into_iter().flat_map(|piece| piece.ids).collect();
+    split.iter().take(count).map(|example| Ok(ids(encoder.example(example)?))).collect()
 }
 
 impl BatchSource for Examples<'_> {
-    /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
+    /// A batch contains rows of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
-        let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
+        let per_epoch = self.rows.len().div_ceil(self.config.batch) as u64;
         let epoch = position / per_epoch;
         let index = (position % per_epoch) as usize;
         let order = self.order(epoch);
         let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
-        Ok(Batch::of(&chosen.map(|example| &self.train[*example]).collect::<Vec<_>>()))
+        Ok(self.batch(chosen.map(|row| &self.rows[*row])))
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {
@@ -226,8 +278,49 @@ mod tests {
         let data = labeled_data();
         let config = TrainConfig { max_length: Some(5), ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
-        let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
-        assert_eq!(examples.warnings(), [warning]);
+        let [warning, validation] =
+            <[String; 2]>::try_from(examples.warnings()).expect("two warnings");
+        assert!(validation.contains("validation examples were longer than 5 tokens"));
+        let start = "11 of 15 training examples were longer than 5 tokens and were cut: ";
+        assert!(warning.starts_with(start), "{warning}");
+        assert!(warning.ends_with("`max_length=` sets another limit, up to 32"), "{warning}");
+        let split = TrainConfig { stride: Some(0), ..config };
+        let examples = Examples::new(&model, &Words, &data, &split).expect("encodes");
+        assert_eq!(examples.warnings(), Vec::<String>::new());
+        let [note] = <[String; 1]>::try_from(examples.notes()).expect("one note");
+        assert!(
+            note.starts_with("11 of 15 training examples were longer than 5 tokens and were split"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn packed_rows_have_the_same_tokens_and_labels_in_fewer_batches() {
+        let model = TinyLlama::new(16, 32);
+        let data = labeled_data();
+        let each = TrainConfig { batch: 2, max_length: Some(28), ..config(1) };
+        let packed = TrainConfig { packing: true, ..each.clone() };
+        let [each, packed] = [each, packed]
+            .map(|config| Examples::new(&model, &Words, &data, &config).expect("encodes"));
+        assert!(packed.rows_per_epoch() * 2 <= each.rows_per_epoch());
+        assert!(packed.longest() <= 28 && packed.longest() > each.longest());
+        let read = |examples: &Examples<'_>| {
+            let batches = examples.rows_per_epoch().div_ceil(2) as u64;
+            let batches = (0..batches).map(|index| examples.micro_batch(index).expect("a batch"));
+            let rows = batches.flat_map(|batch| {
+                let row = |row: usize| {
+                    let start = row * batch.columns;
+                    let all = start..start + batch.lengths[row];
+                    (batch.ids[all.clone()].to_vec(), batch.labels[all].to_vec())
+                };
+                (0..batch.rows).map(row).collect::<Vec<_>>()
+            });
+            let mut rows: Vec<_> = rows.collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(read(&each), read(&packed));
+        assert!(packed.notes()[0].starts_with("packed 15 examples into "), "{:?}", packed.notes());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use graft_nn::Task;
 use graft_protocol::{Cell, Event, Table};
 use graft_spec::{Failure, Settings, training};
-use graft_train::{Evaluation, evaluate};
+use graft_train::{EncodeOptions, Evaluation, Request, data::SplitName, evaluate, loss_on};
 
 use super::{adapters_disabled::AdaptersDisabled, format::counted, labels};
 use crate::{CommandContext, class, state::LoadedData};
@@ -89,13 +89,18 @@ pub(super) fn score(
     let mut progress =
         |done: u64, total: u64| cx.emit(Event::Progress { label: label.clone(), done, total });
     let control = cx.control();
+    let loss_on = loss_on(settings.text(training::EVAL, "loss_on"));
+    let request = Request {
+        split: SplitName::parse(&split(settings)).unwrap_or(SplitName::Test),
+        examples: whole("examples", 200),
+        batch: whole("batch", 16),
+        encoding: EncodeOptions { loss_on, ..EncodeOptions::default() },
+    };
     let evaluation = evaluate(
         model.loaded.model.as_ref(),
         model.loaded.tokenizer.as_ref(),
         &data.dataset,
-        &split(settings),
-        whole("examples", 200),
-        whole("batch", 16),
+        request,
         &control,
         &mut progress,
     );
@@ -137,6 +142,7 @@ impl Scores {
             ]);
         }
         table.footer.extend(all.first().map(|first| self.unit(first)));
+        table.footer.extend(all.first().and_then(|first| cut(first)));
         table
     }
 
@@ -147,9 +153,15 @@ impl Scores {
             format!("loss in nats per example, over {examples}")
         } else {
             let tokens = counted(evaluation.tokens as usize, "token");
-            format!("loss in nats per token, over {tokens} of completions")
+            format!("loss in nats per token, over {tokens} with loss")
         }
     }
+}
+
+/// The number of examples that the model could not read to their end.
+fn cut(evaluation: &Evaluation) -> Option<String> {
+    let examples = counted(evaluation.cut as usize, "example");
+    (evaluation.cut > 0).then(|| format!("{examples} longer than the model can read, and cut"))
 }
 
 fn row(name: Cell, evaluation: &Evaluation) -> Vec<Cell> {

@@ -1,8 +1,12 @@
 //! Scores the model on the data of a comparison.
 
+use graft_chat::LossOn;
 use graft_protocol::Event;
-use graft_spec::{Failure, training::ABLATE};
-use graft_train::{Evaluation, evaluate};
+use graft_spec::{
+    Failure,
+    training::{ABLATE, TRAIN},
+};
+use graft_train::{EncodeOptions, Evaluation, Request, data::SplitName, evaluate, loss_on};
 
 use super::runner::GridRunner;
 
@@ -39,15 +43,27 @@ impl GridRunner<'_> {
     ) -> Result<Evaluation, Failure> {
         let model = self.state.model()?;
         let split = self.grid.settings.text(ABLATE, "split").unwrap_or_default();
+        let request = Request {
+            split: SplitName::parse(&split).unwrap_or(SplitName::Validation),
+            examples,
+            batch: BATCH,
+            encoding: EncodeOptions { loss_on: self.loss_on(), ..EncodeOptions::default() },
+        };
         Ok(evaluate(
             model.loaded.model.as_ref(),
             model.loaded.tokenizer.as_ref(),
             &self.data.dataset,
-            &split,
-            examples,
-            BATCH,
+            request,
             &self.cx.control(),
             progress,
         )?)
+    }
+
+    /// The text that is scored: the one that every trial learns, or else the default of the data.
+    fn loss_on(&self) -> Option<LossOn> {
+        let mut all =
+            self.grid.trials.iter().map(|trial| loss_on(trial.train.text(TRAIN, "loss_on")));
+        let first = all.next().flatten();
+        first.filter(|first| all.all(|other| other == Some(*first)))
     }
 }
