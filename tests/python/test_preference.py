@@ -94,7 +94,10 @@ def test_bad_preferences_and_keys_are_refused_with_the_next_step(kernel):
     (work / "chat.jsonl").write_text(json.dumps({"chosen": messages[0], "rejected": messages[1]}) + "\n")
     kernel.run("%data load chat.jsonl")
     assert "user: a" in kernel.run("%data show n=1").text
-    kernel.fail("%train loss=dpo steps=1", "chat template")
+    kernel.fail("%train loss=dpo steps=1", "chat template", "chat_template=")
+    kernel.run("%data load chat.jsonl chat_template=chatml")
+    kernel.run("%train loss=dpo steps=1 batch=1 warmup=0 eval_every=0", timeout=600)
+    assert abs(steps_of(kernel)[0]["loss"] - math.log(2)) < 1e-6
     kernel.run("%data load which-book")
     kernel.fail("%train loss=dpo steps=1", "which-book", "%data load prose-or-code")
     assert "`beta` has no effect" in kernel.run("%train steps=1 beta=0.2 batch=1 eval_every=0", timeout=600).text
