@@ -218,7 +218,7 @@ impl<'a> Encoder<'a> {
             (
                 Some(Extra::RejectedConversation { chosen, rejected, prompt_messages }),
                 Some(chat),
-            ) => [chosen, rejected].map(|messages| {
+            ) => [chosen, rejected].map(|messages| -> Result<Sequence> {
                 let encoded = chat.encode_answer(messages, *prompt_messages);
                 let Encoded { ids, labels, .. } =
                     encoded.map_err(|source| self.unusable(example, source))?;

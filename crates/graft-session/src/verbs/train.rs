@@ -6,13 +6,7 @@ pub(super) mod job;
 use std::sync::Arc;
 
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
-use graft_spec::{
-    AUTO, Failure, Settings, Value,
-    training::{
-        TRAIN,
-        preference::{BETA, REFERENCE},
-    },
-};
+use graft_spec::{AUTO, Failure, Settings, Value, training::TRAIN};
 use graft_train::{
     Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
     preference::Objective,
@@ -88,7 +82,7 @@ pub fn train(
 /// Warnings about given keys that the loss of the run does not read.
 fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
     let (keys, with) = match config.preference {
-        None => (&[BETA.name, REFERENCE.name][..], "without loss=".to_owned()),
+        None => (&["beta", "reference"][..], "without loss=".to_owned()),
         Some(Objective { loss, .. }) => {
             (&["packing", "stride", "loss_on"][..], format!("with loss={}", loss.name()))
         }
