@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-jupyter", &["graft-frontend", "graft-spec"]),
     ("graft-random", &[]),
     ("graft-data", &["graft-protocol", "graft-random", "graft-spec"]),
-    ("graft-nn", &["graft-random", "graft-spec"]),
+    ("graft-nn", &["graft-chat", "graft-random", "graft-spec"]),
     ("graft-models", &["graft-chat", "graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
     (

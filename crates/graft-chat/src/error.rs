@@ -173,10 +173,10 @@ impl Hint for ChatError {
             }
             Self::File(error) => return error.hint(),
             Self::NoTemplate { .. } => format!(
-                "choose one with `template=NAME` ({}) or `template=FILE.jinja`; a base model learns any of them",
+                "choose one with `chat_template=NAME` ({}) or `chat_template=FILE.jinja`; a base model learns any of them",
                 builtin::NAMES.join(", ")
             ),
-            Self::NoDefault { names } => format!("choose one with `template=NAME`: {names}"),
+            Self::NoDefault { names } => format!("choose one with `chat_template=NAME`: {names}"),
             Self::UnknownTemplate { name, known } => unknown(name, known),
             Self::MaskNotFound { .. } => {
                 "mark the assistant's text in the template with {% generation %} and {% endgeneration %}, or use `loss_on=all`".to_owned()
@@ -185,7 +185,7 @@ impl Hint for ChatError {
                 "add an assistant message, or use `loss_on=all`".to_owned()
             }
             Self::Refused { .. } => {
-                "change the conversation, or choose another template with `template=chatml`".to_owned()
+                "change the conversation, or choose another template with `chat_template=chatml`".to_owned()
             }
             _ => return None,
         })

@@ -66,6 +66,11 @@ impl Templates {
         Self { found: found.into_iter().collect(), special_tokens, looked_for: format!("`{file}`") }
     }
 
+    /// No templates and no special tokens.
+    pub const fn none() -> Self {
+        Self { found: Vec::new(), special_tokens: Vec::new(), looked_for: String::new() }
+    }
+
     /// The special tokens that templates may use.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.special_tokens

@@ -143,7 +143,7 @@ impl<'a> Collector<'a> {
 
     fn fields(&mut self, place: Place, row: Row<'_>) -> Result<Flow, DataError> {
         let plan = self.plan(place, &row)?;
-        self.check_shape(place, plan.shape, plan.is_verbatim)?;
+        self.check_shape(place, content::shape(&plan, &row), plan.is_verbatim)?;
         let split = match plan.column(Role::Split).map(|column| &row[column].1) {
             Some(field) => self.split_of(place, field)?.or(self.split),
             None => self.split,

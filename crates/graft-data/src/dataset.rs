@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use graft_random::StableHasher;
 
-use super::{ReadReport, Text};
+use super::{ChatTemplateChoice, ReadReport, Text};
 
 /// One example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +84,8 @@ pub struct Dataset {
     pub template: String,
     /// Whether the user gave the template. Otherwise an encoder reads the text without it.
     pub is_template_given: bool,
+    /// The chat template of conversations that the user chose instead of the tokenizer's own.
+    pub chat_template: Option<ChatTemplateChoice>,
     /// Examples for training.
     pub train: Vec<Example>,
     /// Examples for validation during training.
@@ -188,6 +190,7 @@ impl Dataset {
             self.labels(),
             &self.template,
             self.is_template_given,
+            &self.chat_template,
             &self.train,
             &self.validation,
             &self.test,
@@ -196,13 +199,17 @@ impl Dataset {
         hasher.finish()
     }
 
-    /// Fingerprint of the examples, the labels and the template. It does not depend on the name or
+    /// Fingerprint of the examples, the labels and the templates. It does not depend on the name or
     /// the origin of the data set. Ledgers store it, so it does not change between versions.
     pub fn content_fingerprint(&self) -> String {
         let mut hasher = StableHasher::new();
         hasher.number(self.labels().len() as u64);
         self.labels().iter().for_each(|label| hasher.text(label));
         hasher.text(&self.template);
+        // Nothing without a choice: fingerprints of earlier versions stay valid.
+        if let Some(ChatTemplateChoice { name, source }) = &self.chat_template {
+            hasher.text(source.as_ref().unwrap_or(name));
+        }
         for split in [&self.train, &self.validation, &self.test] {
             hasher.number(split.len() as u64);
             for example in split {
@@ -286,6 +293,21 @@ mod tests {
         assert_ne!(one.content_fingerprint(), data(&text.replace('b', "c")).content_fingerprint());
         let renamed = Dataset { name: "else".to_owned(), ..one.clone() };
         assert_eq!(one.content_fingerprint(), renamed.content_fingerprint());
+    }
+
+    #[test]
+    fn the_fingerprint_changes_with_the_chosen_chat_template() {
+        let text = "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}]}\n";
+        let own = data(text);
+        let chosen = |name: &str, source: Option<&str>| {
+            let source = source.map(str::to_owned);
+            let choice = ChatTemplateChoice { name: name.to_owned(), source };
+            Dataset { chat_template: Some(choice), ..own.clone() }.content_fingerprint()
+        };
+        assert_ne!(own.content_fingerprint(), chosen("chatml", None));
+        assert_ne!(chosen("chatml", None), chosen("plain", None));
+        assert_ne!(chosen("a.jinja", Some("1")), chosen("a.jinja", Some("2")));
+        assert_eq!(chosen("a.jinja", Some("1")), chosen("b.jinja", Some("1")));
     }
 
     #[test]

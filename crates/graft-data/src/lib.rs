@@ -10,6 +10,7 @@
 //! and collected as examples. The shape of the data follows from the names of its columns, or from
 //! `columns=`. A [`ReadReport`] lists the use of each column.
 
+mod chat_template;
 mod collect;
 mod columns;
 mod conversation;
@@ -41,6 +42,7 @@ mod table;
 mod template;
 mod text;
 
+pub use chat_template::ChatTemplateChoice;
 pub use columns::ReadReport;
 pub use dataset::{Conversation, Dataset, Example, Extra, Kind, SplitName};
 pub use error::DataError;

@@ -6,6 +6,7 @@ use graft_spec::training::DATA;
 use graft_spec::{Settings, Value};
 
 use super::DataError;
+use super::chat_template::ChatTemplateChoice;
 use super::shape::Mapping;
 use super::template::Template;
 
@@ -41,6 +42,7 @@ pub(crate) struct ReadOptions {
     pub(crate) format: Option<String>,
     pub(crate) mapping: Mapping,
     pub(crate) template: Template,
+    pub(crate) chat_template: Option<ChatTemplateChoice>,
     pub(crate) unit: Option<TextUnit>,
     pub(crate) validation: HeldOut,
     pub(crate) test: HeldOut,
@@ -54,7 +56,8 @@ impl ReadOptions {
     /// Reads the keys. `default_template` is the template of labeled text without a key.
     ///
     /// # Errors
-    /// [`DataError::Columns`], [`DataError::Template`].
+    /// [`DataError::Columns`], [`DataError::Template`], and [`DataError::File`] for a chat template
+    /// that cannot be read.
     pub(crate) fn new(settings: &Settings, default_template: &str) -> Result<Self, DataError> {
         let word =
             |key: &str| settings.text(DATA, key).filter(|word| !word.is_empty() && word != "auto");
@@ -64,6 +67,9 @@ impl ReadOptions {
             format: word("format"),
             mapping: Mapping::parse(&settings.list(DATA, "columns").unwrap_or_default())?,
             template: Template::new(word("template"), default_template)?,
+            chat_template: word("chat_template")
+                .map(|name| ChatTemplateChoice::read(&name))
+                .transpose()?,
             unit: word("text").and_then(|unit| match unit.as_str() {
                 "lines" => Some(TextUnit::Lines),
                 "paragraphs" => Some(TextUnit::Paragraphs),

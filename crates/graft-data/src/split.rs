@@ -4,7 +4,7 @@ use graft_random::{Rng, Stream};
 
 use super::DataError;
 use super::collect::Collected;
-use super::dataset::{Dataset, Example, Kind, SplitName};
+use super::dataset::{Dataset, Example, Extra, Kind, SplitName};
 use super::options::{HeldOut, Order, ReadOptions};
 use super::shape::Shape;
 
@@ -28,6 +28,15 @@ pub(crate) fn dataset(
     limit(&mut examples, &mut splits, options.limit);
     let splits = complete(splits, &examples, options, &mut rng.stream("split", name))?;
     report.notes.extend(not_held_out(&splits, options));
+    let is_chat = |example: &Example| {
+        matches!(example.extra.as_deref(), Some(Extra::RejectedConversation { .. }))
+    };
+    let has_chats = shape == Shape::Chat || examples.iter().any(is_chat);
+    if options.chat_template.is_some() && !has_chats {
+        report
+            .notes
+            .push("`chat_template` has no effect: the data has no conversations".to_owned());
+    }
     let template = match shape {
         Shape::Completion if is_verbatim && !options.template.is_given() => "",
         shape => options.template.of(shape, is_verbatim)?,
@@ -44,6 +53,7 @@ pub(crate) fn dataset(
         },
         template: template.to_owned(),
         is_template_given: options.template.is_given(),
+        chat_template: options.chat_template.clone(),
         train,
         validation,
         test,

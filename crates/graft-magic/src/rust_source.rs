@@ -8,15 +8,15 @@ pub fn rust_source(command: &Command) -> String {
     let background = command.is_background();
     match command {
         Command::ModelLoad { source, settings } => load_model(source, settings),
+        Command::ModelResize { settings } => {
+            format!("lab().resize_tokens({})?;", builder("ModelOptions", settings))
+        }
         Command::ModelCard => shown("lab().model()?.card()?"),
         Command::ModelTree => shown("lab().model()?.tree()?"),
         Command::ModelSave { directory, settings } => save_model(directory, settings),
         Command::DataLoad { source, settings } => load_data(source, settings),
         Command::DataInline { name, text, settings } => data_inline(name, text, settings),
-        Command::DataShow { name, rows, tokens } => {
-            let method = if *tokens { "show_tokens" } else { "show_data" };
-            shown(&format!("lab().{method}({}, {rows})?", option(name.as_deref())))
-        }
+        Command::DataShow { name, rows, tokens } => show_data(name.as_deref(), *rows, tokens),
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
         Command::Train { attach, settings } => train(attach.as_ref(), settings, background),
@@ -45,6 +45,18 @@ pub fn rust_source(command: &Command) -> String {
         Command::Runs { action } => runs(action),
         Command::Class { action } => class(action),
     }
+}
+
+/// Formats `%data show`.
+fn show_data(name: Option<&str>, rows: usize, tokens: &Option<Settings>) -> String {
+    let name = option(name);
+    shown(&match tokens {
+        None => format!("lab().show_data({name}, {rows})?"),
+        Some(keys) if keys.values.is_empty() => format!("lab().show_tokens({name}, {rows})?"),
+        Some(keys) => {
+            format!("lab().show_tokens_with({name}, {rows}, {})?", builder("Train", keys))
+        }
+    })
 }
 
 /// Formats `%model load`.

@@ -253,9 +253,11 @@ impl Hint for ModelError {
                  shard is missing"
                     .to_owned()
             }
-            Self::TokenizerMismatch { .. } => {
-                "use the tokenizer.json that came with this model".to_owned()
-            }
+            Self::TokenizerMismatch { highest, .. } => format!(
+                "use the tokenizer.json that came with this model, or give the model more \
+                 embeddings with `resize_tokens={}`",
+                u64::from(*highest) + 1
+            ),
             Self::NotFinite { .. } => {
                 "the weights or an adapter contain NaN or infinite values; detach the \
                  adapter, or load the model again"

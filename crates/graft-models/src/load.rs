@@ -8,6 +8,7 @@ mod names;
 mod open_weights;
 mod original;
 mod packing;
+mod resized;
 mod safetensors_folder;
 mod source;
 mod unused;
@@ -18,7 +19,6 @@ use std::{
     sync::Arc,
 };
 
-use graft_chat::Templates;
 use graft_nn::{DType, Device, Model, TokenEncoder};
 use graft_spec::{Settings, training::MODEL};
 use serde_json::Value;
@@ -28,8 +28,9 @@ use crate::{
     gguf::{Gguf, is_gguf},
     side_file,
 };
-use model::load_as;
+use model::{Changes, load_as};
 pub use original::OriginalWeights;
+use resized::VocabSize;
 
 /// Maximum size of a model card in bytes.
 const MAX_MODEL_CARD: u64 = 4 << 20;
@@ -38,10 +39,8 @@ const MAX_MODEL_CARD: u64 = 4 << 20;
 pub struct Loaded {
     /// The model.
     pub model: Arc<dyn Model>,
-    /// Its tokenizer.
+    /// Its tokenizer, with the chat templates.
     pub tokenizer: Arc<Tokenizer>,
-    /// Its chat templates and special tokens.
-    pub chat: Templates,
     /// The name given by the user: `tiny`, a folder, a file, or `ORG/NAME`.
     pub name: String,
     /// Absolute path of the folder or GGUF file.
@@ -56,6 +55,10 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Number of weights in the files that the model uses, and of all weights in the files.
     pub keys: (usize, usize),
+    /// Tokens that were added to the tokenizer, with their ids.
+    pub added_tokens: Vec<(String, u32)>,
+    /// Whether the model has another number of tokens than its files.
+    pub is_resized: bool,
 }
 
 /// A model without its tokenizer: the result of [`load_model`].
@@ -70,6 +73,8 @@ pub struct ModelFiles {
     pub warnings: Vec<String>,
     /// Number of weights in the files that the model uses, and of all weights in the files.
     pub keys: (usize, usize),
+    /// Whether the model has another number of tokens than its files.
+    pub is_resized: bool,
 }
 
 /// Loads `tiny`, a folder, a GGUF file, or `ORG/NAME` from the Hub. The keys of `settings` are
@@ -90,25 +95,32 @@ pub fn load(
     let absolute = std::path::absolute(&place).unwrap_or_else(|_| place.clone());
     // Read first, because a wrong folder most likely has no config; it is read again later.
     config_of(&place)?;
-    let (tokenizer, tokenizer_path) = match is_gguf(&place) {
+    let (mut tokenizer, tokenizer_path) = match is_gguf(&place) {
         true => (Gguf::open(&place)?.tokenizer()?, place.clone()),
         false => (Tokenizer::from_folder(&place)?, place.join("tokenizer.json")),
     };
-    let labels =
-        settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
-    let files = load_as(&place, dtype(settings), labels, device, progress)?;
+    let added_tokens = tokenizer.add(&settings.list(MODEL, "added_tokens").unwrap_or_default())?;
+    let whole = |key| settings.integer(MODEL, key).and_then(|value| usize::try_from(value).ok());
+    let changes = Changes {
+        labels: whole("num_labels"),
+        vocab: match whole("resize_tokens") {
+            Some(vocab) => VocabSize::Exactly(vocab),
+            None if added_tokens.is_empty() => VocabSize::AsStored,
+            None => VocabSize::AtLeast(tokenizer.vocab()),
+        },
+    };
+    let files = load_as(&place, dtype(settings), changes, device, progress)?;
     check_vocab(&tokenizer, tokenizer_path, files.model.shape().vocab)?;
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
     let model_card =
         graft_spec::user_file::read_text(&place.join("README.md"), MAX_MODEL_CARD).ok();
-    let ModelFiles { model, config_json, content_hash, mut warnings, keys } = files;
-    let chat = chat::templates(&place, &tokenizer, &mut warnings);
+    let ModelFiles { model, config_json, content_hash, mut warnings, keys, is_resized } = files;
+    let templates = chat::templates(&place, &tokenizer, &mut warnings);
     Ok(Loaded {
         model,
-        tokenizer: Arc::new(tokenizer),
-        chat,
+        tokenizer: Arc::new(tokenizer.with_chat_templates(templates)),
         name: source.to_owned(),
         source: absolute,
         card: model_card,
@@ -116,6 +128,8 @@ pub fn load(
         content_hash,
         warnings,
         keys,
+        added_tokens,
+        is_resized,
     })
 }
 
@@ -139,7 +153,7 @@ pub fn load_model(
     device: &Device,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<ModelFiles, ModelError> {
-    load_as(place, dtype, None, device, progress)
+    load_as(place, dtype, Changes::default(), device, progress)
 }
 
 fn dtype(settings: &Settings) -> DType {

@@ -4,6 +4,7 @@ mod growth;
 
 use std::{ops::Range, panic::catch_unwind, path::Path};
 
+use graft_chat::Templates;
 use graft_nn::{NnError, TokenEncoder};
 use serde_json::Value;
 use tokenizers::{PostProcessor, PostProcessorWrapper};
@@ -25,6 +26,7 @@ pub struct Tokenizer {
     eos: Vec<u32>,
     vocab: usize,
     max_length: Option<usize>,
+    templates: Templates,
 }
 
 impl Tokenizer {
@@ -45,7 +47,8 @@ impl Tokenizer {
             .and_then(|processor| added(&inner, processor))
             .unwrap_or_default();
         let eos = if eos.is_empty() { suffix.last().copied().into_iter().collect() } else { eos };
-        Self { inner, post_processor, prefix, suffix, eos, vocab, max_length: None }
+        let (max_length, templates) = (None, Templates::none());
+        Self { inner, post_processor, prefix, suffix, eos, vocab, max_length, templates }
     }
 
     /// Reads `tokenizer.json`, and from the configs in the same folder: `eos_token` and
@@ -80,6 +83,32 @@ impl Tokenizer {
             (tokenizer.prefix, tokenizer.suffix) = (prefix, suffix);
         }
         Ok(tokenizer)
+    }
+
+    /// Sets the chat templates.
+    #[must_use]
+    pub fn with_chat_templates(self, templates: Templates) -> Self {
+        Self { templates, ..self }
+    }
+
+    /// Adds special tokens that the vocabulary lacks, and returns them with their ids.
+    ///
+    /// # Errors
+    /// [`ModelError::Layer`] if the library refuses a token, such as an empty one.
+    pub(crate) fn add(&mut self, tokens: &[String]) -> Result<Vec<(String, u32)>, ModelError> {
+        let mut added = Vec::new();
+        for token in tokens.iter().filter(|token| !token.is_empty()) {
+            if self.inner.token_to_id(token).is_some() {
+                continue;
+            }
+            let special = tokenizers::AddedToken::from(token.clone(), true).normalized(false);
+            let _ = self.inner.add_special_tokens([special]).map_err(failed)?;
+            added.extend(self.inner.token_to_id(token).map(|id| (token.clone(), id)));
+        }
+        if let Some(highest) = added.iter().map(|(_, id)| *id as usize + 1).max() {
+            self.vocab = self.vocab.max(highest);
+        }
+        Ok(added)
     }
 
     /// The contents of a `tokenizer.json`.
@@ -168,6 +197,10 @@ impl TokenEncoder for Tokenizer {
 
     fn max_length(&self) -> Option<usize> {
         self.max_length
+    }
+
+    fn chat_templates(&self) -> &Templates {
+        &self.templates
     }
 
     fn vocab(&self) -> usize {

@@ -134,7 +134,7 @@ pub use role::Role;
 pub use sequences::{Positions, Sequences};
 pub use site::{Layer, Site};
 pub use slot::Slot;
-pub use token_encoder::{MaskedTokens, TokenEncoder};
+pub use token_encoder::TokenEncoder;
 pub use trainable::Trainable;
 pub use training_hook::TrainingHook;
 pub use untied_weight::UntiedWeight;

@@ -2,16 +2,12 @@
 
 use std::ops::Range;
 
+use graft_chat::Templates;
+
 use crate::Result;
 
-/// The tokens of a conversation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MaskedTokens {
-    /// The token ids.
-    pub ids: Vec<u32>,
-    /// Whether each token has a loss; as long as `ids`.
-    pub has_loss: Vec<bool>,
-}
+/// The templates of a tokenizer that has none.
+static NO_TEMPLATES: Templates = Templates::none();
 
 /// A tokenizer. It is implemented in graft-models; methods and the trainer use only this trait.
 pub trait TokenEncoder: Send + Sync {
@@ -49,22 +45,9 @@ pub trait TokenEncoder: Send + Sync {
     fn max_length(&self) -> Option<usize> {
         None
     }
-    /// The tokens of a conversation under the tokenizer's chat template, each with whether it has a
-    /// loss; `None` if there is no template, or if templates are not supported.
-    ///
-    /// `messages` and `tools` are JSON lists in the form of the OpenAI API; `tools` is empty
-    /// without tools. The first `prompt_messages` messages have no loss.
-    ///
-    /// # Errors
-    /// Returns an error if the template refuses the conversation.
-    fn encode_conversation(
-        &self,
-        messages: &str,
-        tools: &str,
-        prompt_messages: usize,
-    ) -> Result<Option<MaskedTokens>> {
-        let _ = (messages, tools, prompt_messages);
-        Ok(None)
+    /// The chat templates of the tokenizer, with its special tokens.
+    fn chat_templates(&self) -> &Templates {
+        &NO_TEMPLATES
     }
     /// Size of the vocabulary.
     fn vocab(&self) -> usize;

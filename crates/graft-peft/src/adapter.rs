@@ -16,6 +16,8 @@ use crate::{
     slots,
 };
 
+pub use saving::Extras;
+
 /// An adapter with its weights. It remains usable when it is inactive or detached. If it is dropped
 /// while merged, the base weights are restored.
 pub struct Adapter {

@@ -16,7 +16,10 @@ use crate::{
 const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 
 /// Keys whose list contains whole numbers.
-const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
+const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out", TOKENS];
+
+/// The key whose list may name layers, as `lm_head:17`, and is then an object in the file.
+const TOKENS: &str = "trainable_token_indices";
 
 /// Maximum number of items in such a list.
 const MAX_NUMBERS: u64 = 100_000;
@@ -139,6 +142,9 @@ fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
         Setting::List(items) if PATTERNS.contains(&key.name) => {
             Value::Object(numbers_by_name(key, &items)?)
         }
+        Setting::List(items) if key.name == TOKENS && items.iter().any(|it| it.contains(':')) => {
+            Value::Object(tokens_by_layer(key, &items)?)
+        }
         Setting::List(items) if NUMBERS.contains(&key.name) => numbers(key, &items)?.into(),
         Setting::List(items) if key.kind == KeyKind::Modules => {
             Targets::from_words(&items).to_json()
@@ -161,6 +167,13 @@ fn setting(key: &KeySpec, value: &Value) -> Option<Setting> {
         }
         (KeyKind::List | KeyKind::Modules, Value::Array(items)) => {
             Setting::List(items.iter().map(plain).collect())
+        }
+        (KeyKind::List, Value::Object(layers)) if key.name == TOKENS => {
+            let of_layer = |(name, numbers): (&String, &Value)| -> Vec<String> {
+                let numbers = numbers.as_array().map(Vec::as_slice).unwrap_or_default();
+                numbers.iter().map(|number| format!("{name}:{number}")).collect()
+            };
+            Setting::List(layers.iter().flat_map(of_layer).collect())
         }
         (KeyKind::List | KeyKind::Modules, Value::Object(fields)) => {
             Setting::List(fields.iter().map(|(name, value)| format!("{name}:{value}")).collect())
@@ -192,6 +205,22 @@ fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>
         PeftError::InvalidPatternItem { item: item.clone(), key: key.name, expected }
     };
     items.iter().map(|item| read(item).ok_or_else(|| wrong(item))).collect()
+}
+
+/// Converts `lm_head:17` and `lm_head:20-22` to a field `"lm_head": [17, 20, 21, 22]`.
+fn tokens_by_layer(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>, PeftError> {
+    let mut layers: Map<String, Value> = Map::new();
+    for item in items {
+        let (name, range) = item.rsplit_once(':').ok_or_else(|| PeftError::InvalidPatternItem {
+            item: item.clone(),
+            key: key.name,
+            expected: "a token number",
+        })?;
+        let found = numbers(key, &[range.to_owned()])?.into_iter().map(Value::from);
+        let layer = layers.entry(name.trim()).or_insert_with(|| Value::Array(Vec::new()));
+        layer.as_array_mut().into_iter().for_each(|list| list.extend(found.clone()));
+    }
+    Ok(layers)
 }
 
 /// Block or token numbers; `4-7` is a range of four numbers.
@@ -263,7 +292,17 @@ mod tests {
             field(key("layers_to_transform"), list(&["0", "2-4"])).expect("a field"),
             serde_json::json!([0, 2, 3, 4])
         );
+        let tokens = list(&["lm_head:3", "embed_tokens:7-8", "lm_head:5"]);
+        let object = field(key(TOKENS), tokens).expect("a field");
+        assert_eq!(object, serde_json::json!({"lm_head": [3, 5], "embed_tokens": [7, 8]}));
+        let back = setting(key(TOKENS), &object).expect("a list");
+        assert_eq!(field(key(TOKENS), back).expect("a field"), object);
+        assert_eq!(
+            field(key(TOKENS), list(&["3", "7-8"])).expect("a field"),
+            serde_json::json!([3, 7, 8])
+        );
         for (name, item) in [
+            (TOKENS, "lm_head:x"),
             ("rank_pattern", "q_proj"),
             ("rank_pattern", "q:2.5"),
             ("alpha_pattern", "q:-1"),

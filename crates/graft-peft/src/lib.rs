@@ -90,7 +90,7 @@ mod weight_analysis;
 mod weights_file;
 
 pub use acting::Acting;
-pub use adapter::Adapter;
+pub use adapter::{Adapter, Extras};
 pub use allowance::Allowance;
 pub use attach::{attach, load};
 pub use attach_context::AttachContext;

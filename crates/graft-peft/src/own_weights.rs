@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{DType, Device, Layer, Model, Parameter, Tensor, Var, WeightOverride};
+use graft_nn::{DType, Device, Layer, Model, Parameter, Role, Tensor, Var, WeightOverride};
 
 use crate::{
     PeftError,
@@ -243,6 +243,37 @@ fn part(
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
     let site = base.parameter.path().rsplit_once('.').map_or(base.site, |(site, _)| site);
     Ok(AdapterPart { constants, ..AdapterPart::new(site, attachment, Vec::new()) })
+}
+
+/// The weights with a row for each token, by their keys in the file of an adapter that already has
+/// the tensors `keys`. HF PEFT includes them in the file if the vocabulary was resized.
+pub(crate) fn with_vocabulary<'a>(
+    model: &dyn Model,
+    keys: impl Iterator<Item = &'a String> + Clone,
+) -> Vec<(String, Tensor)> {
+    let mut all = Vec::new();
+    for site in model.sites() {
+        if !matches!(site.role, Role::Embedding | Role::Head) {
+            continue;
+        }
+        let Some(weight) = site.layer.parameters().into_iter().find(|it| {
+            crate::layers::leaf(it.path()) == "weight" && it.dims()[0] == model.shape().vocab
+        }) else {
+            continue;
+        };
+        let layer = format!("base_model.model.{}.", site.path);
+        let own: Vec<&str> =
+            keys.clone().filter_map(|key| key.strip_prefix(layer.as_str())).collect();
+        let name = match own.as_slice() {
+            [] => "weight",
+            names if names.iter().all(|name| name.starts_with("token_adapter.")) => {
+                "token_adapter.base_layer.weight"
+            }
+            _ => continue,
+        };
+        all.push((format!("{layer}{name}"), weight.base_value().detach()));
+    }
+    all
 }
 
 /// Names every tensor; tensors of different blocks share one entry.

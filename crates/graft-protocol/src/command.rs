@@ -17,6 +17,12 @@ pub enum Command {
         /// Options of the load.
         settings: Settings,
     },
+    /// `%model resize_tokens 260`: loads the current model again with more or fewer tokens. Keys
+    /// [`graft_spec::training::MODEL_RESIZE`].
+    ModelResize {
+        /// The number of tokens, or the tokens to add.
+        settings: Settings,
+    },
     /// `%model`: a summary of the current model, and its README.
     ModelCard,
     /// `%model tree`: the modules of the model with their shapes.
@@ -52,8 +58,8 @@ pub enum Command {
         name: Option<String>,
         /// Number of rows to show of each split.
         rows: usize,
-        /// Whether to show the tokens of the rows, as in training.
-        tokens: bool,
+        /// The keys of `%train` with which the tokens of the rows are shown, instead of their text.
+        tokens: Option<Settings>,
     },
     /// `%data use NAME`.
     DataUse {

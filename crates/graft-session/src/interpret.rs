@@ -21,6 +21,7 @@ use crate::{
 pub(crate) fn label(command: &Command) -> String {
     match command {
         Command::ModelLoad { source, .. } => format!("loading the model {source}"),
+        Command::ModelResize { .. } => "loading the model again".to_owned(),
         Command::ModelSave { directory, .. } => format!("saving the model in {directory}"),
         Command::DataLoad { source, .. } => format!("loading the data {source}"),
         Command::DataInline { name, .. } => format!("reading the data {name}"),
@@ -63,6 +64,7 @@ pub(crate) fn label(command: &Command) -> String {
 pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, Failure> {
     Ok(match command {
         Command::ModelLoad { source, settings } => model::load(cx, &source, &settings)?.reply(),
+        Command::ModelResize { settings } => model::resize(cx, &settings)?.reply(),
         Command::ModelCard => model::card(cx)?.reply(),
         Command::ModelSave { directory, settings } => {
             Reply::text(model::save(cx, &directory, &settings)?)
@@ -74,10 +76,10 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         Command::DataInline { name, text, settings } => {
             data::reply(&*data::inline(cx, &name, &text, &settings)?)
         }
-        Command::DataShow { name, rows, tokens: true } => {
-            data::tokens::reply(data::tokens::tokens(cx, name.as_deref(), rows)?)
+        Command::DataShow { name, rows, tokens: Some(keys) } => {
+            data::tokens::reply(data::tokens::tokens(cx, name.as_deref(), rows, &keys)?)
         }
-        Command::DataShow { name, rows, tokens: false } => {
+        Command::DataShow { name, rows, tokens: None } => {
             table_reply(data::show(cx, name.as_deref(), rows)?)
         }
         Command::DataUse { name } => data::reply(&*data::choose(cx, &name)?),

@@ -8,11 +8,11 @@ const MAX_NEW_TOKENS: &str = "256";
 /// Keys that `%generate` does not have.
 const OWN: [KeySpec; 2] = [
     KeySpec {
-        name: "template",
-        aliases: &["chat_template"],
+        name: "chat_template",
+        aliases: &["template"],
         kind: KeyKind::Text,
         default: "",
-        help: "chat template: a name (chatml, llama3, gemma, mistral, zephyr, plain) or a .jinja file; default: the model's own",
+        help: "chat template: a name (chatml, llama3, gemma, mistral, zephyr, plain) or a .jinja file; default: the one of the current data set of conversations, else the model's own",
     },
     KeySpec {
         name: "system",

@@ -167,6 +167,15 @@ pub const MODULES_TO_SAVE: KeySpec = KeySpec {
     help: "modules that are trained fully and saved with the adapter, such as lm_head; copies are trained, so the base does not change",
 };
 
+/// Rows of the embedding that LoRA and DoRA train as well.
+pub(crate) const TRAINABLE_TOKEN_INDICES: KeySpec = KeySpec {
+    name: "trainable_token_indices",
+    aliases: &[],
+    kind: KeyKind::List,
+    default: "",
+    help: "tokens whose embeddings are trained as well, as ids such as 256,260-262, for example those of added_tokens; lm_head:256 names another layer than the input embedding; copies are trained, so the base does not change",
+};
+
 /// Number of virtual tokens.
 pub(crate) const VIRTUAL_TOKENS: KeySpec = KeySpec {
     name: "num_virtual_tokens",

@@ -19,8 +19,8 @@ pub struct OptionsSpec {
 pub const OPTIONS: &[OptionsSpec] = &[
     OptionsSpec {
         builder: "ModelOptions",
-        magics: "`%model load`",
-        calls: &["Lab::load_model_with"],
+        magics: "`%model load` and `%model resize_tokens`",
+        calls: &["Lab::load_model_with", "Lab::resize_tokens"],
         keys: training::MODEL,
     },
     OptionsSpec {

@@ -2,8 +2,14 @@
 
 mod data;
 pub mod preference;
+mod tokens;
+mod vocabulary;
 
 pub use data::DATA;
+pub use tokens::DATA_SHOW;
+use tokens::{LOSS_ON, MAX_LENGTH, PACKING, STRIDE};
+pub use vocabulary::MODEL_RESIZE;
+use vocabulary::{ADDED_TOKENS, RESIZE_TOKENS};
 
 use crate::{KeyKind, KeySpec};
 
@@ -37,13 +43,10 @@ pub const TRAIN: &[KeySpec] = &[
         default: "1",
         help: "micro-batches per step (gradient accumulation); the loss is averaged over all their tokens",
     },
-    KeySpec {
-        name: "max_length",
-        aliases: &["seq"],
-        kind: KeyKind::Integer { min: 2, max: 1_000_000 },
-        default: "",
-        help: "maximum length of an example in tokens; without it the context length of the model; longer examples are cut and counted",
-    },
+    MAX_LENGTH,
+    STRIDE,
+    PACKING,
+    LOSS_ON,
     KeySpec {
         name: "schedule",
         aliases: &["lr_scheduler_type"],
@@ -156,6 +159,7 @@ pub const EVAL: &[KeySpec] = &[
         default: "16",
         help: "examples per forward pass",
     },
+    LOSS_ON,
     KeySpec {
         name: "base",
         aliases: &[],
@@ -332,6 +336,8 @@ pub const MODEL: &[KeySpec] = &[
         default: "main",
         help: "branch, tag or commit on the Hub",
     },
+    ADDED_TOKENS,
+    RESIZE_TOKENS,
 ];
 
 /// Keys of `%model save`.

@@ -19,6 +19,13 @@ pub struct Encoded {
     pub class: Option<i64>,
 }
 
+impl Encoded {
+    /// Returns whether any token carries loss; for a classifier, the text does.
+    pub fn has_loss(&self) -> bool {
+        self.class.is_some() || self.labels.iter().any(|label| *label != IGNORED)
+    }
+}
+
 /// A micro-batch: examples padded on the right to the length of the longest.
 ///
 /// # Shapes
@@ -40,6 +47,8 @@ pub struct Batch {
     pub classes: Vec<i64>,
     /// Rows of an example: 2 for a pair of a chosen and a rejected answer, which stay together.
     pub rows_per_example: usize,
+    /// Whether the examples are computed one after another in one row, on every device.
+    pub is_packed: bool,
 }
 
 /// A part of a row that consists of a prompt and an answer.
@@ -84,6 +93,7 @@ impl Batch {
             lengths: examples.iter().map(|example| example.ids.len()).collect(),
             classes,
             rows_per_example: 1,
+            is_packed: false,
         }
     }
 
@@ -95,6 +105,12 @@ impl Batch {
     /// Number of examples.
     pub fn examples(&self) -> usize {
         self.rows / self.rows_per_example.max(1)
+    }
+
+    /// The same batch, computed without padding on every device.
+    #[must_use]
+    pub fn packed(self) -> Self {
+        Self { is_packed: true, ..self }
     }
 
     /// Splits the batch into pieces of about 256 positions, each padded to its own longest row; at
@@ -126,6 +142,7 @@ impl Batch {
             lengths,
             classes: self.classes.get(rows).map(<[i64]>::to_vec).unwrap_or_default(),
             rows_per_example: self.rows_per_example,
+            is_packed: self.is_packed,
         }
     }
 

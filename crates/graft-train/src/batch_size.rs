@@ -39,7 +39,7 @@ pub fn largest_batch(
     let examples = Examples::new(model, tokenizer, data, config)?;
     let validation = examples.largest_validation(model)?;
     let sizes = memory::Sizes { rows: 1, ..examples.sizes(model, trainables, validation) };
-    let predicted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
+    let predicted = memory::largest(&sizes, examples.rows_per_epoch().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(predicted);
     }

@@ -1,7 +1,9 @@
 //! The settings of a run, read from the keys of `%train`.
 
+use graft_chat::LossOn;
 use graft_spec::{Settings, training::TRAIN};
 
+use crate::encode::EncodeOptions;
 use crate::optimizer::AdamW;
 use crate::preference::Objective;
 use crate::schedule::{Decay, Schedule};
@@ -20,6 +22,12 @@ pub struct TrainConfig {
     pub accumulate: u64,
     /// Longest example in tokens; `None` for the model's context length.
     pub max_length: Option<usize>,
+    /// The text that carries loss; `None` for the default of the data.
+    pub loss_on: Option<LossOn>,
+    /// Whether a row holds several examples, up to the length limit.
+    pub packing: bool,
+    /// Tokens that a piece of a long example repeats; `None` cuts long examples.
+    pub stride: Option<usize>,
     /// Learning-rate decay after the warm-up.
     pub decay: Decay,
     /// Steps of linear warm-up.
@@ -59,6 +67,9 @@ impl TrainConfig {
             batch: whole("batch").unwrap_or(8) as usize,
             accumulate: whole("gradient_accumulation_steps").unwrap_or(1),
             max_length: whole("max_length").map(|length| length as usize),
+            loss_on: loss_on(settings.text(TRAIN, "loss_on")),
+            packing: settings.bool(TRAIN, "packing"),
+            stride: whole("stride").map(|stride| stride as usize),
             decay,
             warmup: whole("warmup").unwrap_or(10),
             optimizer: AdamW {
@@ -75,10 +86,21 @@ impl TrainConfig {
         }
     }
 
+    /// How the run reads its examples.
+    pub fn encode_options(&self) -> EncodeOptions {
+        let Self { max_length, loss_on, stride, .. } = *self;
+        EncodeOptions { max_length, loss_on, stride }
+    }
+
     /// The learning-rate schedule of the run.
     pub fn schedule(&self) -> Schedule {
         Schedule { peak: self.lr, warmup: self.warmup, steps: self.steps, decay: self.decay }
     }
+}
+
+/// The value of a key `loss_on` that has been checked.
+pub fn loss_on(value: Option<String>) -> Option<LossOn> {
+    value.and_then(|value| LossOn::parse(&value).ok())
 }
 
 #[cfg(test)]

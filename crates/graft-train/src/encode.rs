@@ -4,13 +4,30 @@
 //! characters across the boundary or add a space at the start of a text. Offsets into the text show
 //! which tokens belong to the completion. A token with characters of both is a label.
 
+mod pieces;
+
+use graft_chat::LossOn;
 use graft_nn::ops::IGNORED;
-use graft_nn::{MaskedTokens, Model, TokenEncoder};
+use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
+use crate::chat::ChatEncoder;
 use crate::classify::is_classifier;
-use crate::data::{Dataset, Example, Extra, Kind};
+use crate::data::{Dataset, Example, Extra, Kind, SplitName};
 use crate::{Result, TrainError};
+pub(crate) use pieces::Pieces;
+
+/// How examples become tokens, apart from the tokenizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Longest example in tokens; `None` for the model's context length.
+    pub max_length: Option<usize>,
+    /// The text that carries loss; `None` for the messages of the assistant, and for completions.
+    pub loss_on: Option<LossOn>,
+    /// Tokens that a piece of a long example repeats from the piece before it. `None` cuts examples
+    /// that are too long instead of splitting them.
+    pub stride: Option<usize>,
+}
 
 /// A prompt with its completion, as tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,13 +41,17 @@ pub(crate) struct Sequence {
 /// Encodes the examples of a data set.
 ///
 /// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
-/// has; only the completion and its end have labels. A classifier reads `[CLS] text [SEP]`, and the
-/// label is the class of the text.
+/// has; only the completion and its end have labels. Conversations are written by the chat template.
+/// A classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     data: &'a Dataset,
+    chat: Option<ChatEncoder<'a>>,
+    options: EncodeOptions,
     /// Longest example in tokens.
     limit: usize,
+    /// Longest example that the model can read.
+    most: usize,
     classifies: bool,
     /// The class of each label of the data set, for a classifier.
     classes: Vec<usize>,
@@ -86,13 +107,14 @@ impl<'a> Encoder<'a> {
     /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when fewer than two tokens fit, and [`TrainError::Pairs`] for data
-    /// that the model cannot learn from.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Stride`] when the stride
+    /// leaves no room, [`TrainError::ChatTemplate`] for conversations without a usable template, and
+    /// [`TrainError::Pairs`] for data that the model cannot learn from.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
         data: &'a Dataset,
-        max_length: Option<usize>,
+        options: EncodeOptions,
     ) -> Result<Self> {
         let context = model.shape().max_positions;
         let taken = model.embedding().positions_taken();
@@ -101,12 +123,21 @@ impl<'a> Encoder<'a> {
             return Err(TrainError::Pairs { data: data.name.clone() });
         }
         let longest_text = tokenizer.max_length().filter(|_| classifies);
-        let limit =
-            context.saturating_sub(taken).min(max_length.or(longest_text).unwrap_or(usize::MAX));
+        let most = context.saturating_sub(taken);
+        let limit = most.min(options.max_length.or(longest_text).unwrap_or(usize::MAX));
         if limit < 2 {
             return Err(TrainError::NoRoom { context, virtual_tokens: taken });
         }
-        Ok(Self { tokenizer, data, limit, classifies, classes: Vec::new() })
+        if let Some(stride) = options.stride.filter(|stride| *stride + 2 > limit) {
+            return Err(TrainError::Stride { stride, limit });
+        }
+        // An encoder reads the messages as they are.
+        let chat = match classifies {
+            true => None,
+            false => ChatEncoder::new(tokenizer, data, options.loss_on)?,
+        };
+        let classes = Vec::new();
+        Ok(Self { tokenizer, data, chat, options, limit, most, classifies, classes })
     }
 
     /// Sets the class of each label, for a classifier.
@@ -119,9 +150,28 @@ impl<'a> Encoder<'a> {
         self.limit
     }
 
+    /// Longest example that the model can read, whatever `max_length` is.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// A warning about the chat template.
+    pub(crate) fn warning(&self) -> Option<String> {
+        self.chat.as_ref()?.warning()
+    }
+
     /// A prompt with a completion, without the end token.
     pub(crate) fn sequence(&self, prompt: &str, completion: &str) -> Result<Sequence> {
         sequence(self.tokenizer, prompt, completion)
+    }
+
+    /// The whole text of an example that is not a conversation, with its end token.
+    pub(crate) fn whole(&self, example: &Example) -> Result<Sequence> {
+        let mut whole = self.ended(self.sequence(&example.prompt, &example.completion)?);
+        if self.options.loss_on == Some(LossOn::All) {
+            whole.first = self.tokenizer.prefix().len();
+        }
+        Ok(whole)
     }
 
     /// Adds the end token.
@@ -129,58 +179,53 @@ impl<'a> Encoder<'a> {
         ended(self.tokenizer, sequence)
     }
 
-    /// Encodes one example, of a preference the chosen answer. The second value is whether it was
-    /// cut.
-    pub(crate) fn example(&self, example: &Example) -> Result<(Encoded, bool)> {
+    /// Encodes one example within the length limit. A preference is two pieces: the prompt with the
+    /// chosen answer, and the prompt with the rejected one.
+    ///
+    /// # Errors
+    /// [`TrainError::Conversation`] for a conversation that cannot be used, and errors of the
+    /// tokenizer.
+    pub(crate) fn example(&self, example: &Example) -> Result<Pieces> {
         if self.classifies {
             return self.text(example);
         }
         if self.data.kind == Kind::Preference {
-            let ((chosen, _), cut) = self.pair(example)?;
-            return Ok((chosen, cut));
+            return self.pair(example);
         }
-        if self.data.kind == Kind::Chat {
-            let (MaskedTokens { ids, has_loss }, cut) = self.conversation(example)?;
-            let label =
-                |(id, has_loss): (&u32, bool)| if has_loss { i64::from(*id) } else { IGNORED };
-            let labels = ids.iter().zip(has_loss).map(label).collect();
-            return Ok((Encoded { ids, labels, class: None }, cut));
+        if let Some(chat) = &self.chat {
+            let encoded = self.conversation(chat, example)?;
+            return Ok(match self.options.stride {
+                Some(stride) => Pieces::split(encoded, self.limit, (0, stride)),
+                None => Pieces::truncated(encoded, self.limit),
+            });
         }
-        let mut sequence = self.ended(self.sequence(&example.prompt, &example.completion)?);
-        let cut = self.fit(std::slice::from_mut(&mut sequence));
-        Ok((sequence.into_encoded(), cut))
-    }
-
-    /// The tokens of a conversation. One that is too long loses its end. The second value is
-    /// whether it was cut.
-    ///
-    /// # Errors
-    /// [`TrainError::Conversations`] when the tokenizer has no chat template.
-    pub(crate) fn conversation(&self, example: &Example) -> Result<(MaskedTokens, bool)> {
-        let without = || TrainError::Conversations { data: self.data.name.clone() };
-        let chat = self.data.conversation(example).ok_or_else(without)?;
-        let mut tokens = self
-            .tokenizer
-            .encode_conversation(&chat.messages, &chat.tools, chat.prompt_messages)?
-            .ok_or_else(without)?;
-        let cut = tokens.ids.len() > self.limit;
-        tokens.ids.truncate(self.limit);
-        tokens.has_loss.truncate(self.limit);
-        Ok((tokens, cut))
+        let mut sequence = self.whole(example)?;
+        let tokens = sequence.ids.len();
+        if let Some(stride) = self.options.stride {
+            let prefix = self.tokenizer.prefix().len();
+            return Ok(Pieces::split(sequence.into_encoded(), self.limit, (prefix, stride)));
+        }
+        self.fit(std::slice::from_mut(&mut sequence));
+        let lost = tokens - sequence.ids.len();
+        Ok(Pieces { all: vec![sequence.into_encoded()], lost, left_out: 0 })
     }
 
     /// Encodes the prompt with the chosen and with the rejected answer, each with its end token. A
     /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start at
-    /// the same token, as in TRL. The second value is whether it was cut.
-    ///
-    /// # Errors
-    /// [`TrainError::PreferenceConversations`] when the tokenizer has no chat template.
-    pub(crate) fn pair(&self, example: &Example) -> Result<((Encoded, Encoded), bool)> {
-        let mut sequences = match example.extra.as_deref() {
-            Some(Extra::RejectedConversation { chosen, rejected, prompt_messages }) => {
-                [chosen, rejected].map(|messages| self.answer(messages, *prompt_messages))
-            }
-            Some(Extra::Rejected(rejected)) => [&example.completion, rejected]
+    /// the same token, as in TRL.
+    fn pair(&self, example: &Example) -> Result<Pieces> {
+        let mut sequences = match (example.extra.as_deref(), &self.chat) {
+            (
+                Some(Extra::RejectedConversation { chosen, rejected, prompt_messages }),
+                Some(chat),
+            ) => [chosen, rejected].map(|messages| -> Result<Sequence> {
+                let encoded = chat.encode_answer(messages, *prompt_messages);
+                let Encoded { ids, labels, .. } =
+                    encoded.map_err(|source| self.unusable(example, source))?;
+                let first = labels.iter().position(|label| *label != IGNORED);
+                Ok(Sequence { first: first.unwrap_or(ids.len()), ids })
+            }),
+            (Some(Extra::Rejected(rejected)), _) => [&example.completion, rejected]
                 .map(|answer| Ok(self.ended(self.sequence(&example.prompt, answer)?))),
             // Data of this kind always has a rejected answer.
             _ => [(); 2].map(|()| Ok(Sequence::default())),
@@ -188,35 +233,57 @@ impl<'a> Encoder<'a> {
         .into_iter()
         .collect::<Result<Vec<_>>>()?;
         compare_from_the_same_token(&mut sequences);
-        let cut = self.fit(&mut sequences);
-        let rejected = sequences.pop().unwrap_or_default().into_encoded();
-        let chosen = sequences.pop().unwrap_or_default().into_encoded();
-        Ok(((chosen, rejected), cut))
+        let longest = |sequences: &[Sequence]| {
+            sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0)
+        };
+        let tokens = longest(&sequences);
+        self.fit(&mut sequences);
+        let lost = tokens - longest(&sequences);
+        Ok(Pieces {
+            all: sequences.into_iter().map(Sequence::into_encoded).collect(),
+            lost,
+            left_out: 0,
+        })
     }
 
-    /// A conversation whose last messages are an answer.
-    fn answer(&self, messages: &str, prompt_messages: usize) -> Result<Sequence> {
-        let MaskedTokens { ids, has_loss } = self
-            .tokenizer
-            .encode_conversation(messages, "", prompt_messages)?
-            .ok_or_else(|| TrainError::PreferenceConversations { data: self.data.name.clone() })?;
-        let first = has_loss.iter().position(|has_loss| *has_loss).unwrap_or(ids.len());
-        Ok(Sequence { ids, first })
+    /// The error of a conversation, with its place.
+    fn unusable(&self, example: &Example, source: graft_chat::ChatError) -> TrainError {
+        let (split, number) = self.place(example);
+        let data = self.data.name.clone();
+        TrainError::Conversation { data, split: split.name(), number, source }
+    }
+
+    /// The whole conversation as tokens.
+    fn conversation(&self, chat: &ChatEncoder<'_>, example: &Example) -> Result<Encoded> {
+        let fail = |source| self.unusable(example, source);
+        let messages = self.data.conversation(example);
+        let messages = messages.ok_or(graft_chat::ChatError::Empty).map_err(fail)?;
+        chat.encode(messages).map_err(fail)
+    }
+
+    /// The split of an example, and its number there, from 1.
+    fn place(&self, example: &Example) -> (SplitName, usize) {
+        let number = |split: SplitName| {
+            let mut all = self.data.split(split).iter();
+            all.position(|other| std::ptr::eq(other, example)).map(|at| (split, at + 1))
+        };
+        SplitName::ALL.into_iter().find_map(number).unwrap_or((SplitName::Train, 0))
     }
 
     /// Encodes a text and its class. A text that is too long loses its end and keeps its special
     /// tokens, as in transformers.
-    fn text(&self, example: &Example) -> Result<(Encoded, bool)> {
+    fn text(&self, example: &Example) -> Result<Pieces> {
         let prefix = self.tokenizer.prefix();
         let suffix = self.tokenizer.suffix();
         let mut text = self.tokenizer.encode(&self.data.text_for_encoder(example))?;
         let room = self.limit.saturating_sub(prefix.len() + suffix.len());
-        let cut = text.len() > room;
+        let lost = text.len().saturating_sub(room);
         text.truncate(room);
         let ids = [prefix, text, suffix].concat();
         let class =
             example.label.map(|label| self.classes.get(label).copied().unwrap_or(label) as i64);
-        Ok((Encoded { labels: vec![IGNORED; ids.len()], ids, class }, cut))
+        let labels = vec![IGNORED; ids.len()];
+        Ok(Pieces { all: vec![Encoded { ids, labels, class }], lost, left_out: 0 })
     }
 
     /// Cuts sequences that share a prompt to the length limit, all by the same amount. The start of
@@ -270,16 +337,18 @@ mod tests {
     fn encoded(limit: usize, prompt: &str, completion: &str) -> (Vec<u32>, usize, bool) {
         let model = TinyLlama::new(16, 32);
         let data = labeled_data();
-        let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
+        let options = EncodeOptions { max_length: Some(limit), ..EncodeOptions::default() };
+        let encoder = Encoder::new(&model, &Words, &data, options).expect("room");
         let example = Example {
             prompt: prompt.into(),
             completion: completion.into(),
             label: None,
             extra: None,
         };
-        let (encoded, cut) = encoder.example(&example).expect("encodes");
+        let mut pieces = encoder.example(&example).expect("encodes");
+        let encoded = pieces.all.remove(0);
         let labels = encoded.labels.iter().filter(|label| **label != IGNORED).count();
-        (encoded.ids, labels, cut)
+        (encoded.ids, labels, pieces.lost > 0)
     }
 
     #[test]

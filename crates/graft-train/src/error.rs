@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use graft_chat::ChatError;
 use graft_nn::NnError;
 use graft_nn::tensor_file::TensorFileError;
 use graft_spec::Hint;
 
+use crate::chat::template_hint;
 use crate::classify::listed;
 use crate::data::DataError;
 use crate::runs::SavedWeights;
@@ -25,10 +27,26 @@ pub enum TrainError {
         source: DataError,
     },
     /// A conversation cannot be tokenized with the chat template.
-    #[error("the conversation cannot be used")]
-    Chat {
+    #[error("conversation {number} of the {split} split of data set `{data}` cannot be used")]
+    Conversation {
+        /// Name of the data set.
+        data: String,
+        /// `train`, `validation` or `test`.
+        split: &'static str,
+        /// Number of the conversation in the split, from 1.
+        number: usize,
+        /// The error of the conversation or the template.
+        source: ChatError,
+    },
+    /// The chat template of a data set is missing or cannot be used.
+    #[error("data set `{data}` has conversations, which need a chat template")]
+    ChatTemplate {
+        /// Name of the data set.
+        data: String,
+        /// A built-in template that suits the tokenizer.
+        suggestion: &'static str,
         /// The error of the template.
-        source: graft_chat::ChatError,
+        source: ChatError,
     },
     /// The model or a tensor operation failed.
     #[error("the model failed")]
@@ -70,14 +88,6 @@ pub enum TrainError {
         /// Its labels; empty for data of another kind.
         labels: Vec<String>,
     },
-    /// The tokenizer cannot turn conversations into tokens.
-    #[error(
-        "data set `{data}` has conversations, but the tokenizer has no chat template that Graft can apply"
-    )]
-    Conversations {
-        /// Name of the data set.
-        data: String,
-    },
     /// The data has chosen and rejected answers, and no loss for them is given.
     #[error("data set `{data}` has chosen and rejected answers, which need a preference loss")]
     Preferences {
@@ -95,14 +105,6 @@ pub enum TrainError {
     /// A classifier cannot learn from chosen and rejected answers.
     #[error("data set `{data}` has chosen and rejected answers, which a classifier cannot write")]
     ClassifierPreferences {
-        /// Name of the data set.
-        data: String,
-    },
-    /// The tokenizer cannot turn the conversations of a preference into tokens.
-    #[error(
-        "data set `{data}` has answers in the form of messages, but the tokenizer has no chat template that Graft can apply"
-    )]
-    PreferenceConversations {
         /// Name of the data set.
         data: String,
     },
@@ -127,6 +129,22 @@ pub enum TrainError {
         data: String,
         /// `train`, `validation` or `test`.
         split: &'static str,
+    },
+    /// The length limit cuts off every token with loss.
+    #[error("no training example of data set `{data}` has a token with loss within {limit} tokens")]
+    NothingToLearn {
+        /// Name of the data set.
+        data: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// Pieces of long examples would repeat all of their tokens.
+    #[error("`stride` must be at least 2 less than the limit of {limit} tokens, got {stride}")]
+    Stride {
+        /// Tokens that a piece repeats.
+        stride: usize,
+        /// Tokens of a piece.
+        limit: usize,
     },
     /// The soft prompt or `max_length` leaves no room for an example.
     #[error(
@@ -313,20 +331,20 @@ impl Hint for TrainError {
     fn code(&self) -> &'static str {
         match self {
             Self::Data { source } => source.code(),
-            Self::Chat { source } => source.code(),
+            Self::Conversation { source, .. } | Self::ChatTemplate { source, .. } => source.code(),
             Self::Model { source } => source.code(),
             Self::NotFinite { .. } => "train::not_finite",
             Self::NothingToTrain => "train::nothing_to_train",
             Self::NoHead { .. } => "train::no_head",
             Self::Classes { .. } => "train::classes",
-            Self::Conversations { .. } => "train::conversations",
             Self::Preferences { .. } => "train::preferences",
             Self::NoPreferences { .. } => "train::no_preferences",
             Self::ClassifierPreferences { .. } => "train::classifier_preferences",
-            Self::PreferenceConversations { .. } => "train::preference_conversations",
             Self::Reference { .. } => "train::reference",
             Self::Pairs { .. } => "train::pairs",
             Self::EmptySplit { .. } => "train::empty_split",
+            Self::NothingToLearn { .. } => "train::nothing_to_learn",
+            Self::Stride { .. } => "train::stride",
             Self::NoRoom { .. } => "train::no_room",
             Self::Stopped => "train::stopped",
             Self::NoRun { .. } => "train::no_run",
@@ -345,7 +363,8 @@ impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Data { source } => source.hint(),
-            Self::Chat { source } => source.hint(),
+            Self::Conversation { source, .. } => source.hint(),
+            Self::ChatTemplate { suggestion, source, .. } => template_hint(suggestion, source),
             Self::Model { source } => source.hint(),
             Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
@@ -353,13 +372,13 @@ impl Hint for TrainError {
             Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
             Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
-            Self::Conversations { .. } => Some("write each example as prompt and completion, for example: jq -c '(.messages | map(.role) | index(\"assistant\")) as $i | {prompt: (.messages[:$i] | map(.content) | join(\"\\n\")), completion: (\" \" + .messages[$i].content)}' FILE > pairs.jsonl, then %data load pairs.jsonl".to_owned()),
             Self::Preferences { .. } => Some("add loss=dpo, or loss=orpo, which needs no reference model: %train loss=dpo".to_owned()),
             Self::NoPreferences { .. } => Some("leave out loss=, or load pairs of answers such as %data load prose-or-code; the columns of a file are named by %data load FILE columns=prompt:PROMPT,chosen:BETTER,rejected:WORSE".to_owned()),
             Self::ClassifierPreferences { .. } => Some("load a language model, such as %model load tiny".to_owned()),
-            Self::PreferenceConversations { .. } => Some("load a model with a chat template, or write prompt, chosen and rejected as text".to_owned()),
             Self::Pairs { .. } => Some("load the data with a template that joins both texts: %data load FILE template=\"{text} {text_pair}\"".to_owned()),
             Self::EmptySplit { .. } => Some("add examples, or split the data with %data load FILE validation=0.1 test=0.1".to_owned()),
+            Self::NothingToLearn { .. } => Some("`%data show n=1 tokens=true` shows which tokens carry loss; a larger max_length= or stride=0 reads more of each example".to_owned()),
+            Self::Stride { limit, .. } => Some(format!("a common choice is stride={}", (limit / 8).min(limit.saturating_sub(2)))),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped | Self::Reference { .. } => None,
             Self::NoRun { known, .. } if known.is_empty() => Some("no runs yet; %train creates one".to_owned()),

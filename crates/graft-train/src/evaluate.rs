@@ -5,10 +5,13 @@ mod scoring;
 use graft_nn::{Model, TokenEncoder, summed};
 use graft_protocol::Rewards;
 
+use crate::batch::Encoded;
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::device::device_of;
-use crate::encode::{Encoder, Sequence, common_tokens, compare_from_the_same_token};
+use crate::encode::{
+    EncodeOptions, Encoder, Pieces, Sequence, common_tokens, compare_from_the_same_token,
+};
 use crate::{Result, TrainError, classify, preference};
 use scoring::{Rows, Scored, score};
 
@@ -35,6 +38,8 @@ pub struct Evaluation {
     pub examples: u64,
     /// Number of tokens of their completions; for a classifier, the number of examples.
     pub tokens: u64,
+    /// Number of examples that were longer than the limit and were cut.
+    pub cut: u64,
     /// Mean rewards of pairs, for preference data.
     pub rewards: Option<Rewards>,
 }
@@ -48,8 +53,8 @@ pub struct Request {
     pub examples: usize,
     /// Examples per forward pass.
     pub batch: usize,
-    /// Longest example in tokens; `None` for the model's context length.
-    pub max_length: Option<usize>,
+    /// How the examples become tokens.
+    pub encoding: EncodeOptions,
 }
 
 /// The size of the largest forward pass of an evaluation, which determines its memory.
@@ -74,29 +79,21 @@ pub struct Evaluator<'a> {
     request: Request,
 }
 
-/// Evaluates `model` on a split (`train`, `validation` or `test`). `progress` receives the number
-/// of examples done and their total.
+/// Evaluates `model` on a split of a data set. `progress` receives the number of examples done and
+/// their total.
 ///
 /// # Errors
 /// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` stops the evaluation, and
 /// errors of the model and the tokenizer.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the plain form of Evaluator for callers that have each of these at hand"
-)]
 pub fn evaluate(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
     data: &Dataset,
-    split: &str,
-    examples: usize,
-    batch: usize,
+    request: Request,
     control: &Control,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Evaluation> {
-    let split = SplitName::parse(split).unwrap_or(SplitName::Test);
-    Evaluator::new(model, tokenizer, data, Request { split, examples, batch, max_length: None })?
-        .run(control, progress)
+    Evaluator::new(model, tokenizer, data, request)?.run(control, progress)
 }
 
 impl<'a> Evaluator<'a> {
@@ -121,7 +118,7 @@ impl<'a> Evaluator<'a> {
         preference::check(model, data, None)?;
         let map = classify::label_map(model, data)?;
         let encoder =
-            Encoder::new(model, tokenizer, data, request.max_length)?.with_classes(map.classes);
+            Encoder::new(model, tokenizer, data, request.encoding)?.with_classes(map.classes);
         Ok(Self { model, encoder, data, request })
     }
 
@@ -152,6 +149,7 @@ impl<'a> Evaluator<'a> {
             majority: self.data.majority(examples),
             examples: examples.len() as u64,
             tokens: sum.tokens,
+            cut: sum.cut,
             rewards: None,
         })
     }
@@ -195,7 +193,7 @@ impl<'a> Evaluator<'a> {
             (
                 piece
                     .iter()
-                    .map(|example| Ok(self.encoder.example(example)?.0.ids.len()))
+                    .map(|example| Ok(self.encoded(example)?.ids.len()))
                     .collect::<Result<Vec<_>>>()?,
                 piece.len(),
             )
@@ -249,27 +247,32 @@ impl<'a> Evaluator<'a> {
         if !classify::is_classifier(self.model) {
             return score(self.model, &self.rows(examples)?);
         }
-        let encoded = examples
-            .iter()
-            .map(|example| Ok(self.encoder.example(example)?.0))
-            .collect::<Result<Vec<_>>>()?;
+        let encoded =
+            examples.iter().map(|example| self.encoded(example)).collect::<Result<Vec<_>>>()?;
         let (loss, right) = classify::score(self.model, &encoded)?;
-        Ok(Scored { loss, tokens: encoded.len() as u64, right })
+        Ok(Scored { loss, tokens: encoded.len() as u64, right, cut: 0 })
+    }
+
+    /// The only piece of an example, for a classifier.
+    fn encoded(&self, example: &Example) -> Result<Encoded> {
+        let Pieces { all, .. } = self.encoder.example(example)?;
+        let none = || Encoded { ids: Vec::new(), labels: Vec::new(), class: None };
+        Ok(all.into_iter().next().unwrap_or_else(none))
     }
 
     fn rows(&self, examples: &[Example]) -> Result<Rows> {
         let mut rows = Rows::default();
         for example in examples {
-            if self.data.kind == Kind::Chat {
-                rows.push_conversation(self.encoder.conversation(example)?.0);
+            if example.label.is_none() {
+                let Pieces { all, lost, .. } = self.encoder.example(example)?;
+                all.into_iter().for_each(|piece| rows.push_encoded(piece));
+                rows.add_cut(lost);
                 continue;
             }
             let mut sequences = self.labels(example)?;
-            sequences.push(
-                self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?),
-            );
+            sequences.push(self.encoder.whole(example)?);
             // Cut by the same amount, so that every label comes after the same prompt.
-            self.encoder.fit(&mut sequences);
+            rows.add_cut(usize::from(self.encoder.fit(&mut sequences)));
             let completion = sequences.pop().unwrap_or_default();
             compare_from_the_same_token(&mut sequences);
             rows.push(&completion, example.label.map(|label| (label, sequences.as_slice())));

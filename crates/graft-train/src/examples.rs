@@ -1,5 +1,8 @@
 //! The training examples of a data set, in a new order in each epoch.
 
+mod packing;
+mod report;
+
 use std::sync::OnceLock;
 
 use graft_nn::{Model, Rng, TokenEncoder, Trainable};
@@ -9,36 +12,34 @@ use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::{Dataset, Kind, SplitName};
-use crate::encode::Encoder;
+use crate::encode::{EncodeOptions, Encoder, Pieces};
 use crate::evaluate::{Evaluator, LargestPass, Request};
 use crate::preference::{self, PreferenceEvaluator, ReferenceModel};
 use crate::{LabelMap, Result, TrainError, classify, memory};
+use report::Report;
 
 /// Smallest batch size of a validation; a larger training batch size is used for both.
 pub const VALIDATION_BATCH: usize = 16;
 
 /// The training examples of a data set, as tokens: the [`BatchSource`] of fine-tuning.
 ///
-/// Each epoch reads every example once, in an order drawn from the seed and the epoch number.
+/// Each epoch reads every example once, in an order drawn from the seed and the epoch number. A row
+/// of a batch is one example, or with `packing=true` several. Of a preference loss, a row is a pair
+/// of two sequences.
 pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
-    /// The encoded examples; of a pair the chosen answer, followed by the rejected one.
+    /// The examples, or their pieces; of a pair the chosen answer, followed by the rejected one.
     train: Vec<Encoded>,
-    /// Elements of `train` per example: 2 for pairs.
-    rows_per_example: usize,
+    /// The rows of an epoch, as indices of examples.
+    rows: Vec<Vec<usize>>,
     /// The model that a preference loss compares with.
     reference: Option<&'a dyn ReferenceModel>,
     /// The validation examples of a preference loss.
     pairs: OnceLock<PreferenceEvaluator<'a>>,
     config: TrainConfig,
-    /// Longest example in tokens.
-    limit: usize,
-    /// Number of examples that were longer.
-    cut: usize,
-    /// Warning about labels that do not match a class of a classifier.
-    unmatched: Option<String>,
+    report: Report,
     /// Computed once, because it encodes the validation examples.
     largest_validation: OnceLock<LargestPass>,
 }
@@ -50,7 +51,9 @@ impl<'a> Examples<'a> {
     /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
     /// [`TrainError::NoHead`] when the model cannot classify the labels,
     /// [`TrainError::Preferences`] and [`TrainError::NoPreferences`] when data and loss do not fit
-    /// together, [`TrainError::NoRoom`], and errors of the tokenizer.
+    /// together, [`TrainError::NoRoom`], [`TrainError::Stride`], [`TrainError::ChatTemplate`] and [`TrainError::Conversation`],
+    /// [`TrainError::NothingToLearn`] when the length limit leaves no token with loss, and errors of
+    /// the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -65,36 +68,31 @@ impl<'a> Examples<'a> {
         }
         preference::check(model, data, config.preference)?;
         let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
-        let encoder =
-            Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
-        let rows_per_example = if config.preference.is_some() { 2 } else { 1 };
-        let mut train = Vec::with_capacity(data.train.len() * rows_per_example);
-        let mut cut = 0;
-        for example in &data.train {
-            let was_cut = if config.preference.is_some() {
-                let ((chosen, rejected), was_cut) = encoder.pair(example)?;
-                train.extend([chosen, rejected]);
-                was_cut
-            } else {
-                let (encoded, was_cut) = encoder.example(example)?;
-                train.push(encoded);
-                was_cut
-            };
-            cut += usize::from(was_cut);
-        }
+        let options = config.encode_options();
+        let encoder = Encoder::new(model, tokenizer, data, options)?.with_classes(classes);
+        let mut report = Report::new(&encoder, unmatched);
+        let train = encoded(&encoder, data, config, &mut report)?;
+        let rows = if config.preference.is_some() {
+            (0..train.len() / 2).map(|pair| vec![2 * pair, 2 * pair + 1]).collect()
+        } else if config.packing {
+            let lengths: Vec<usize> = train.iter().map(|example| example.ids.len()).collect();
+            packing::rows(&lengths, encoder.limit())
+        } else {
+            (0..train.len()).map(|index| vec![index]).collect()
+        };
+        let largest_validation = OnceLock::new();
+        let config = config.clone();
         Ok(Self {
             data,
             validation: data,
             tokenizer,
             train,
-            rows_per_example,
+            rows,
             reference: None,
             pairs: OnceLock::new(),
-            config: config.clone(),
-            limit: encoder.limit(),
-            cut,
-            unmatched,
-            largest_validation: OnceLock::new(),
+            config,
+            report,
+            largest_validation,
         })
     }
 
@@ -110,46 +108,54 @@ impl<'a> Examples<'a> {
         Self { reference, ..self }
     }
 
-    /// Number of training examples.
-    fn count(&self) -> usize {
-        self.train.len() / self.rows_per_example
-    }
-
-    /// The rows of the training example of that number.
-    fn rows_of(&self, example: usize) -> &[Encoded] {
-        &self.train[example * self.rows_per_example..][..self.rows_per_example]
-    }
-
-    fn batch_of(&self, examples: impl Iterator<Item = usize>) -> Batch {
-        let rows: Vec<&Encoded> = examples.flat_map(|example| self.rows_of(example)).collect();
-        if self.rows_per_example == 2 { Batch::of_pairs(&rows) } else { Batch::of(&rows) }
-    }
-
-    /// Warnings for the user: labels that match no class, and examples that were cut.
+    /// Warnings for the user: labels that match no class, examples that were cut or left out, and a
+    /// chat template that writes the date.
     pub fn warnings(&self) -> Vec<String> {
-        let Self { limit, cut, .. } = self;
-        let too_long = (*cut > 0).then(|| {
-            format!(
-                "{cut} of {} training examples were longer than {limit} tokens and were cut",
-                self.count()
-            )
-        });
-        self.unmatched.iter().cloned().chain(too_long).collect()
+        self.report.warnings()
     }
 
-    /// Tokens of the longest training example.
+    /// Notes for the user: examples that were split, and rows that were packed.
+    pub fn notes(&self) -> Vec<String> {
+        let tokens = self.train.iter().map(|example| example.ids.len()).sum();
+        let packs = self.config.packing && self.config.preference.is_none();
+        let rows = packs.then_some((self.rows.len(), tokens));
+        self.report.notes(self.train.len(), rows)
+    }
+
+    /// Rows of an epoch: the number of examples, or of packed rows.
+    pub fn rows_per_epoch(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Tokens of the longest row.
     pub fn longest(&self) -> usize {
-        self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
+        self.rows.iter().map(|row| self.tokens(row)).max().unwrap_or(0)
     }
 
-    /// A batch of the `count` longest training examples.
+    /// Tokens of a row; of a pair, of its longer sequence.
+    fn tokens(&self, row: &[usize]) -> usize {
+        let lengths = row.iter().map(|index| self.train[*index].ids.len());
+        match self.config.preference {
+            Some(_) => lengths.max().unwrap_or(0),
+            None => lengths.sum(),
+        }
+    }
+
+    /// A batch of the `count` longest rows.
     pub(crate) fn longest_batch(&self, count: usize) -> Batch {
-        let length = |example: &usize| {
-            self.rows_of(*example).iter().map(|row| row.ids.len()).max().unwrap_or(0)
-        };
-        let mut longest: Vec<usize> = (0..self.count()).collect();
-        longest.sort_by_key(|example| std::cmp::Reverse(length(example)));
-        self.batch_of(longest.into_iter().take(count))
+        let mut longest: Vec<&Vec<usize>> = self.rows.iter().collect();
+        longest.sort_by_key(|row| std::cmp::Reverse(self.tokens(row)));
+        self.batch(longest.into_iter().take(count))
+    }
+
+    /// The examples of rows as a batch.
+    fn batch<'r>(&self, rows: impl Iterator<Item = &'r Vec<usize>>) -> Batch {
+        let examples: Vec<&Encoded> = rows.flatten().map(|index| &self.train[*index]).collect();
+        if self.config.preference.is_some() {
+            return Batch::of_pairs(&examples);
+        }
+        let batch = Batch::of(&examples);
+        if self.config.packing { batch.packed() } else { batch }
     }
 
     /// The sizes that determine the memory of a run, with its largest micro-batch.
@@ -160,8 +166,8 @@ impl<'a> Examples<'a> {
         validation: LargestPass,
     ) -> memory::Sizes<'m> {
         memory::Sizes {
-            rows: self.config.batch.min(self.count()),
-            rows_per_example: self.rows_per_example,
+            rows: self.config.batch.min(self.rows.len()),
+            rows_per_example: if self.config.preference.is_some() { 2 } else { 1 },
             copies: self.reference.map_or(0, ReferenceModel::copies),
             validation,
             ..memory::of_training(model, trainables, self.longest(), self.config.recompute)
@@ -233,16 +239,50 @@ impl<'a> Examples<'a> {
             split: SplitName::Validation,
             examples: self.config.eval_examples,
             batch: self.config.batch.max(VALIDATION_BATCH),
-            max_length: self.config.max_length,
+            encoding: self.config.encode_options(),
         }
     }
 
-    /// The order of the examples in an epoch.
+    /// The order of the rows in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.count()).collect();
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
         Rng::new(self.config.seed).indexed("shuffle", &self.data.name, epoch).shuffle(&mut order);
         order
     }
+}
+
+/// The training examples or their pieces. Counts them, and the examples of the validation.
+fn encoded(
+    encoder: &Encoder<'_>,
+    data: &Dataset,
+    config: &TrainConfig,
+    report: &mut Report,
+) -> Result<Vec<Encoded>> {
+    let mut train = Vec::with_capacity(data.train.len());
+    for example in &data.train {
+        let pieces = encoder.example(example)?;
+        if config.preference.is_some() {
+            report.add_pair(&pieces);
+            if pieces.all.iter().all(Encoded::has_loss) {
+                train.extend(pieces.all);
+            }
+            continue;
+        }
+        report.add(&pieces);
+        // A batch without a single label has no loss.
+        train.extend(pieces.all.into_iter().filter(Encoded::has_loss));
+    }
+    if train.is_empty() {
+        let limit = encoder.limit();
+        return Err(TrainError::NothingToLearn { data: data.name.clone(), limit });
+    }
+    if config.eval_every > 0 {
+        // A validation example that cannot be used is found before the first step.
+        for example in data.scored(SplitName::Validation, config.eval_examples) {
+            report.add_validation(&encoder.example(example)?);
+        }
+    }
+    Ok(train)
 }
 
 /// Token ids of the first `count` validation examples, prompt and completion; of the training
@@ -256,19 +296,22 @@ pub fn samples(
     data: &Dataset,
     count: usize,
 ) -> Result<Vec<Vec<u32>>> {
-    let encoder = Encoder::new(model, tokenizer, data, None)?;
+    let encoder = Encoder::new(model, tokenizer, data, EncodeOptions::default())?;
     let split = if data.validation.is_empty() { &data.train } else { &data.validation };
-    split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
+    // Of a preference, the chosen answer.
+    let ids = |pieces: Pieces| pieces.all.into_iter().take(1).flat_map(|piece| piece.ids).collect();
+    split.iter().take(count).map(|example| Ok(ids(encoder.example(example)?))).collect()
 }
 
 impl BatchSource for Examples<'_> {
-    /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
+    /// A batch contains rows of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
-        let per_epoch = self.count().div_ceil(self.config.batch) as u64;
+        let per_epoch = self.rows.len().div_ceil(self.config.batch) as u64;
         let epoch = position / per_epoch;
         let index = (position % per_epoch) as usize;
-        let order = self.order(epoch).into_iter();
-        Ok(self.batch_of(order.skip(index * self.config.batch).take(self.config.batch)))
+        let order = self.order(epoch);
+        let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
+        Ok(self.batch(chosen.map(|row| &self.rows[*row])))
     }
 
     fn reference(&self) -> Option<&dyn ReferenceModel> {
@@ -311,8 +354,49 @@ mod tests {
         let data = labeled_data();
         let config = TrainConfig { max_length: Some(5), ..config(1) };
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
-        let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
-        assert_eq!(examples.warnings(), [warning]);
+        let [warning, validation] =
+            <[String; 2]>::try_from(examples.warnings()).expect("two warnings");
+        assert!(validation.contains("validation examples were longer than 5 tokens"));
+        let start = "11 of 15 training examples were longer than 5 tokens and were cut: ";
+        assert!(warning.starts_with(start), "{warning}");
+        assert!(warning.ends_with("`max_length=` sets another limit, up to 32"), "{warning}");
+        let split = TrainConfig { stride: Some(0), ..config };
+        let examples = Examples::new(&model, &Words, &data, &split).expect("encodes");
+        assert_eq!(examples.warnings(), Vec::<String>::new());
+        let [note] = <[String; 1]>::try_from(examples.notes()).expect("one note");
+        assert!(
+            note.starts_with("11 of 15 training examples were longer than 5 tokens and were split"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn packed_rows_have_the_same_tokens_and_labels_in_fewer_batches() {
+        let model = TinyLlama::new(16, 32);
+        let data = labeled_data();
+        let each = TrainConfig { batch: 2, max_length: Some(28), ..config(1) };
+        let packed = TrainConfig { packing: true, ..each.clone() };
+        let [each, packed] = [each, packed]
+            .map(|config| Examples::new(&model, &Words, &data, &config).expect("encodes"));
+        assert!(packed.rows_per_epoch() * 2 <= each.rows_per_epoch());
+        assert!(packed.longest() <= 28 && packed.longest() > each.longest());
+        let read = |examples: &Examples<'_>| {
+            let batches = examples.rows_per_epoch().div_ceil(2) as u64;
+            let batches = (0..batches).map(|index| examples.micro_batch(index).expect("a batch"));
+            let rows = batches.flat_map(|batch| {
+                let row = |row: usize| {
+                    let start = row * batch.columns;
+                    let all = start..start + batch.lengths[row];
+                    (batch.ids[all.clone()].to_vec(), batch.labels[all].to_vec())
+                };
+                (0..batch.rows).map(row).collect::<Vec<_>>()
+            });
+            let mut rows: Vec<_> = rows.collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(read(&each), read(&packed));
+        assert!(packed.notes()[0].starts_with("packed 15 examples into "), "{:?}", packed.notes());
     }
 
     #[test]

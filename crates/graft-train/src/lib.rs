@@ -90,13 +90,13 @@ pub use graft_data as data;
 
 pub use batch_size::largest_batch;
 pub use batch_source::{BatchSource, Validation};
-pub use chat::encode_chat;
+pub use chat::{chat_template, encode_chat};
 pub use checkpoint_state::{AdapterCheckpoint, CheckpointState};
 pub use classify::{LabelMap, label_map};
-pub use config::TrainConfig;
+pub use config::{TrainConfig, loss_on};
 pub use control::Control;
 pub use device::device_of;
-pub use encode::encode_example;
+pub use encode::{EncodeOptions, encode_example};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, LargestPass, Request, evaluate};
 pub use examples::{Examples, VALIDATION_BATCH, samples};

@@ -3,22 +3,26 @@
 use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
-use crate::data::{Dataset, Example, Kind, SplitName};
-use crate::encode::Encoder;
+use crate::data::{Dataset, SplitName};
+use crate::encode::{EncodeOptions, Encoder, Pieces};
 use crate::{LabelMap, Result, classify};
 
 /// One example as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// Its tokens and labels.
+    /// Its tokens and labels. An example that is split is shown piece by piece.
     pub encoded: Encoded,
-    /// Whether it was longer than the limit and lost tokens.
-    pub was_cut: bool,
+    /// Number of tokens that it lost because it was longer than the limit.
+    pub lost: usize,
+    /// Index of the example in its split.
+    pub example: usize,
+    /// Number of the piece, from 1, and of all pieces of the example; `None` if it is whole. The
+    /// answers of a preference are two pieces: the chosen one and the rejected one.
+    pub piece: Option<(usize, usize)>,
 }
 
-/// The first `rows` examples of a split, as a training run with `max_length` would read them, and
-/// the length limit in tokens. A preference has two elements: the chosen answer and the rejected
-/// one.
+/// The first `rows` examples of a split, as a training run with these options would read them, and
+/// the length limit in tokens.
 ///
 /// # Errors
 /// As [`crate::Examples::new`], except for an empty split, which has no previews.
@@ -27,21 +31,22 @@ pub fn preview(
     tokenizer: &dyn TokenEncoder,
     data: &Dataset,
     (split, rows): (SplitName, usize),
-    max_length: Option<usize>,
+    options: EncodeOptions,
 ) -> Result<(Vec<Preview>, usize)> {
     let LabelMap { classes, .. } = classify::label_map(model, data)?;
-    let encoder = Encoder::new(model, tokenizer, data, max_length)?.with_classes(classes);
-    let encode = |example: &Example| -> Result<Vec<Preview>> {
-        if data.kind == Kind::Preference {
-            let ((chosen, rejected), was_cut) = encoder.pair(example)?;
-            return Ok(vec![
-                Preview { encoded: chosen, was_cut },
-                Preview { encoded: rejected, was_cut },
-            ]);
-        }
-        let (encoded, was_cut) = encoder.example(example)?;
-        Ok(vec![Preview { encoded, was_cut }])
-    };
-    let previews: Result<Vec<_>> = data.split(split).iter().take(rows).map(encode).collect();
-    Ok((previews?.into_iter().flatten().collect(), encoder.limit()))
+    let encoder = Encoder::new(model, tokenizer, data, options)?.with_classes(classes);
+    let mut previews = Vec::new();
+    for (example, content) in data.split(split).iter().take(rows).enumerate() {
+        let Pieces { all, lost, .. } = encoder.example(content)?;
+        let count = all.len();
+        let piece = |index: usize| (count > 1).then_some((index + 1, count));
+        let shown = all.into_iter().enumerate();
+        previews.extend(shown.map(|(index, encoded)| Preview {
+            encoded,
+            lost,
+            example,
+            piece: piece(index),
+        }));
+    }
+    Ok((previews, encoder.limit()))
 }

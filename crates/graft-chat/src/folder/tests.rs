@@ -59,7 +59,9 @@ fn a_model_without_a_template_is_told_what_was_looked_for_and_what_to_choose() {
             files.path().display()
         )
     );
-    assert!(graft_spec::Hint::hint(&error).unwrap().contains("`template=NAME` (chatml, llama3,"));
+    assert!(
+        graft_spec::Hint::hint(&error).unwrap().contains("`chat_template=NAME` (chatml, llama3,")
+    );
     assert!(text(&templates, Some("chatml"), false).unwrap().starts_with("<|im_start|>user\nhi"));
     let error = text(&templates, Some("chatmll"), false).unwrap_err();
     assert!(graft_spec::Hint::hint(&error).unwrap().starts_with("did you mean `chatml`?"));

@@ -14,6 +14,16 @@ use crate::roles::Role;
 use crate::shape::{Plan, Shape};
 use crate::template::{filled, instruction};
 
+/// The shape of a row: a prompt and a completion that are lists of messages are a conversation.
+pub(super) fn shape(plan: &Plan, row: &Row<'_>) -> Shape {
+    let is_list =
+        |role| matches!(plan.column(role).map(|column| &row[column].1), Some(Field::List(Some(_))));
+    match plan.shape {
+        Shape::Completion if is_list(Role::Prompt) && is_list(Role::Completion) => Shape::Chat,
+        shape => shape,
+    }
+}
+
 impl Collector<'_> {
     /// Adds the example of a row.
     pub(super) fn content(
@@ -72,10 +82,7 @@ impl Collector<'_> {
         row: &Row<'_>,
         split: Option<SplitName>,
     ) -> Result<Flow, DataError> {
-        let is_list = |role| {
-            matches!(plan.column(role).map(|column| &row[column].1), Some(Field::List(Some(_))))
-        };
-        if is_list(Role::Prompt) && is_list(Role::Completion) {
+        if shape(plan, row) == Shape::Chat {
             let (prompt, prompt_messages) = self.messages(place, plan, row, Role::Prompt, None)?;
             let (completion, _) = self.messages(place, plan, row, Role::Completion, None)?;
             let messages = conversation::joined(&prompt, &completion);

@@ -109,6 +109,7 @@ fn conversations_of_all_forms_become_messages() {
             panic!("no conversation")
         };
         assert_eq!((&*chat.messages, chat.prompt_messages), (open, prompt_messages));
+        assert_eq!(found.shape, Shape::Chat);
     }
     let tools = r#"[{"type":"function","function":{"name":"add"}}]"#;
     for tools_field in [list(tools), text(tools)] {

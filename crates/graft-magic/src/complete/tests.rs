@@ -90,7 +90,7 @@ fn module_names_come_from_the_model_once_each_and_after_a_comma() {
 #[test]
 fn names_of_the_session_and_files_complete_by_position() {
     assert_eq!(choices("%lora use |"), ["poet"]);
-    assert_eq!(choices("%resume r|"), ["run-1"]);
+    assert_eq!(choices("%resume ru|"), ["run-1"]);
     assert_eq!(choices("%train data=w|"), ["which-book"]);
     assert_eq!(choices("%lora save f|"), ["folder/"]);
     assert_eq!(choices("%model load t|"), ["tiny", "tolder/"]);

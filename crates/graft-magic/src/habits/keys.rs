@@ -63,7 +63,7 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
             "use `%lora attach init_lora_weights=loftq` on a model quantized by `%model load DIR load_in_4bit=true`".to_owned(),
         ),
         "eva_config" => Instead("set `eva_rho` instead: `%lora attach init_lora_weights=eva eva_rho=2`".to_owned()),
-        "trainable_token_indices" => Instead("this is a separate method: `%trainable_tokens?` explains it".to_owned()),
+        "trainable_token_indices" => Instead("it is a key of LoRA and DoRA: `%lora attach trainable_token_indices=17,40`; `%trainable_tokens` trains nothing else".to_owned()),
         "megatron_config" | "megatron_core" | "corda_config" | "layer_replication" | "target_parameters" | "qalora_group_size" => {
             Instead(format!("`{key}` is not supported; leave it out"))
         }
@@ -81,6 +81,13 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
         "num_train_epochs" | "epochs" | "num_epochs" => {
             Instead("the length of a run is set in steps, one per batch: `%train steps=200`; an epoch is examples / batch steps".to_owned())
         }
+        "chat_template" | "chat_template_path" => {
+            Instead("the template belongs to the data: `%data load FILE chat_template=chatml`".to_owned())
+        }
+        "assistant_only_loss" if !OFF.contains(&value) => KeyWith("loss_on", "assistant"),
+        "completion_only_loss" if OFF.contains(&value) => KeyWith("loss_on", "all"),
+        "assistant_only_loss" | "completion_only_loss" => NoEffect("loss_on=all adds the prompt to the loss"),
+        "packing_strategy" => NoEffect("rows are packed by best-fit decreasing"),
         "warmup_ratio" => Instead("the warm-up is set in steps: `%train warmup=20`".to_owned()),
         "optim" if value.starts_with("adamw") => NoEffect(""),
         "optim" | "optimizer" => Instead("AdamW is the only optimizer; leave it out".to_owned()),
@@ -100,7 +107,6 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
         | "group_by_length"
         | "dataloader_num_workers"
         | "dataloader_pin_memory"
-        | "packing"
         | "label_names"
         | "ddp_find_unused_parameters" => NoEffect("no setting is needed for it"),
         "adam_beta1" | "adam_beta2" | "adam_epsilon" | "label_smoothing_factor" | "neftune_noise_alpha" | "deepspeed" | "fsdp" => {

@@ -75,6 +75,7 @@ fn every_command() -> Vec<Command> {
     let adapter = |action| Command::Adapter { method: "lora".to_owned(), action };
     let mut commands = vec![
         Command::ModelLoad { source: "tiny".to_owned(), settings: every_key(training::MODEL) },
+        Command::ModelResize { settings: every_key(training::MODEL_RESIZE) },
         Command::ModelCard,
         Command::ModelTree,
         Command::ModelSave { directory: "a".to_owned(), settings: Settings::default() },
@@ -90,8 +91,8 @@ fn every_command() -> Vec<Command> {
             text: "b".to_owned(),
             settings: Settings::default(),
         },
-        Command::DataShow { name: name(), rows: 3, tokens: false },
-        Command::DataShow { name: name(), rows: 3, tokens: true },
+        Command::DataShow { name: name(), rows: 3, tokens: None },
+        Command::DataShow { name: name(), rows: 3, tokens: Some(Settings::default()) },
         Command::DataUse { name: "a".to_owned() },
         Command::Train { attach: None, settings: every_key(training::TRAIN) },
         Command::Resume { run: None, settings: Settings::default() },

@@ -1,7 +1,7 @@
 //! `%data` and `%%data`: examples to train and evaluate on.
 
 use graft_protocol::Command;
-use graft_spec::{Failure, KeyKind, KeySpec, training};
+use graft_spec::{Failure, training};
 
 use crate::{
     part::{Context, PartKind},
@@ -19,24 +19,6 @@ const MAYBE_NAME: &[Slot] =
 const NEW_NAME: &[Slot] =
     &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
 
-/// Keys of `%data show`.
-pub(super) const SHOW: &[KeySpec] = &[
-    KeySpec {
-        name: "rows",
-        aliases: &["n"],
-        kind: KeyKind::Integer { min: 1, max: 10_000 },
-        default: "5",
-        help: "rows to show of each split",
-    },
-    KeySpec {
-        name: "tokens",
-        aliases: &[],
-        kind: KeyKind::Bool,
-        default: "false",
-        help: "show every token with its id; those that carry loss are in color",
-    },
-];
-
 /// Defines the magic.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
@@ -51,7 +33,7 @@ pub(super) fn verb() -> VerbSpec {
             labels with its `id2label` by name, then as LABEL_0 or 0; the other labels become \
             the remaining classes in order, with a warning.",
         forms: vec![
-            Form::bare("", "the current data set", show).keys(SHOW),
+            Form::bare("", "the current data set", show).keys(training::DATA_SHOW),
             Form::bare(
                 "load",
                 "load a built-in data set, a file, a folder or a data set of the Hub, and make it the current one",
@@ -65,7 +47,7 @@ pub(super) fn verb() -> VerbSpec {
             .slots(NAME),
             Form::bare("show", "sizes of the splits and the first rows", show)
                 .slots(MAYBE_NAME)
-                .keys(SHOW),
+                .keys(training::DATA_SHOW),
         ],
         cell: Some(
             Form::bare("", "the examples in this cell, one per line", inline)
@@ -80,18 +62,22 @@ pub(super) fn verb() -> VerbSpec {
             "%data load stanfordnlp/imdb limit=2000 shuffle=true".into(),
             "%data show n=3".into(),
             "%data show n=1 tokens=true".into(),
+            "%data load chat.jsonl chat_template=chatml".into(),
+            "%data show n=1 tokens=true loss_on=all".into(),
             "%%data greetings\n{\"prompt\": \"Say hello:\", \"completion\": \" hello\"}".into(),
         ],
     }
 }
 
 fn show(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let rows = line
-        .settings
-        .integer(SHOW, "rows")
-        .and_then(|rows| usize::try_from(rows).ok())
-        .unwrap_or(5);
-    let tokens = line.settings.bool(SHOW, "tokens");
+    let settings = &line.settings;
+    let rows = settings.integer(training::DATA_SHOW, "rows");
+    let rows = rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(5);
+    let mut keys = settings.clone();
+    keys.values.retain(|key, _| !matches!(key.as_str(), "rows" | "tokens"));
+    // The other keys are about tokens only.
+    let shows = settings.bool(training::DATA_SHOW, "tokens") || !keys.values.is_empty();
+    let tokens = shows.then_some(keys);
     Ok(PartKind::Session(Command::DataShow { name: line.word(0), rows, tokens }))
 }
 

@@ -88,7 +88,7 @@ pub(super) fn plot() -> VerbSpec {
         name: "plot",
         aliases: &[],
         summary: "plot the curves of several runs",
-        help: "Loss, validation loss, accuracy, learning rate, gradient norm or speed against the steps, from the ledgers of the runs.",
+        help: "Loss, validation loss, accuracy, rewards, learning rate, gradient norm or speed against the steps, from the ledgers of the runs.",
         forms: vec![
             Form::bare("", "plot runs", |line, _| {
                 command(RunsAction::Plot {

@@ -10,7 +10,11 @@ use graft_nn::{DType, Device, Model, NnError, Tensor};
 use serde_json::Value;
 
 use super::{
-    ModelFiles, config_of, content, open_weights::open_weights, packing, unused,
+    ModelFiles, config_of, content,
+    open_weights::open_weights,
+    packing,
+    resized::{self, VocabSize},
+    unused,
     weights::WeightFiles,
 };
 use crate::{
@@ -31,23 +35,34 @@ struct Weights {
     unused: Vec<String>,
 }
 
-/// Loads the model of a folder or file, optionally with a classification head for `labels` classes.
+/// What differs from the files of a model.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changes {
+    /// Number of classes of a classification head to add.
+    pub(super) labels: Option<usize>,
+    /// Number of tokens.
+    pub(super) vocab: VocabSize,
+}
+
+/// Loads the model of a folder or file with changes.
 ///
 /// # Errors
 /// Any [`ModelError`] of loading.
 pub(super) fn load_as(
     place: &Path,
     dtype: DType,
-    labels: Option<usize>,
+    changes: Changes,
     device: &Device,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<ModelFiles, ModelError> {
-    let (config_json, path) = config_of(place)?;
+    let (mut config_json, path) = config_of(place)?;
     check_quantization(&config_json, &path)?;
-    let mut files = open_weights(place)?;
+    let files = open_weights(place)?;
     check_sizes(&config_json, &*files, &path)?;
+    let stored = config_json.clone();
+    let mut files = resized::resize(files, &mut config_json, &path, changes.vocab)?;
     let mut family = families::plan(&config_json, &path)?;
-    if let Some(labels) = labels {
+    if let Some(labels) = changes.labels {
         family = family.with_labels(labels)?;
     }
     let weights = Weights::new(&*family, &mut *files)?;
@@ -57,8 +72,15 @@ pub(super) fn load_as(
     if let Some(names) = model.label_names().filter(|_| has_fresh_head) {
         names.mark_fresh();
     }
+    let mut content_hash = content::hash(content_paths(&path, &*files).into_iter())?;
+    let is_resized = config_json != stored;
+    if is_resized {
+        // Another model than that of the files: its tensors have other shapes.
+        content_hash.push_str(&format!("-v{}", model.shape().vocab));
+    }
     Ok(ModelFiles {
-        content_hash: content::hash(content_paths(&path, &*files).into_iter())?,
+        content_hash,
+        is_resized,
         warnings: weights.warnings(&config_json, &*model),
         keys: (weights.stored.len(), weights.stored.len() + weights.unused.len()),
         model,

@@ -62,7 +62,7 @@ pub(super) fn of(loaded: &Loaded) -> Result<Files, ModelError> {
     } else {
         files = of_folder(&loaded.source)?;
     }
-    if !files.contains_key("tokenizer.json") {
+    if !files.contains_key("tokenizer.json") || !loaded.added_tokens.is_empty() {
         files.insert("tokenizer.json".to_owned(), loaded.tokenizer.to_json()?.into_bytes());
     }
     if !files.contains_key(GENERATION) && matches!(loaded.model.task(), graft_nn::Task::CausalLm) {

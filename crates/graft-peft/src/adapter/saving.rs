@@ -5,10 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graft_nn::{Tensor, atomic_file, atomic_folder};
+use graft_nn::{Model, Tensor, atomic_file, atomic_folder};
 
 use super::Adapter;
-use crate::{PeftError, stored_weights, weights_file};
+use crate::{PeftError, own_weights, stored_weights, weights_file};
+
+/// What is saved together with an adapter.
+#[derive(Clone, Copy, Default)]
+pub struct Extras<'a> {
+    /// Other files by name. A file without contents is removed from the folder.
+    pub files: &'a [(&'a str, Option<Vec<u8>>)],
+    /// The model, if its vocabulary was resized. As in HF PEFT, the file then contains the embedding
+    /// and the head, so that it can be loaded on the model as it was before.
+    pub resized: Option<&'a dyn Model>,
+}
 
 impl Adapter {
     /// Writes `adapter_config.json` and `adapter_model.safetensors` in HF PEFT's format, both or
@@ -19,11 +29,11 @@ impl Adapter {
     /// [`PeftError::Io`] and [`PeftError::File`], for example on a full disk;
     /// [`PeftError::NotFinite`] if a weight is NaN or infinite.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
-        self.save_with(directory, base_name, &[])
+        self.save_with(directory, base_name, &Extras::default())
     }
 
-    /// Saves the adapter like [`Self::save`] and, in the same atomic step, writes other files by
-    /// name. A file without contents is removed from the folder.
+    /// Saves the adapter like [`Self::save`] and, in the same atomic step, writes other files and
+    /// tensors.
     ///
     /// # Errors
     /// Those of [`Self::save`]; the folder is then unchanged.
@@ -31,8 +41,9 @@ impl Adapter {
         &self,
         directory: &Path,
         base_name: &str,
-        others: &[(&str, Option<Vec<u8>>)],
+        extras: &Extras<'_>,
     ) -> Result<(), PeftError> {
+        let others = extras.files;
         let (mut config, mut state) = (self.config.clone(), self.state()?);
         if let Some(export) = &self.built.export {
             export.export(&mut config, &mut state)?;
@@ -44,7 +55,11 @@ impl Adapter {
             .iter()
             .flat_map(|part| &part.copies)
             .map(|(key, tensor)| (key.clone(), tensor.clone()));
-        let weights = state.into_iter().chain(copies).collect();
+        let mut weights: BTreeMap<String, Tensor> = state.into_iter().chain(copies).collect();
+        if let Some(model) = extras.resized {
+            let vocabulary = own_weights::with_vocabulary(model, weights.keys());
+            weights.extend(vocabulary);
+        }
         // The two files must always match: an old configuration must not describe new weights, and
         // weights of an earlier adapter must not remain.
         let fill = |staging: &Path| {

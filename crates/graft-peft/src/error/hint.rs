@@ -187,12 +187,9 @@ fn adapter_hint(error: &PeftError) -> Option<String> {
         }
         E::MissingFolder(folder) => saved_adapters(folder),
         E::Pickled { folder, file } => conversion(&folder.display().to_string(), file),
-        E::ResizedVocabulary { found, .. } => format!(
-            "the vocabulary of a loaded model cannot be resized; in Python: \
-             model.resize_token_embeddings({found}); \
-             PeftModel.from_pretrained(model, ADAPTER).merge_and_unload().save_pretrained(DIR); \
-             then `%model load DIR`"
-        ),
+        E::ResizedVocabulary { found, .. } => {
+            format!("load the model with as many: `%model load SOURCE resize_tokens={found}`")
+        }
         _ => return None,
     })
 }

@@ -109,6 +109,7 @@ impl Method for AdaLora {
         init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(lora::UNSUPPORTED)?;
+        config.refuse(&["trainable_token_indices"])?;
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
         let (init_r, target_r) = ranks(config, init)?;
         let scaling = config.number("lora_alpha")? / (init_r as f64 + 1e-5);

@@ -160,22 +160,28 @@ impl Method for Dora {
             layers.check_rank(lora.ranks.at(linear.path()).0, linear)?;
         }
         let state = layers.state.clone();
-        layers.low_rank((&SPEC, &["r", "lora_alpha"]), &lora.ranks, |linear, r, scaling| {
-            let lora::LowRankInit { a, b, .. } =
-                lora.init.initialize(linear, (r, scaling), cx, init)?;
-            let w = linear.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
-            let magnitude = Var::from_tensor(&w.sqr()?.sum(1)?.sqrt()?)?; // (d_out)
-            let weights = vec![
-                ("lora_A.weight", a.clone()),
-                ("lora_B.weight", b.clone()),
-                ("lora_magnitude_vector", magnitude.clone()),
-            ];
-            let dropout = lora.dropout;
-            let adapter = DoraLayer { a, b, magnitude, scaling, dropout, state: state.clone() };
-            Ok(AdapterPart {
-                copies: lora::copies(linear),
-                ..AdapterPart::linear(linear, Arc::new(adapter), weights)
-            })
-        })
+        let targeted: Vec<&str> = layers.layers.iter().map(|linear| linear.path()).collect();
+        let (tokens, read) = lora::token_parts(cx, config, &targeted, &state)?;
+        let mut built =
+            layers.low_rank((&SPEC, &["r", "lora_alpha"]), &lora.ranks, |linear, r, scaling| {
+                let lora::LowRankInit { a, b, .. } =
+                    lora.init.initialize(linear, (r, scaling), cx, init)?;
+                let w = linear.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
+                let magnitude = Var::from_tensor(&w.sqr()?.sum(1)?.sqrt()?)?; // (d_out)
+                let weights = vec![
+                    ("lora_A.weight", a.clone()),
+                    ("lora_B.weight", b.clone()),
+                    ("lora_magnitude_vector", magnitude.clone()),
+                ];
+                let dropout = lora.dropout;
+                let adapter = DoraLayer { a, b, magnitude, scaling, dropout, state: state.clone() };
+                Ok(AdapterPart {
+                    copies: lora::copies(linear),
+                    ..AdapterPart::linear(linear, Arc::new(adapter), weights)
+                })
+            })?;
+        built.parts.extend(tokens);
+        built.read.extend(read);
+        Ok(built)
     }
 }

@@ -9,7 +9,8 @@
 //! # Source
 //! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`,
 //! `lora-all-linear`, `lora-mlp-regex`, `rslora`, `lora-rank-pattern`, `lora-layers`,
-//! `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
+//! `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`, `lora-tokens`,
+//! `lora-tokens-head`.
 
 mod config;
 mod data_init;
@@ -17,6 +18,7 @@ mod embedding;
 mod eva;
 mod init;
 mod loftq;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ use crate::{
 pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
 use data_init::{Chosen, DataInit};
 pub(super) use init::{Init, LowRankInit};
+pub(super) use tokens::parts as token_parts;
 
 /// The method.
 pub(super) struct Lora;
@@ -151,6 +154,13 @@ impl Method for Lora {
             let (r, scaling) = lora.ranks.rank_and_scaling(table.path());
             parts.push(embedding::part(cx, table, (r, scaling), init, &state)?);
         }
+        let targeted: Vec<&str> = embeddings
+            .iter()
+            .map(|table| table.path())
+            .chain(layers.iter().map(|linear| linear.path()))
+            .collect();
+        let (rows, read) = tokens::parts(cx, config, &targeted, &state)?;
+        parts.extend(rows);
         warnings.extend(
             lora.ranks.unmatched(
                 layers
@@ -163,7 +173,8 @@ impl Method for Lora {
         warnings.extend(data_init.note);
         let searched = data_init.config.as_ref();
         let settings = settings(cx, config, searched, &lora, &layers, &embeddings);
-        Ok(Built { warnings, config: data_init.config, ..Built::new(settings, parts, state) })
+        let config = data_init.config;
+        Ok(Built { warnings, config, read, ..Built::new(settings, parts, state) })
     }
 }
 

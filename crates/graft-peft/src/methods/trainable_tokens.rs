@@ -37,9 +37,9 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 /// The method.
 pub(super) struct TrainableTokens;
 
-/// An embedding with trained rows.
-struct Rows {
-    /// The embedding with zeros in these rows, (V, C).
+/// A weight with a row for each token, of which some are trained.
+pub(super) struct Rows {
+    /// The weight with zeros in these rows, (V, C).
     rest: Tensor,
     /// The tokens of the rows, (N).
     indices: Tensor,
@@ -49,18 +49,23 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(
-        embedding: &Embedding,
+    pub(super) fn new(
+        weight: &Tensor,
         indices: &[u32],
         state: &Arc<AdapterState>,
     ) -> Result<Self, PeftError> {
-        let table = embedding.weight().base_value().detach().to_dtype(DType::F32)?; // (V, C)
+        let table = weight.detach().to_dtype(DType::F32)?; // (V, C)
         let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
         let rows = table.index_select(&indices, 0)?; // (N, C)
         let rest = table.index_add(&indices, &rows.neg()?, 0)?;
         let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, state: state.clone() };
         rest.whole()?;
         Ok(rest)
+    }
+
+    /// The trained rows, (N, C).
+    pub(super) fn var(&self) -> Var {
+        self.rows.clone()
     }
 
     fn whole(&self) -> Result<Tensor, PeftError> {
@@ -145,7 +150,7 @@ fn rows_part(
     indices: &[u32],
     state: &Arc<AdapterState>,
 ) -> Result<AdapterPart, PeftError> {
-    let rows = Rows::new(embedding, indices, state)?;
+    let rows = Rows::new(&embedding.weight().base_value(), indices, state)?;
     let (var, key) = (rows.rows.clone(), |module: &str| {
         format!("base_model.model.{module}.trainable_tokens_delta")
     });
@@ -158,11 +163,25 @@ fn rows_part(
 
 /// The tokens, without duplicates.
 fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
+    let none = Value::Array(Vec::new());
+    numbers(config, "token_indices", config.get("token_indices").unwrap_or(&none), vocab)
+}
+
+/// A list of tokens in a field, without duplicates.
+///
+/// # Errors
+/// [`PeftError::NoSuchToken`] for a token outside the vocabulary, [`PeftError::NoTokens`] for an
+/// empty list, [`PeftError::Malformed`] for anything else.
+pub(super) fn numbers(
+    config: &ConfigFile,
+    field: &'static str,
+    list: &Value,
+    vocab: usize,
+) -> Result<Vec<u32>, PeftError> {
     let (mut indices, mut known): (Vec<u32>, BTreeSet<u32>) = (Vec::new(), BTreeSet::new());
-    for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
-        let index = value
-            .as_u64()
-            .ok_or_else(|| config.invalid("token_indices", "a list of token numbers"))?;
+    let expected = "a list of token numbers";
+    for value in list.as_array().ok_or_else(|| config.invalid(field, expected))? {
+        let index = value.as_u64().ok_or_else(|| config.invalid(field, expected))?;
         if index >= vocab as u64 {
             return Err(PeftError::NoSuchToken { token: index, vocab });
         }

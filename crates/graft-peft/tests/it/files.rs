@@ -205,7 +205,7 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_instructions() {
             error.code() == "peft::resized_vocabulary"
                 && text.contains("53 tokens")
                 && text.contains("has 50")
-                && text.contains("resize_token_embeddings(53)"),
+                && text.contains("`%model load SOURCE resize_tokens=53`"),
             "{text}"
         );
     }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use graft_peft::Extras;
 use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::Failure;
 
@@ -104,7 +105,9 @@ pub fn save(
     let model = cx.state().model()?;
     let names = attached.label_names().or_else(|| model.label_names());
     let file = labels::file(names.as_ref().map(|names| names.as_slice()));
-    Ok(attached.adapter.save_with(Path::new(directory), &model.source, &[file])?)
+    let resized = model.loaded.is_resized.then_some(model.loaded.model.as_ref());
+    let extras = Extras { files: &[file], resized };
+    Ok(attached.adapter.save_with(Path::new(directory), &model.source, &extras)?)
 }
 
 /// Makes an adapter the one in use. The others stay attached and become inactive.

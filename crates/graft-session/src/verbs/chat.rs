@@ -8,7 +8,7 @@ use graft_nn::TokenEncoder;
 use graft_protocol::{Block, Cell, Event, Level, Reply, Table};
 use graft_spec::{Failure, Settings, Value, chat::CHAT};
 
-use crate::{CommandContext, SessionError};
+use crate::{CommandContext, SessionError, SessionState};
 
 /// The conversation of a session.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ fn answer(
     let tokenizer = &model.loaded.tokenizer;
     let mut log = ChatLog::clone(&state.chat);
     add(&mut log, text, settings)?;
-    let template = model.loaded.chat.select(log.template.as_deref(), false)?;
+    let template = template(&state, tokenizer.as_ref(), &log)?;
     let tokenize =
         |text: &str| tokenizer.encode_with_offsets(text).map_err(|error| error.to_string());
     let ids = encode_prompt(&template, &tokenize, &conversation(&log), Ending::GenerationPrompt)?;
@@ -73,6 +73,20 @@ fn answer(
     Ok(generated)
 }
 
+/// The template that the user chose for the conversation, or else the one of the current data set
+/// of conversations, with which the adapter was probably trained, or else the model's own.
+fn template(
+    state: &SessionState,
+    tokenizer: &dyn TokenEncoder,
+    log: &ChatLog,
+) -> Result<ChatTemplate, Failure> {
+    let data = state.data(None).ok().filter(|data| data.dataset.chat_template.is_some());
+    match (&log.template, data) {
+        (None, Some(data)) => Ok(graft_train::chat_template(tokenizer, &data.dataset, false)?),
+        (chosen, _) => Ok(tokenizer.chat_templates().select(chosen.as_deref(), false)?),
+    }
+}
+
 /// Adds the user's message and what the settings change.
 fn add(log: &mut ChatLog, text: &str, settings: &Settings) -> Result<(), SessionError> {
     let given = |key| settings.text(CHAT, key).filter(|value| !value.is_empty());
@@ -85,7 +99,7 @@ fn add(log: &mut ChatLog, text: &str, settings: &Settings) -> Result<(), Session
             log.messages.push(message);
         }
     }
-    if let Some(template) = given("template") {
+    if let Some(template) = given("chat_template") {
         log.template = Some(super::data::absolute(&template));
     }
     log.messages.push(("user".to_owned(), text.to_owned()));

@@ -5,8 +5,9 @@ pub mod tokens;
 
 use std::{path::Path, sync::Arc};
 
+use graft_chat::ChatTemplate;
 use graft_data::{self as data, Dataset, Kind, Limits};
-use graft_nn::Device;
+use graft_nn::{Device, TokenEncoder};
 use graft_protocol::{Block, Reply, Table};
 use graft_spec::{Failure, Settings, Value, training};
 use graft_train::{Control, runs::RunFolder};
@@ -66,6 +67,9 @@ fn with_absolute_paths(settings: &Settings) -> Settings {
         if let Some(Value::Text(path)) = settings.values.get_mut(key) {
             *path = absolute(path);
         }
+    }
+    if let Some(Value::Text(template)) = settings.values.get_mut("chat_template") {
+        *template = absolute(template);
     }
     settings
 }
@@ -141,6 +145,7 @@ pub(crate) fn remember(
     if dataset.name.contains(char::is_control) {
         return Err(SessionError::DataName { name: dataset.name }.into());
     }
+    check_chat_template(cx, &dataset)?;
     let data = Arc::new(LoadedData { dataset, origin });
     let before = cx.state().data(Some(&data.dataset.name)).ok();
     cx.change(|state| state.remember_data(&data));
@@ -149,6 +154,21 @@ pub(crate) fn remember(
         report_replaced(cx, &before, &data);
     }
     Ok(data)
+}
+
+/// Refuses a chosen chat template that cannot be used, before anything is trained on the data. A
+/// name can be that of a template of the model, so it is checked once a model is loaded.
+fn check_chat_template(cx: &CommandContext, dataset: &Dataset) -> Result<(), Failure> {
+    let Some(choice) = &dataset.chat_template else { return Ok(()) };
+    match (&choice.source, cx.state().model()) {
+        (Some(source), _) => drop(ChatTemplate::new(&choice.name, source, Vec::new())?),
+        (None, Ok(model)) => {
+            let templates = model.loaded.tokenizer.chat_templates();
+            drop(templates.select(Some(&choice.name), false)?);
+        }
+        (None, Err(_)) => {}
+    }
+    Ok(())
 }
 
 /// A set for a single use: a loaded one, else a built-in set or a file, which does not become the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graft_protocol::Event;
 use graft_spec::{Failure, Settings, Value, training::ABLATE};
-use graft_train::evaluate;
+use graft_train::{EncodeOptions, Request, data::SplitName, evaluate};
 
 use super::data;
 use crate::{CommandContext, SessionError, SessionState, state::LoadedData};
@@ -76,9 +76,12 @@ impl Domain {
             model.loaded.model.as_ref(),
             model.loaded.tokenizer.as_ref(),
             &self.data.dataset,
-            "validation",
-            self.examples,
-            BATCH,
+            Request {
+                split: SplitName::Validation,
+                examples: self.examples,
+                batch: BATCH,
+                encoding: EncodeOptions::default(),
+            },
             &cx.control(),
             &mut progress,
         );

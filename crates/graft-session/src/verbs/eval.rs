@@ -3,7 +3,7 @@
 use graft_nn::Task;
 use graft_protocol::{Cell, Event, Rewards, Table};
 use graft_spec::{Failure, Settings, training};
-use graft_train::{Evaluation, Request, data::SplitName};
+use graft_train::{EncodeOptions, Evaluation, Request, data::SplitName, loss_on};
 
 use super::{
     adapters_disabled::AdaptersDisabled, format::counted, labels, preference::evaluate_any,
@@ -90,11 +90,12 @@ pub(super) fn score(
     let label = format!("evaluating {who} on {}", data.dataset.name);
     let mut progress =
         |done: u64, total: u64| cx.emit(Event::Progress { label: label.clone(), done, total });
+    let loss_on = loss_on(settings.text(training::EVAL, "loss_on"));
     let request = Request {
         split: SplitName::parse(&split(settings)).unwrap_or(SplitName::Test),
         examples: whole("examples", 200),
         batch: whole("batch", 16),
-        max_length: None,
+        encoding: EncodeOptions { loss_on, ..EncodeOptions::default() },
     };
     let evaluation = evaluate_any(cx, &model, (&data.dataset, request), settings, &mut progress);
     cx.check_interrupted(&format!("stopped while {label}"))?;
@@ -137,6 +138,7 @@ impl Scores {
             ]);
         }
         table.footer.extend(all.first().map(|first| self.unit(first)));
+        table.footer.extend(all.first().and_then(|first| cut(first)));
         table
     }
 
@@ -154,9 +156,15 @@ impl Scores {
             format!("loss in nats per example, over {examples}")
         } else {
             let tokens = counted(evaluation.tokens as usize, "token");
-            format!("loss in nats per token, over {tokens} of completions")
+            format!("loss in nats per token, over {tokens} with loss")
         }
     }
+}
+
+/// The number of examples that the model could not read to their end.
+fn cut(evaluation: &Evaluation) -> Option<String> {
+    let examples = counted(evaluation.cut as usize, "example");
+    (evaluation.cut > 0).then(|| format!("{examples} longer than the model can read, and cut"))
 }
 
 /// Columns of a table of preference data.

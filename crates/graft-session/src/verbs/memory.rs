@@ -6,7 +6,7 @@ use graft_nn::{Quantization, SavedActivations};
 use graft_protocol::{Cell, Table};
 use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
-    Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
+    EncodeOptions, Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
     data::{Kind, SplitName},
     device_of,
     memory::{Memory, Sizes, of_model, packed},
@@ -108,7 +108,7 @@ fn validation(
         split: SplitName::Validation,
         examples,
         batch: rows.max(VALIDATION_BATCH),
-        max_length: Some(tokens),
+        encoding: EncodeOptions { max_length: Some(tokens), ..EncodeOptions::default() },
     };
     let evaluator = Evaluator::new(
         model.loaded.model.as_ref(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use graft_protocol::{Block, Event, Level, Reply};
-use graft_spec::{Failure, Settings, training};
+use graft_spec::{Failure, Settings, Value, training};
 
 pub use card::{ModelCard, card};
 pub use save::save;
@@ -41,6 +41,23 @@ pub fn load(
     settings.check(training::MODEL)?;
     let model = open(cx, source, settings)?;
     Ok(put(cx, model))
+}
+
+/// Loads the current model again with added tokens or another number of tokens, in addition to the
+/// keys it was loaded with. Its adapters are removed, because their weights may not fit.
+///
+/// # Errors
+/// [`SessionError::NoModel`], and those of [`load`].
+pub fn resize(cx: &CommandContext, settings: &Settings) -> Result<ModelReport, Failure> {
+    settings.check(training::MODEL_RESIZE)?;
+    let current = cx.state().model()?;
+    let mut all = current.settings.clone();
+    all.values.extend(settings.values.clone());
+    let list = |settings: &Settings| settings.list(training::MODEL, "added_tokens");
+    if let (Some(before), Some(new)) = (list(&current.settings), list(settings)) {
+        all.set("added_tokens", Value::List([before, new].concat()));
+    }
+    load(cx, current.absolute_source(), &all)
 }
 
 /// Makes a model the current one.
@@ -122,6 +139,27 @@ fn replaced(state: &SessionState) -> Option<String> {
     })
 }
 
+/// The tokens that were added to the vocabulary; `None` if all of them were there.
+fn added_tokens(model: &LoadedModel) -> Option<String> {
+    let added = &model.loaded.added_tokens;
+    let named: Vec<_> = added.iter().map(|(token, id)| format!("`{token}` ({id})")).collect();
+    let rows = if model.loaded.is_resized {
+        "their embeddings start as the mean of the others"
+    } else {
+        "the model had unused embeddings for them"
+    };
+    (!named.is_empty()).then(|| {
+        let ids: Vec<_> = added.iter().map(|(_, id)| id.to_string()).collect();
+        format!(
+            "added {}: {}; {rows}, and are trained with `trainable_token_indices={}` of `%lora \
+             attach`",
+            counted(added.len(), "token"),
+            named.join(", "),
+            ids.join(",")
+        )
+    })
+}
+
 impl ModelReport {
     /// `` loaded `tiny` (llama, 3,688,704 parameters, ...); 38 of 38 tensors loaded ``.
     pub fn line(&self) -> String {
@@ -152,6 +190,7 @@ impl ModelReport {
                 .iter()
                 .map(|warning| Block::Note(Level::Warning, warning.clone())),
         );
+        blocks.extend(added_tokens(&self.model).map(|note| Block::Note(Level::Info, note)));
         blocks.extend(unapplied_dropout(&self.model).map(|dropout| {
             let note = format!(
                 "training does not apply the dropout of the base model ({dropout}), unlike the \

@@ -153,6 +153,5 @@ pub(crate) fn evaluate_with(
             progress,
         );
     }
-    let Request { split, examples, batch, .. } = request;
-    evaluate(base, tokenizer, data, split.name(), examples, batch, control, progress)
+    evaluate(base, tokenizer, data, request, control, progress)
 }

@@ -6,15 +6,10 @@ pub(super) mod job;
 use std::sync::Arc;
 
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
-use graft_spec::{
-    AUTO, Failure, Settings, Value,
-    training::{
-        TRAIN,
-        preference::{BETA, REFERENCE},
-    },
-};
+use graft_spec::{AUTO, Failure, Settings, Value, training::TRAIN};
 use graft_train::{
     Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
+    preference::Objective,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
 };
@@ -78,18 +73,22 @@ pub fn train(
         state.seed,
     );
     let folder = new_folder(cx, attached.adapter.spec().verb)?;
-    if config.preference.is_none() {
-        unused_keys(settings)
-            .for_each(|key| cx.warn(format!("`{key}` has no effect without loss=")));
-    }
+    unused_keys(settings, &config).into_iter().for_each(|text| cx.warn(text));
     let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
     let header = header(&state, &setup, settings);
     carry_out(cx, &setup, header, fit)
 }
 
-/// The given keys that only a preference loss reads.
-fn unused_keys(settings: &Settings) -> impl Iterator<Item = &'static str> {
-    [BETA.name, REFERENCE.name].into_iter().filter(|key| settings.values.contains_key(*key))
+/// Warnings about given keys that the loss of the run does not read.
+fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
+    let (keys, with) = match config.preference {
+        None => (&["beta", "reference"][..], "without loss=".to_owned()),
+        Some(Objective { loss, .. }) => {
+            (&["packing", "stride", "loss_on"][..], format!("with loss={}", loss.name()))
+        }
+    };
+    let given = keys.iter().filter(|key| settings.values.contains_key(**key));
+    given.map(|key| format!("`{key}` has no effect {with}")).collect()
 }
 
 /// Refuses an adapter that is merged into the weights, and one on top of a merged adapter.

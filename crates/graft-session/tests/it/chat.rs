@@ -27,7 +27,7 @@ fn a_base_model_is_told_to_choose_a_template() {
     let error = say(&test, "hello", "").unwrap_err();
     assert_eq!(error.code, "chat::no_template");
     assert!(error.message.contains("looked for `chat_template.jinja`"), "{error:?}");
-    assert!(error.hint.unwrap().contains("`template=NAME` (chatml,"));
+    assert!(error.hint.unwrap().contains("`chat_template=NAME` (chatml,"));
     assert_eq!(conversation(&test).len(), 0);
     let error = say(&test, "hello", "template=chatmll").unwrap_err();
     assert!(error.hint.unwrap().contains("did you mean `chatml`?"));
@@ -91,7 +91,9 @@ fn tokens(test: &TestSession, lines: &str) -> Vec<TokenList> {
         settings: keys_of(training::DATA, "validation=0"),
     })
     .unwrap();
-    let reply = test.run(Command::DataShow { name: None, rows: 1, tokens: true }).unwrap();
+    let reply = test
+        .run(Command::DataShow { name: None, rows: 1, tokens: Some(Settings::default()) })
+        .unwrap();
     let list = |block| match block {
         Block::Tokens(list) => list,
         other => panic!("{other:?}"),
@@ -125,7 +127,8 @@ fn every_token_is_shown_with_its_text_and_its_loss() {
 #[test]
 fn tokens_need_a_model_and_data() {
     let test = TestSession::new();
-    let show = || test.run(Command::DataShow { name: None, rows: 1, tokens: true });
+    let show =
+        || test.run(Command::DataShow { name: None, rows: 1, tokens: Some(Settings::default()) });
     assert_eq!(show().unwrap_err().code, "session::no_data");
     test.run(Command::DataInline {
         name: "rows".to_owned(),

@@ -214,7 +214,7 @@ fn files_of_splits_and_given_columns_are_loaded_and_reported() {
 }
 
 #[test]
-fn conversations_are_loaded_and_training_on_them_names_what_is_missing() {
+fn conversations_are_trained_on_with_a_template_and_without_one_it_is_named() {
     let test = TestSession::attached();
     let chat = |number: usize| {
         format!(
@@ -227,11 +227,13 @@ fn conversations_are_loaded_and_training_on_them_names_what_is_missing() {
         reply,
         "data `chat`: conversations; 8 training, 1 validation and 1 test examples\nread as jsonl: `messages`"
     );
-    let table = test.run(Command::DataShow { name: None, rows: 1, tokens: false }).unwrap();
+    let table = test.run(Command::DataShow { name: None, rows: 1, tokens: None }).unwrap();
     assert!(format!("{table:?}").contains("| assistant: blue"), "{table:?}");
     let failure = test.train("steps=1").unwrap_err();
-    assert_eq!(failure.code, "train::conversations");
-    assert!(failure.hint.unwrap().contains("FILE > pairs.jsonl, then %data load pairs.jsonl"));
+    assert_eq!(failure.code, "chat::no_template");
+    assert!(failure.hint.unwrap().contains("`%data load FILE chat_template=plain`"));
+    load(&test, &path, "chat_template=plain").unwrap();
+    test.train("steps=1 eval_every=0").unwrap();
 }
 
 #[test]

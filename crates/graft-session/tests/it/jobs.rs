@@ -27,7 +27,7 @@ fn reading_commands_are_answered_while_a_job_runs() {
             Command::Params,
             Command::ModelTree,
             Command::ModelCard,
-            Command::DataShow { name: None, rows: 2, tokens: false },
+            Command::DataShow { name: None, rows: 2, tokens: None },
             Command::Seed { seed: None },
         ] {
             test.run(command).unwrap();

@@ -32,7 +32,7 @@ fn readers() -> Vec<Command> {
         Command::ModelCard,
         Command::ModelTree,
         Command::Memory { of: None, settings: Settings::default() },
-        Command::DataShow { name: None, rows: 3, tokens: false },
+        Command::DataShow { name: None, rows: 3, tokens: None },
         Command::Forgetting {
             methods: Vec::new(),
             keys: vec![("domain".to_owned(), "colors".to_owned())],

@@ -80,7 +80,7 @@ fn a_model_learns_the_completion_with_its_one_space_and_writes_it_so() {
             .run(Command::Eval { settings: keys_of(training::EVAL, "split=train base=false") })
             .unwrap();
         assert!(
-            format!("{:?}", reply.blocks).contains("over 32 tokens of completions"),
+            format!("{:?}", reply.blocks).contains("over 32 tokens with loss"),
             "{tokenizer}: {:?}",
             reply.blocks
         );

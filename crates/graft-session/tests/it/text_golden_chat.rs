@@ -3,7 +3,7 @@
 use graft_chat::{ChatError, ChatTemplate, Conversation, Ending, LossOn, SpecialTokens};
 use graft_models::Tokenizer;
 use graft_nn::{TokenEncoder, ops::IGNORED};
-use graft_train::{TrainError, encode_chat};
+use graft_train::encode_chat;
 use serde_json::Value;
 
 use crate::text_golden::{numbers, word};
@@ -72,7 +72,7 @@ fn mask(
 ) -> Option<String> {
     let encoded = match encode_chat(tokenizer, template, chat, LossOn::Assistant) {
         Ok(encoded) => encoded,
-        Err(TrainError::Chat { source: ChatError::NothingToLearn { .. } }) => {
+        Err(ChatError::NothingToLearn { .. }) => {
             let marked = numbers(case, "assistant_mask").contains(&1);
             return marked.then(|| "nothing to learn, expected a mask".to_owned());
         }

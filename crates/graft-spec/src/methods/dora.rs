@@ -2,7 +2,7 @@
 
 use super::{
     ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
-    RANK, RANK_PATTERN, TARGET_MODULES,
+    RANK, RANK_PATTERN, TARGET_MODULES, TRAINABLE_TOKEN_INDICES,
 };
 use crate::{KeyKind, KeySpec};
 
@@ -62,5 +62,6 @@ const KEYS: &[KeySpec] = &[
         help: "biases to train as well: none, all, or those of the targets (lora_only); copies are trained, so the base does not change",
     },
     MODULES_TO_SAVE,
+    TRAINABLE_TOKEN_INDICES,
     ADAPTER_NAME,
 ];

@@ -102,4 +102,11 @@ pub const DATA: &[KeySpec] = &[
         default: "",
         help: "prompt around the text of text/label data, with {text}, such as \"{text}\\nThis is from:\"; without it a language model reads \"{text}\\nLabel:\" and an encoder the text alone; {text_pair} is the second text of a pair, {prompt} and {input} are those of instructions",
     },
+    KeySpec {
+        name: "chat_template",
+        aliases: &["chat_template_path"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "chat template of conversations: a name (chatml, llama3, gemma, mistral, zephyr, plain, or one of the model's) or a .jinja file; without it the model's own",
+    },
 ];

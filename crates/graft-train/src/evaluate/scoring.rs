@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use graft_nn::{Context, MaskedTokens, Model};
+use graft_nn::{Context, Model, ops::IGNORED};
 
 use crate::batch::{Batch, Encoded};
 use crate::encode::Sequence;
@@ -18,6 +18,8 @@ pub(super) struct Scored {
     pub(super) tokens: u64,
     /// Examples whose own label has the highest score.
     pub(super) right: u64,
+    /// Examples that were cut.
+    pub(super) cut: u64,
 }
 
 impl Scored {
@@ -25,6 +27,7 @@ impl Scored {
         self.loss += other.loss;
         self.tokens += other.tokens;
         self.right += other.right;
+        self.cut += other.cut;
     }
 }
 
@@ -37,6 +40,8 @@ impl Scored {
 pub(super) struct Rows {
     rows: Vec<Vec<u32>>,
     examples: Vec<ExampleRows>,
+    /// Number of examples that were cut.
+    cut: u64,
 }
 
 #[derive(Debug)]
@@ -101,14 +106,20 @@ impl Rows {
         });
     }
 
-    /// Adds a conversation, of which only the tokens with a loss count.
-    pub(super) fn push_conversation(&mut self, tokens: MaskedTokens) {
-        let MaskedTokens { ids, has_loss } = tokens;
-        let first = has_loss.iter().position(|has_loss| *has_loss).unwrap_or(ids.len());
+    /// Adds tokens of which only those with a label count.
+    pub(super) fn push_encoded(&mut self, encoded: Encoded) {
+        let Encoded { ids, labels, .. } = encoded;
+        let first = labels.iter().position(|label| *label != IGNORED).unwrap_or(ids.len());
         let sequence = Sequence { ids, first };
         let mut completion = self.reading(&mut Prefixes::needed_by(&[]), &sequence);
-        completion.counted = has_loss.get(first..).unwrap_or_default().to_vec();
+        let counted = labels.iter().skip(first).map(|label| *label != IGNORED);
+        completion.counted = counted.collect();
         self.examples.push(ExampleRows { completion, labels: Vec::new(), label: None });
+    }
+
+    /// Counts an example that lost `tokens`.
+    pub(super) fn add_cut(&mut self, tokens: usize) {
+        self.cut += u64::from(tokens > 0);
     }
 
     /// Finds the first row of this example that starts with the needed tokens, or adds one.
@@ -161,7 +172,7 @@ impl<'s> Prefixes<'s> {
 /// Scores the rows with one forward pass.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let pass = ScoringPass::run(model, rows)?;
-    let mut scored = Scored::default();
+    let mut scored = Scored { cut: rows.cut, ..Scored::default() };
     for example in &rows.examples {
         scored.loss -= pass.log_probability(&example.completion);
         // Without a token before it, the first token of a text has no prediction and no loss.

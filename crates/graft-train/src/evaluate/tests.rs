@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn request(split: SplitName) -> Request {
-    Request { split, examples: 100, batch: 3, max_length: None }
+    Request { split, examples: 100, batch: 3, encoding: EncodeOptions::default() }
 }
 
 /// Log-probabilities of `completion` behind `prompt`, one row at a time: the slow and plain way.
@@ -75,11 +75,17 @@ fn a_soft_prompt_shifts_the_positions_that_are_scored() {
 fn the_majority_is_the_commonest_label_of_the_scored_examples() {
     let data = labeled_data();
     let model = TinyLlama::new(16, 32);
-    for (split, most) in [("test", 100), ("test", 1), ("train", 5), ("validation", 3)] {
-        let found =
-            evaluate(&model, &Words, &data, split, most, 4, &Control::new(), &mut |_, _| {})
-                .expect("evaluates");
-        let scored = data.scored(SplitName::parse(split).expect("a split"), most);
+    let cases = [
+        (SplitName::Test, 100),
+        (SplitName::Test, 1),
+        (SplitName::Train, 5),
+        (SplitName::Validation, 3),
+    ];
+    for (split, most) in cases {
+        let request = Request { examples: most, ..request(split) };
+        let found = evaluate(&model, &Words, &data, request, &Control::new(), &mut |_, _| {})
+            .expect("evaluates");
+        let scored = data.scored(split, most);
         let count = |label| scored.iter().filter(|example| example.label == Some(label)).count();
         let commonest = (0..3).map(count).max().expect("a label");
         assert_eq!(found.examples, scored.len() as u64);
@@ -104,14 +110,16 @@ fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
     let data = labeled_data();
     let control = Control::new();
     let mut seen = 0;
-    let result = evaluate(&model, &Words, &data, "train", 100, 4, &control, &mut |done, _| {
+    let all = Request { batch: 4, ..request(SplitName::Train) };
+    let result = evaluate(&model, &Words, &data, all, &control, &mut |done, _| {
         seen = done;
         control.stop();
     });
     assert!(matches!(result, Err(TrainError::Stopped)));
     assert_eq!(seen, 4);
     let empty = Dataset { test: Vec::new(), ..data };
-    let error = evaluate(&model, &Words, &empty, "test", 1, 1, &Control::new(), &mut |_, _| {})
+    let test = request(SplitName::Test);
+    let error = evaluate(&model, &Words, &empty, test, &Control::new(), &mut |_, _| {})
         .expect_err("no examples");
     assert_eq!(error.to_string(), "data set `firsts` has no test examples");
 }

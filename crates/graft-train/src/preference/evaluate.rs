@@ -10,9 +10,9 @@ use super::pass::{Normalizers, PairTotals, joined, log_probabilities, of_pair};
 use super::{Objective, ReferenceModel, check, reference_log_probabilities};
 use crate::batch::{AnswerPart, Batch, Encoded};
 use crate::control::Control;
-use crate::data::{Dataset, Example};
+use crate::data::Dataset;
 use crate::device::device_of;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Pieces};
 use crate::loss::virtual_tokens;
 use crate::{Evaluation, LargestPass, Request, Result, TrainError};
 
@@ -27,6 +27,8 @@ pub struct PreferenceEvaluator<'a> {
     objective: Objective,
     reference: Option<&'a dyn ReferenceModel>,
     pairs: Vec<(Encoded, Encoded)>,
+    /// Number of pairs that were cut.
+    cut: u64,
     batch: usize,
     /// The log-probabilities of the reference model, which does not change during a run.
     of_reference: OnceLock<Vec<LogProbabilities>>,
@@ -66,13 +68,21 @@ impl<'a> PreferenceEvaluator<'a> {
             let (data, split) = (data.name.clone(), request.split.name());
             return Err(TrainError::EmptySplit { data, split });
         }
-        let encoder = Encoder::new(model, tokenizer, data, request.max_length)?;
-        let pair = |example: &Example| Ok(encoder.pair(example)?.0);
-        let examples = data.scored(request.split, request.examples);
+        let encoder = Encoder::new(model, tokenizer, data, request.encoding)?;
+        let mut cut = 0;
+        let mut pairs = Vec::new();
+        for example in data.scored(request.split, request.examples) {
+            let Pieces { all, lost, .. } = encoder.example(example)?;
+            cut += u64::from(lost > 0);
+            if let Ok([chosen, rejected]) = <[Encoded; 2]>::try_from(all) {
+                pairs.push((chosen, rejected));
+            }
+        }
         Ok(Self {
             objective,
             reference: reference.filter(|_| objective.loss.has_reference()),
-            pairs: examples.iter().map(pair).collect::<Result<_>>()?,
+            pairs,
+            cut,
             batch: request.batch.max(1),
             of_reference: OnceLock::new(),
         })
@@ -164,6 +174,7 @@ impl<'a> PreferenceEvaluator<'a> {
             majority: None,
             examples: totals.pairs,
             tokens: answer_tokens,
+            cut: self.cut,
             rewards: Some(totals.rewards()),
         }
     }

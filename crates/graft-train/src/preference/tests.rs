@@ -10,7 +10,8 @@ use crate::testing::{
     TinyClassifier, TinyLlama, Words, config, job_in, labeled_data, preferred_data,
 };
 use crate::{
-    Control, Examples, Request, TrainConfig, TrainError, TrainingJob, evaluate, fit, resume,
+    Control, EncodeOptions, Examples, Request, TrainConfig, TrainError, TrainingJob, evaluate, fit,
+    resume,
 };
 
 /// The model with its adapters switched off.
@@ -123,8 +124,12 @@ fn tokens_losses_gradients_and_rewards_are_those_of_trl() {
         }
         for (index, expected) in expected["pairs"].as_array().expect("pairs").iter().enumerate() {
             let one = Dataset { test: vec![data.test[index].clone()], ..data.clone() };
-            let request =
-                Request { split: SplitName::Test, examples: 1, batch: 1, max_length: None };
+            let request = Request {
+                split: SplitName::Test,
+                examples: 1,
+                batch: 1,
+                encoding: EncodeOptions::default(),
+            };
             let found = evaluate_preferences(
                 (model, tokenizer),
                 (&one, request),
@@ -288,8 +293,14 @@ fn data_and_loss_that_do_not_fit_together_are_refused_with_the_next_step() {
     let (code, _, hint) = refused(&classifier, &preferred_data(), preference(PreferenceLoss::Dpo));
     assert_eq!(code, "train::classifier_preferences");
     assert!(hint.contains("%model load tiny"), "{hint}");
-    let found =
-        evaluate(&model, &Words, &preferred_data(), "train", 1, 1, &Control::new(), &mut |_, _| {});
+    let request = Request {
+        split: SplitName::Train,
+        examples: 1,
+        batch: 1,
+        encoding: EncodeOptions::default(),
+    };
+    let (data, control) = (preferred_data(), Control::new());
+    let found = evaluate(&model, &Words, &data, request, &control, &mut |_, _| {});
     assert_eq!(found.err().map(|error| error.code()), Some("train::preferences"));
 }
 
@@ -301,8 +312,8 @@ fn messages_need_a_chat_template() {
     let config = config_of(PreferenceLoss::Dpo, 1);
     let model = TinyLlama::new(16, 32);
     let error = Examples::new(&model, &Words, &data, &config).err().expect("refused");
-    assert_eq!(error.code(), "train::preference_conversations");
     assert!(error.to_string().contains("`chats`"), "{error}");
+    assert!(error.hint().expect("a hint").contains("chat_template="), "{:?}", error.hint());
 }
 
 #[test]
@@ -311,7 +322,7 @@ fn long_pairs_lose_the_same_tokens_of_the_prompt() {
     let model = TinyLlama::new(16, 32);
     let config = TrainConfig { max_length: Some(4), ..config_of(PreferenceLoss::Dpo, 1) };
     let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
-    assert!(examples.warnings()[0].ends_with("were longer than 4 tokens and were cut"));
+    assert!(examples.warnings()[0].contains("were longer than 4 tokens and were cut"));
     assert_eq!(examples.longest(), 4);
     let batch = crate::BatchSource::micro_batch(&examples, 0).expect("a batch");
     for pair in batch.labels.chunks(batch.columns).collect::<Vec<_>>().chunks(2) {

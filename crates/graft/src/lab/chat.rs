@@ -18,7 +18,7 @@ impl Lab {
     ///
     /// # fn main() -> graft::Result<()> {
     /// lab().load_model("tiny")?; // a base model, so it needs a template
-    /// let answer = lab().chat("Hello", Chat::new().template("plain").max_new_tokens(8))?;
+    /// let answer = lab().chat("Hello", Chat::new().chat_template("plain").max_new_tokens(8))?;
     /// println!("{}", answer.text());
     /// # Ok(())
     /// # }

@@ -3,7 +3,7 @@
 use graft_session::verbs;
 use graft_spec::Failure;
 
-use crate::{Data, DataOptions, Lab, Model, ModelOptions, Result, Table, Tokens};
+use crate::{Data, DataOptions, Lab, Model, ModelOptions, Result, Table, Tokens, Train};
 
 impl Lab {
     /// Loads a model and makes it the current one.
@@ -36,6 +36,17 @@ impl Lab {
         let source = source.to_owned();
         let report = self
             .job("loading a model", move |cx| verbs::model::load(cx, &source, &options.into()))?;
+        Ok(Model::new(self.clone(), report.model))
+    }
+
+    /// Loads the current model again with the `added_tokens` and `resize_tokens` of the options, in
+    /// addition to those it was loaded with.
+    ///
+    /// # Errors
+    /// `session::no_model`, and as [`Lab::load_model`]. The previous model stays loaded.
+    pub fn resize_tokens(&self, options: ModelOptions) -> Result<Model> {
+        let report =
+            self.job("loading a model", move |cx| verbs::model::resize(cx, &options.into()))?;
         Ok(Model::new(self.clone(), report.model))
     }
 
@@ -121,7 +132,21 @@ impl Lab {
     /// # Errors
     /// As [`Lab::data`], and `session::no_model`.
     pub fn show_tokens(&self, name: Option<&str>, rows: usize) -> Result<Tokens> {
-        self.read(|cx| verbs::data::tokens::tokens(cx, name, rows)).map(Tokens::from)
+        self.show_tokens_with(name, rows, Train::new())
+    }
+
+    /// As [`Lab::show_tokens`], with the `max_length`, `stride` and `loss_on` of a training run.
+    ///
+    /// # Errors
+    /// As [`Lab::show_tokens`].
+    pub fn show_tokens_with(
+        &self,
+        name: Option<&str>,
+        rows: usize,
+        options: Train,
+    ) -> Result<Tokens> {
+        let keys = options.into();
+        self.read(|cx| verbs::data::tokens::tokens(cx, name, rows, &keys)).map(Tokens::from)
     }
 
     /// Makes a loaded data set the current one.

@@ -18,7 +18,6 @@ pub(in crate::methods) const UNSUPPORTED: &[&str] = &[
     "use_qalora",
     "use_bdlora",
     "lora_bias",
-    "trainable_token_indices",
     "target_parameters",
     "layer_replication",
     "alora_invocation_tokens",

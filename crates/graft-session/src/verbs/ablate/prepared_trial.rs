@@ -193,13 +193,9 @@ impl PreparedTrial<'_> {
     /// Predicted memory of the training run in bytes, on top of the shared base.
     pub(super) fn bytes(&self, longest: usize) -> u64 {
         let model = self.guard.model.loaded.model.as_ref();
-        predicted(
-            model,
-            &self.trainables,
-            (self.setup.config.batch, longest),
-            self.setup.config.recompute,
-        )
-        .on_top()
+        let config = &self.setup.config;
+        let rows = if config.preference.is_some() { 2 * config.batch } else { config.batch };
+        predicted(model, &self.trainables, (rows, longest), config.recompute).on_top()
     }
 
     pub(super) fn job<'b>(

@@ -1,10 +1,15 @@
 //! Scores the model on the data of a comparison.
 
+use graft_chat::LossOn;
 use graft_protocol::Event;
-use graft_spec::{Failure, training::ABLATE};
+use graft_spec::{
+    Failure,
+    training::{ABLATE, TRAIN},
+};
 use graft_train::{
-    Evaluation, Request,
+    EncodeOptions, Evaluation, Request,
     data::SplitName,
+    loss_on,
     preference::{Objective, ReferenceModel},
 };
 
@@ -44,8 +49,12 @@ impl GridRunner<'_> {
     ) -> Result<Evaluation, Failure> {
         let model = self.state.model()?;
         let split = self.grid.settings.text(ABLATE, "split").unwrap_or_default();
-        let split = SplitName::parse(&split).unwrap_or(SplitName::Validation);
-        let request = Request { split, examples, batch: BATCH, max_length: None };
+        let request = Request {
+            split: SplitName::parse(&split).unwrap_or(SplitName::Validation),
+            examples,
+            batch: BATCH,
+            encoding: EncodeOptions { loss_on: self.loss_on(), ..EncodeOptions::default() },
+        };
         // Every trial is scored with the loss of the first one.
         let first = self.grid.trials.first();
         let objective = first.and_then(|trial| Objective::from_settings(&trial.train));
@@ -53,5 +62,13 @@ impl GridRunner<'_> {
         let objective = (objective, Some(&off as &dyn ReferenceModel));
         let data = (&self.data.dataset, request);
         Ok(evaluate_with(&model, data, objective, &self.cx.control(), progress)?)
+    }
+
+    /// The text that is scored: the one that every trial learns, or else the default of the data.
+    fn loss_on(&self) -> Option<LossOn> {
+        let mut all =
+            self.grid.trials.iter().map(|trial| loss_on(trial.train.text(TRAIN, "loss_on")));
+        let first = all.next().flatten();
+        first.filter(|first| all.all(|other| other == Some(*first)))
     }
 }

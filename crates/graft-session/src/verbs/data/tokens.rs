@@ -3,9 +3,9 @@
 use graft_models::Tokenizer;
 use graft_nn::ops::IGNORED;
 use graft_protocol::{Block, Reply, ShownToken, TokenList};
-use graft_spec::Failure;
+use graft_spec::{Failure, Settings, training::TRAIN};
 use graft_train::{
-    Preview,
+    Preview, TrainConfig,
     data::{Dataset, Kind, SplitName},
     preview,
 };
@@ -16,16 +16,20 @@ use crate::CommandContext;
 /// Most tokens shown of one example.
 const MOST: usize = 2000;
 
-/// The tokens of the first `rows` examples of each split; without a name, of the current set.
+/// The tokens of the first `rows` examples of each split; without a name, of the current set. The
+/// keys are those of `%train`.
 ///
 /// # Errors
 /// [`crate::SessionError::NoData`], [`crate::SessionError::UnknownData`],
-/// [`crate::SessionError::NoModel`], and those of the tokenizer and of the classes.
+/// [`crate::SessionError::NoModel`], and those of the tokenizer, the chat template and the classes.
 pub fn tokens(
     cx: &CommandContext,
     name: Option<&str>,
     rows: usize,
+    keys: &Settings,
 ) -> Result<Vec<TokenList>, Failure> {
+    keys.check(TRAIN)?;
+    let options = TrainConfig::from_settings(keys, 0.0, 0).encode_options();
     let state = cx.state();
     let data = state.data(name)?;
     let model = state.model()?;
@@ -34,10 +38,16 @@ pub fn tokens(
     let mut lists = Vec::new();
     for split in SplitName::ALL {
         let (previews, limit) =
-            preview(model.loaded.model.as_ref(), tokenizer.as_ref(), set, (split, rows), None)?;
-        for (index, preview) in previews.iter().enumerate() {
-            let title = format!("{}, {split}, {}", set.name, place(set, index));
-            let note = note(set, (split, index), preview, limit);
+            preview(model.loaded.model.as_ref(), tokenizer.as_ref(), set, (split, rows), options)?;
+        for preview in &previews {
+            let piece = match preview.piece {
+                None => String::new(),
+                Some((1, _)) if set.kind == Kind::Preference => ", chosen".to_owned(),
+                Some(_) if set.kind == Kind::Preference => ", rejected".to_owned(),
+                Some((piece, count)) => format!(", piece {piece} of {count}"),
+            };
+            let title = format!("{}, {split}, example {}{piece}", set.name, preview.example + 1);
+            let note = note(set, split, preview, limit);
             lists.push(TokenList { title, tokens: shown(tokenizer, preview), note });
         }
     }
@@ -47,15 +57,6 @@ pub fn tokens(
 /// The reply to `%data show tokens=true`.
 pub fn reply(lists: Vec<TokenList>) -> Reply {
     Reply { blocks: lists.into_iter().map(Block::Tokens).collect() }
-}
-
-/// The example that an element of the previews belongs to; a preference has two.
-fn place(set: &Dataset, index: usize) -> String {
-    match (set.kind == Kind::Preference, index % 2) {
-        (false, _) => format!("example {}", index + 1),
-        (true, 0) => format!("example {}, chosen", index / 2 + 1),
-        (true, _) => format!("example {}, rejected", index / 2 + 1),
-    }
 }
 
 fn shown(tokenizer: &Tokenizer, preview: &Preview) -> Vec<ShownToken> {
@@ -70,18 +71,13 @@ fn shown(tokenizer: &Tokenizer, preview: &Preview) -> Vec<ShownToken> {
 }
 
 /// The numbers of tokens, the class of a classifier, and what is missing.
-fn note(
-    set: &Dataset,
-    (split, index): (SplitName, usize),
-    preview: &Preview,
-    limit: usize,
-) -> String {
+fn note(set: &Dataset, split: SplitName, preview: &Preview, limit: usize) -> String {
     let encoded = &preview.encoded;
     let total = encoded.ids.len();
     let mut parts = vec![counted(total, "token")];
     match encoded.class {
         Some(class) => {
-            let label = set.split(split)[index].label;
+            let label = set.split(split)[preview.example].label;
             let name = label.and_then(|label| set.labels().get(label));
             let name = name.map_or_else(String::new, |name| format!("`{name}`, "));
             parts.push(format!("the loss is on the label ({name}class {class}), not on tokens"));
@@ -91,8 +87,12 @@ fn note(
             parts.push(format!("{} with loss", thousands(with_loss as u64)));
         }
     }
-    if preview.was_cut {
-        parts.push(format!("cut to the limit of {} tokens", thousands(limit as u64)));
+    if preview.lost > 0 {
+        parts.push(format!(
+            "cut to the limit of {} tokens: {} not read",
+            thousands(limit as u64),
+            counted(preview.lost, "token")
+        ));
     }
     if total > MOST {
         parts.push(format!("{} more not shown", thousands((total - MOST) as u64)));

@@ -56,6 +56,9 @@ pub(crate) fn examples<'a>(
     for text in examples.warnings() {
         emit(Event::Note { level: Level::Warning, text });
     }
+    for text in examples.notes() {
+        emit(Event::Note { level: Level::Info, text });
+    }
     examples.check_memory(model, trainables)?;
     Ok(examples)
 }

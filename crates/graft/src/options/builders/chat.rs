@@ -69,9 +69,9 @@ impl Chat {
     }
 
     /// Chat template: a name (chatml, llama3, gemma, mistral, zephyr, plain) or a .jinja file;
-    /// default: the model's own.
-    pub fn template(self, value: &str) -> Self {
-        Self { settings: self.settings.with("template", text(value)) }
+    /// default: the one of the current data set of conversations, else the model's own.
+    pub fn chat_template(self, value: &str) -> Self {
+        Self { settings: self.settings.with("chat_template", text(value)) }
     }
 
     /// System message at the start of a new conversation.

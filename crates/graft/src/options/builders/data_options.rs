@@ -132,6 +132,12 @@ impl DataOptions {
     pub fn template(self, value: &str) -> Self {
         Self { settings: self.settings.with("template", text(value)) }
     }
+
+    /// Chat template of conversations: a name (chatml, llama3, gemma, mistral, zephyr, plain, or
+    /// one of the model's) or a .jinja file; without it the model's own.
+    pub fn chat_template(self, value: &str) -> Self {
+        Self { settings: self.settings.with("chat_template", text(value)) }
+    }
 }
 
 impl From<DataOptions> for Settings {

@@ -116,6 +116,16 @@ impl Dora {
         Self { settings: self.settings.with("modules_to_save", list(value)) }
     }
 
+    /// Tokens whose embeddings are trained as well, as ids such as 256,260-262, for example those
+    /// of `added_tokens`; `lm_head:256` names another layer than the input embedding; copies are
+    /// trained, so the base does not change.
+    pub fn trainable_token_indices<T: Into<String>>(
+        self,
+        value: impl IntoIterator<Item = T>,
+    ) -> Self {
+        Self { settings: self.settings.with("trainable_token_indices", list(value)) }
+    }
+
     /// Name of the adapter; an attached adapter of the same name is replaced.
     ///
     /// Default: `default`.

@@ -54,6 +54,15 @@ impl Eval {
         Self { settings: self.settings.with("batch", integer(value)) }
     }
 
+    /// Text that carries loss: `assistant`, every message of the `assistant`; `completion`, the
+    /// last message or the `completion`; `all`, also the prompt; without it the messages of the
+    /// `assistant`, or the `completion`.
+    ///
+    /// One of `assistant`, `completion`, `all`.
+    pub fn loss_on(self, value: &str) -> Self {
+        Self { settings: self.settings.with("loss_on", text(value)) }
+    }
+
     /// Also score the base model.
     ///
     /// Default: `true`.

@@ -1,12 +1,14 @@
-//! The keys of `%model load` as a builder.
+//! The keys of `%model load` and `%model resize_tokens` as a builder.
 // Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and
 // run `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
 
 use graft_spec::Settings;
 
-use crate::options::{flag, integer, text};
+use crate::options::{flag, integer, list, text};
 
-/// Options of [`Lab::load_model_with`](crate::Lab::load_model_with): the keys of `%model load`.
+/// Options of [`Lab::load_model_with`](crate::Lab::load_model_with) and
+/// [`Lab::resize_tokens`](crate::Lab::resize_tokens): the keys of `%model load` and
+/// `%model resize_tokens`.
 ///
 /// An option that is not set has the default of its key.
 ///
@@ -72,6 +74,21 @@ impl ModelOptions {
     /// Default: `main`.
     pub fn revision(self, value: &str) -> Self {
         Self { settings: self.settings.with("revision", text(value)) }
+    }
+
+    /// Special tokens to add to the tokenizer if it lacks them, such as
+    /// added_tokens="\<|im_start|>,\<|im_end|>"; the embedding and the head get rows for them, the
+    /// mean of the other rows.
+    pub fn added_tokens<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("added_tokens", list(value)) }
+    }
+
+    /// Number of rows of the embedding and the head, for example of the model that an adapter was
+    /// trained on; new rows are the mean of the others.
+    ///
+    /// From 1 to 10,000,000.
+    pub fn resize_tokens(self, value: usize) -> Self {
+        Self { settings: self.settings.with("resize_tokens", integer(value)) }
     }
 }
 

@@ -71,6 +71,31 @@ impl Train {
         Self { settings: self.settings.with("max_length", integer(value)) }
     }
 
+    /// Split examples that are longer than `max_length` into pieces instead of cutting them; each
+    /// piece repeats this many tokens of the piece before it, without loss; 0 repeats none.
+    ///
+    /// From 0 to 1,000,000.
+    pub fn stride(self, value: usize) -> Self {
+        Self { settings: self.settings.with("stride", integer(value)) }
+    }
+
+    /// Put several examples into each row of a batch, up to `max_length` tokens; each example
+    /// attends only to itself; batch then counts rows.
+    ///
+    /// Default: `false`.
+    pub fn packing(self, value: bool) -> Self {
+        Self { settings: self.settings.with("packing", flag(value)) }
+    }
+
+    /// Text that carries loss: `assistant`, every message of the `assistant`; `completion`, the
+    /// last message or the `completion`; `all`, also the prompt; without it the messages of the
+    /// `assistant`, or the `completion`.
+    ///
+    /// One of `assistant`, `completion`, `all`.
+    pub fn loss_on(self, value: &str) -> Self {
+        Self { settings: self.settings.with("loss_on", text(value)) }
+    }
+
     /// Learning rate schedule after the warm-up.
     ///
     /// Default: `cosine`. One of `constant`, `linear`, `cosine`.
