@@ -170,7 +170,10 @@ def test_tokens_are_added_trained_saved_and_loaded(kernel):
     kernel.run("%model load tiny")
     vocab = int(ids.split(",")[-1]) + 1
     kernel.fail("%lora load adapter", f"resize_tokens={vocab}|outside the vocabulary")
-    kernel.run(f"%model load tiny resize_tokens={vocab}\n%lora load adapter\n%eval split=train base=false", timeout=60)
+    kernel.fail("%model resize_tokens", "number of tokens is missing", "added_tokens")
+    kernel.fail("%model resize_tokens few", "resize_tokens")
+    assert f"vocabulary {vocab:,}" in kernel.run(f"%model resize_tokens {vocab}").text
+    kernel.run("%lora load adapter\n%eval split=train base=false", timeout=60)
     merged = kernel.run("%model load merged\n%data show n=1 tokens=true", timeout=60).text
     assert "«<|im_end|>»" in merged, merged
     assert kernel.run("%eval split=train base=false", timeout=60).text

@@ -100,15 +100,7 @@ pub fn load(
         false => (Tokenizer::from_folder(&place)?, place.join("tokenizer.json")),
     };
     let added_tokens = tokenizer.add(&settings.list(MODEL, "added_tokens").unwrap_or_default())?;
-    let whole = |key| settings.integer(MODEL, key).and_then(|value| usize::try_from(value).ok());
-    let changes = Changes {
-        labels: whole("num_labels"),
-        vocab: match whole("resize_tokens") {
-            Some(vocab) => VocabSize::Exactly(vocab),
-            None if added_tokens.is_empty() => VocabSize::AsStored,
-            None => VocabSize::AtLeast(tokenizer.vocab()),
-        },
-    };
+    let changes = changes(settings, (!added_tokens.is_empty()).then_some(tokenizer.vocab()));
     let files = load_as(&place, dtype(settings), changes, device, progress)?;
     check_vocab(&tokenizer, tokenizer_path, files.model.shape().vocab)?;
     if let Some(quantization) = quantization {
@@ -131,6 +123,17 @@ pub fn load(
         added_tokens,
         is_resized,
     })
+}
+
+/// What differs from the files; `tokens` is the size of a tokenizer to which tokens were added.
+fn changes(settings: &Settings, tokens: Option<usize>) -> Changes {
+    let whole = |key| settings.integer(MODEL, key).and_then(|value| usize::try_from(value).ok());
+    let vocab = match (whole("resize_tokens"), tokens) {
+        (Some(vocab), _) => VocabSize::Exactly(vocab),
+        (None, Some(tokens)) => VocabSize::AtLeast(tokens),
+        (None, None) => VocabSize::AsStored,
+    };
+    Changes { labels: whole("num_labels"), vocab }
 }
 
 /// Checks that the model has an embedding for every id of the tokenizer.

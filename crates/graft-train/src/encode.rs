@@ -41,8 +41,8 @@ pub(crate) struct Sequence {
 /// Encodes the examples of a data set.
 ///
 /// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
-/// has; only the completion and its end have labels. Conversations are written by the chat template.
-/// A classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
+/// has; only the completion and its end have labels. The chat template writes conversations. A
+/// classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     data: &'a Dataset,

@@ -22,8 +22,8 @@ pub(crate) struct ForwardPass {
 ///
 /// On the CPU, rows of different lengths are packed one after another into a single row of N
 /// tokens, so that nothing is computed for padding. Attention then treats each row as a sequence of
-/// its own. On a GPU this is done for a batch that `packing=true` has packed. A model with an active
-/// soft prompt or prefix, which precedes every row, computes the padded batch.
+/// its own. On a GPU this is done for a batch that `packing=true` has packed. A model with an
+/// active soft prompt or prefix, which precedes every row, computes the padded batch.
 ///
 /// # Shapes
 /// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`

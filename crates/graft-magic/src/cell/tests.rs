@@ -180,7 +180,7 @@ fn a_failure_marks_the_wrong_word_and_suggests_another() {
             "%model tiny",
             "magic::unknown_subcommand",
             "tiny",
-            "did you mean `%model load tiny`? %model load | card | save | tree",
+            "did you mean `%model load tiny`? %model load | resize_tokens | card | save | tree",
         ),
         (
             "%data which-book",

@@ -15,8 +15,8 @@ use crate::{PeftError, own_weights, stored_weights, weights_file};
 pub struct Extras<'a> {
     /// Other files by name. A file without contents is removed from the folder.
     pub files: &'a [(&'a str, Option<Vec<u8>>)],
-    /// The model, if its vocabulary was resized. As in HF PEFT, the file then contains the embedding
-    /// and the head, so that it can be loaded on the model as it was before.
+    /// The model, if its vocabulary was resized. As in HF PEFT, the file then contains the
+    /// embedding and the head, so that it can be loaded on the model as it was before.
     pub resized: Option<&'a dyn Model>,
 }
 
