@@ -9,6 +9,7 @@ use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::device::device_of;
 use crate::encode::{Encoder, Sequence};
 use crate::{Result, TrainError, classify};
+use classify::ClassScores;
 use scoring::{Rows, Scored, score};
 
 /// Examples per forward pass on the CPU.
@@ -91,9 +92,30 @@ pub fn evaluate(
     control: &Control,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Evaluation> {
+    let scored = evaluate_with_predictions(
+        model, tokenizer, data, split, examples, batch, control, progress,
+    );
+    Ok(scored?.0)
+}
+
+/// As [`evaluate`], with the results of [`Evaluator::run_with_predictions`].
+///
+/// # Errors
+/// As [`evaluate`].
+#[expect(clippy::too_many_arguments, reason = "the arguments of evaluate")]
+pub fn evaluate_with_predictions(
+    model: &dyn Model,
+    tokenizer: &dyn TokenEncoder,
+    data: &Dataset,
+    split: &str,
+    examples: usize,
+    batch: usize,
+    control: &Control,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Evaluation, Vec<Option<usize>>)> {
     let split = SplitName::parse(split).unwrap_or(SplitName::Test);
     Evaluator::new(model, tokenizer, data, Request { split, examples, batch, max_length: None })?
-        .run(control, progress)
+        .run_with_predictions(control, progress)
 }
 
 impl<'a> Evaluator<'a> {
@@ -126,6 +148,20 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// [`TrainError::Stopped`] when `control` stops the evaluation, and errors of the model.
     pub fn run(&self, control: &Control, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
+        Ok(self.run_with_predictions(control, progress)?.0)
+    }
+
+    /// Runs the evaluation, and returns the label with the highest score for each example: its
+    /// index in [`Dataset::labels`]. It is `None` for data without labels, and for a class of the
+    /// model that is not a label of the data.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with_predictions(
+        &self,
+        control: &Control,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Evaluation, Vec<Option<usize>>)> {
         let examples = self.data.scored(self.request.split, self.request.examples);
         let mut sum = Scored::default();
         let mut done = 0;
@@ -141,14 +177,15 @@ impl<'a> Evaluator<'a> {
         let loss = sum.loss / (sum.tokens.max(1)) as f64;
         let count = examples.len() as f64;
         let is_labeled = matches!(self.data.kind, Kind::Labels(_));
-        Ok(Evaluation {
+        let evaluation = Evaluation {
             loss,
             perplexity: loss.exp(),
             accuracy: is_labeled.then(|| sum.right as f64 / count),
             majority: self.data.majority(examples),
             examples: examples.len() as u64,
             tokens: sum.tokens,
-        })
+        };
+        Ok((evaluation, sum.predicted))
     }
 
     /// The size of the largest forward pass. With very many texts, for example thousands of labels,
@@ -248,8 +285,9 @@ impl<'a> Evaluator<'a> {
             .iter()
             .map(|example| Ok(self.encoder.example(example)?.0))
             .collect::<Result<Vec<_>>>()?;
-        let (loss, right) = classify::score(self.model, &encoded)?;
-        Ok(Scored { loss, tokens: encoded.len() as u64, right })
+        let ClassScores { loss, right, classes } = classify::score(self.model, &encoded)?;
+        let predicted = classes.into_iter().map(|class| self.encoder.label_of(class)).collect();
+        Ok(Scored { loss, tokens: encoded.len() as u64, right, predicted })
     }
 
     fn rows(&self, examples: &[Example]) -> Result<Rows> {

@@ -120,11 +120,7 @@ fn of_generation(key: &str, value: &str) -> Option<Meaning> {
         "pad_token_id" | "eos_token_id" | "use_cache" | "return_full_text" => {
             NoEffect("no setting is needed for it")
         }
-        "num_beams"
-        | "repetition_penalty"
-        | "num_return_sequences"
-        | "no_repeat_ngram_size"
-        | "min_p" => {
+        "num_beams" | "num_return_sequences" | "no_repeat_ngram_size" | "min_p" => {
             Instead(format!("`{key}` is not supported; `temperature`, `top_k` and `top_p` sample"))
         }
         _ => return None,
