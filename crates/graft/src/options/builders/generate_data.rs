@@ -1,4 +1,4 @@
-//! The keys of `%generate` and `%compare` as a builder.
+//! The keys of `%generate data=NAME` as a builder.
 // Generated from graft-spec by tests/it/builders.rs. Do not edit: change the key's `KeySpec` and
 // run `GRAFT_BLESS=1 cargo test -p graft --test it builders`.
 
@@ -6,8 +6,7 @@ use graft_spec::Settings;
 
 use crate::options::{integer, number, text};
 
-/// Options of [`Lab::generate`](crate::Lab::generate) and [`Lab::compare`](crate::Lab::compare):
-/// the keys of `%generate` and `%compare`.
+/// Options of [`Lab::generate_data`](crate::Lab::generate_data): the keys of `%generate data=NAME`.
 ///
 /// An option that is not set has the default of its key.
 ///
@@ -57,6 +56,14 @@ impl GenerateData {
         Self { settings: self.settings.with("top_p", number(value)) }
     }
 
+    /// Make tokens that the prompt or the text already has less likely, by this factor; 1 is off,
+    /// 1.1 to 1.3 is usual.
+    ///
+    /// Default: `1`. From 0.01 to 100.
+    pub fn repetition_penalty(self, value: f64) -> Self {
+        Self { settings: self.settings.with("repetition_penalty", number(value)) }
+    }
+
     /// Seed of the sampling; without it the seed of the session.
     ///
     /// At least 0.
@@ -67,6 +74,43 @@ impl GenerateData {
     /// Stop before this text.
     pub fn stop(self, value: &str) -> Self {
         Self { settings: self.settings.with("stop", text(value)) }
+    }
+
+    /// Generate with this adapter instead of the active one.
+    pub fn adapter_name(self, value: &str) -> Self {
+        Self { settings: self.settings.with("adapter_name", text(value)) }
+    }
+
+    /// Continue the prompts of a data set: its name, or train, validation or test for a split of
+    /// the current one.
+    pub fn data(self, value: &str) -> Self {
+        Self { settings: self.settings.with("data", text(value)) }
+    }
+
+    /// Split of the data set.
+    ///
+    /// Default: `test`. One of `train`, `validation`, `test`.
+    pub fn split(self, value: &str) -> Self {
+        Self { settings: self.settings.with("split", text(value)) }
+    }
+
+    /// Maximum number of examples, from the first one on; without it all of them.
+    ///
+    /// At least 1.
+    pub fn examples(self, value: usize) -> Self {
+        Self { settings: self.settings.with("examples", integer(value)) }
+    }
+
+    /// Texts that are generated at the same time.
+    ///
+    /// Default: `16`. From 1 to 65,536.
+    pub fn batch(self, value: usize) -> Self {
+        Self { settings: self.settings.with("batch", integer(value)) }
+    }
+
+    /// File for the texts, one JSON object per line; without it the first texts are shown.
+    pub fn out(self, value: &str) -> Self {
+        Self { settings: self.settings.with("out", text(value)) }
     }
 }
 
