@@ -57,7 +57,8 @@ impl KvCache {
     pub fn keep_rows(&self, rows: &Tensor) -> Result<()> {
         for layer in self.lock().iter_mut() {
             let (Some(keys), Some(values)) = (layer.k()?, layer.v()?) else { continue };
-            let (keys, values) = (keys.index_select(rows, 0)?, values.index_select(rows, 0)?); // (B', positions, K*D)
+            let select = |all: Tensor| all.contiguous()?.index_select(rows, 0); // (B', positions, K*D)
+            let (keys, values) = (select(keys)?, select(values)?);
             *layer = LayerCache::new(1, GROWTH);
             layer.append(&keys, &values)?;
         }

@@ -28,7 +28,7 @@ pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meani
     let found =
         method.and_then(|method| of_method(method, key, value)).or_else(|| match (verb, word) {
             _ if trains => of_training(key, value),
-            ("generate" | "compare", _) => of_generation(key, value),
+            ("generate" | "compare" | "chat", _) => of_generation(key, value),
             ("model", "load") => of_model(key, value),
             _ => None,
         });

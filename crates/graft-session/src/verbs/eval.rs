@@ -53,6 +53,7 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
         matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
     let request = MetricRequest::from_settings(&state, settings)?;
+    request.iter().try_for_each(|request| request.check(&data.dataset))?;
     let acting = state.acting();
     let mut scores = Scores {
         data: data.dataset.name.clone(),
@@ -60,22 +61,21 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
         classifies,
         base: None,
         adapter: None,
-        metrics: request.as_ref().map(|_| MetricScores::default()),
+        metrics: None,
     };
-    let measured = |predicted: &[Option<usize>], who: &str| {
-        let measure = |request| measure(cx, &data.dataset, request, predicted, who);
-        request.as_ref().map(measure).transpose()
+    let mut metrics = MetricScores::default();
+    let with_metrics = |who: &str| -> Result<(Evaluation, Option<Measured>), Failure> {
+        let (evaluation, predicted) = scored(cx, &data, settings, who)?;
+        let measure = |request| measure(cx, &data.dataset, request, &predicted, who);
+        Ok((evaluation, request.as_ref().map(measure).transpose()?))
     };
     let mut warning = None;
     if acting.is_none() || settings.bool(training::EVAL, "base") {
         let _disabled = AdaptersDisabled::new(&state)?;
         warning = labels::warning(&state, &data)?;
         warning.iter().for_each(|warning| cx.warn(warning.clone()));
-        let (base, predicted) = scored(cx, &data, settings, "the base")?;
-        scores.base = Some(base);
-        if let Some(metrics) = &mut scores.metrics {
-            metrics.base = measured(&predicted, "the base")?;
-        }
+        let (base, measured) = with_metrics("the base")?;
+        (scores.base, metrics.base) = (Some(base), measured);
     }
     if let Some(attached) = acting {
         // Its label names can differ from those of the base.
@@ -85,13 +85,12 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
             .for_each(|text| cx.warn(text));
         let (name, verb) =
             (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
-        let (evaluation, predicted) = scored(cx, &data, settings, &name)?;
-        if let Some(metrics) = &mut scores.metrics {
-            metrics.adapter = measured(&predicted, &name)?;
-        }
+        let (evaluation, measured) = with_metrics(&name)?;
+        metrics.adapter = measured;
         class::after_evaluation(cx, &attached, &scores.data, &scores.split, &evaluation);
         scores.adapter = Some((name, verb, evaluation));
     }
+    scores.metrics = request.map(|_| metrics);
     Ok(scores)
 }
 

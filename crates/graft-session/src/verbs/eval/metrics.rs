@@ -93,6 +93,17 @@ impl MetricRequest {
         }))
     }
 
+    /// Checks that the data has expected texts if a metric needs them.
+    ///
+    /// # Errors
+    /// [`SessionError::NoAnswers`]
+    pub fn check(&self, data: &Dataset) -> Result<(), SessionError> {
+        if self.needs_texts(data) && data.kind == Kind::Text {
+            return Err(SessionError::NoAnswers { data: data.name.clone() });
+        }
+        Ok(())
+    }
+
     /// Whether the metrics need generated texts. Metrics of classes use the labels with the highest
     /// score where the data has labels.
     fn needs_texts(&self, data: &Dataset) -> bool {
