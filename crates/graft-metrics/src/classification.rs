@@ -73,6 +73,25 @@ impl Classes {
         &self.names
     }
 
+    /// The same examples with at most `most` classes: those with the fewest expected examples are
+    /// one class, whose name is their number.
+    #[must_use]
+    pub fn most_common(&self, most: usize) -> Self {
+        if self.names.len() <= most {
+            return self.clone();
+        }
+        let counts = self.counts(self.pairs.iter());
+        let mut kept: Vec<usize> = (0..self.names.len()).collect();
+        kept.sort_by_key(|class| (std::cmp::Reverse(counts[*class].expected), *class));
+        kept.truncate(most.saturating_sub(1));
+        kept.sort_unstable();
+        let place = |class: &usize| kept.binary_search(class).unwrap_or(kept.len());
+        let pairs = self.pairs.iter().map(|(expected, found)| (place(expected), place(found)));
+        let others = format!("{} others", self.names.len() - kept.len());
+        let names = kept.iter().map(|class| self.names[*class].clone());
+        Self { pairs: pairs.collect(), names: names.chain([others]).collect() }
+    }
+
     /// Number of examples.
     pub fn examples(&self) -> usize {
         self.pairs.len()
@@ -178,5 +197,29 @@ fn averaged(scores: impl Iterator<Item = (Averaged, f64)>) -> Averaged {
         precision: sum.precision / weights,
         recall: sum.recall / weights,
         f1: sum.f1 / weights,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rarest_classes_become_one() {
+        let names = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let pairs = vec![(0, 0), (0, 1), (0, 0), (2, 2), (2, 3), (1, 1), (3, 2)];
+        let classes = Classes::new(names, pairs);
+        assert_eq!(classes.most_common(4), classes);
+        let few = classes.most_common(3);
+        assert_eq!(few.names(), ["a", "c", "2 others"]);
+        assert_eq!(few.matrix(), [[2, 0, 1], [0, 1, 1], [0, 1, 1]]);
+    }
+
+    #[test]
+    fn a_hundred_thousand_classes_are_reduced_without_their_matrix() {
+        let names: Vec<String> = (0..100_000).map(|class| class.to_string()).collect();
+        let pairs = (0..100_000).map(|class| (class, (class + 1) % 100_000)).collect();
+        let few = Classes::new(names, pairs).most_common(20);
+        assert_eq!((few.names().len(), few.examples()), (20, 100_000));
     }
 }

@@ -100,8 +100,12 @@ mod tests {
     use super::*;
 
     fn matrix() -> ConfusionMatrix {
-        let names = ["<no>", "yes"].map(str::to_owned);
-        ConfusionMatrix::new("which".to_owned(), &names, &[vec![12, 3], vec![0, 0]], 10)
+        ConfusionMatrix {
+            title: "which".to_owned(),
+            names: ["<no>", "yes"].map(str::to_owned).to_vec(),
+            counts: vec![vec![12, 3], vec![0, 0]],
+            note: "rows: expected class; columns: predicted class".to_owned(),
+        }
     }
 
     #[test]

@@ -229,6 +229,10 @@ fn generated_pairs(
     ];
     let facts = facts.into_iter().filter(|(number, _)| *number > 0);
     notes.extend(facts.map(|(number, what)| format!("{who}: {} {what}", answer(number))));
+    let without = questions.all.iter().filter(|question| question.gold.is_none()).count();
+    if without > 0 {
+        notes.push(format!("{} without an expected answer left out", counted(without, "example")));
+    }
     if cut > 0 {
         notes.push(format!("{} too long and lost the start", counted(cut, "prompt")));
     }

@@ -29,8 +29,13 @@ impl Scores {
         };
         let classes = measured.classes.as_ref()?;
         let title = format!("{}, {} split: {who}", self.data, self.split);
-        let (names, counts) = (classes.names(), classes.matrix());
-        Some(ConfusionMatrix::new(title, names, &counts, MOST_CLASSES))
+        let shown = classes.most_common(MOST_CLASSES);
+        Some(ConfusionMatrix {
+            title,
+            names: shown.names().to_vec(),
+            counts: shown.matrix(),
+            note: "rows: expected class; columns: predicted class".to_owned(),
+        })
     }
 
     /// The table with metrics: one row each, one column per model.
