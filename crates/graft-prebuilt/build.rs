@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The facade and its crates.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "graft-font",
     "graft-random",
     "graft-spec",
     "graft-chat",
     "graft-protocol",
     "graft-data",
+    "graft-metrics",
     "graft-nn",
     "graft-models",
     "graft-peft",

@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graft-jupyter", &["graft-frontend", "graft-spec"]),
     ("graft-random", &[]),
     ("graft-data", &["graft-protocol", "graft-random", "graft-spec"]),
+    ("graft-metrics", &["graft-random", "graft-spec"]),
     ("graft-nn", &["graft-chat", "graft-random", "graft-spec"]),
     ("graft-models", &["graft-chat", "graft-nn", "graft-spec"]),
     ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "graft-chat",
             "graft-data",
+            "graft-metrics",
             "graft-models",
             "graft-nn",
             "graft-peft",
@@ -149,6 +151,7 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
         "graft-jupyter",
         "graft-kernel",
         "graft-magic",
+        "graft-metrics",
         "graft-render",
         "graft-protocol",
         "graft-testkit",

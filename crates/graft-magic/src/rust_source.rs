@@ -29,6 +29,9 @@ pub fn rust_source(command: &Command) -> String {
             shown(&format!("lab().check({:?})?.require()?", checks.join("\n")))
         }
         Command::Generate { prompt, settings } => prompted("generate", prompt, settings),
+        Command::GenerateData { settings } => {
+            shown(&format!("lab().generate_data({})?", builder("GenerateData", settings)))
+        }
         Command::Compare { prompt, settings } => prompted("compare", prompt, settings),
         Command::Chat { action } => chat(action),
         Command::Memory { of, settings } => memory(of.as_deref(), settings),

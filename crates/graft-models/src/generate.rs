@@ -1,6 +1,8 @@
 //! Text generation: one pass over the prompt, then one token at a time with a key-value cache.
 
-mod generation;
+mod batch;
+mod cached_model;
+mod growing_text;
 mod sampling;
 mod stream;
 
@@ -8,7 +10,10 @@ use graft_nn::{Model, Task, TokenEncoder};
 use graft_spec::{Settings, training::GENERATE};
 
 use crate::{ModelError, Tokenizer};
-use generation::{Generation, Limits};
+use cached_model::CachedModel;
+use growing_text::{GrowingText, Limits, Next};
+
+pub use batch::{BatchPrompt, generate_batch};
 
 /// Options of generation, with the names of transformers' `GenerationConfig`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +27,9 @@ pub struct GenerateOptions {
     /// Nucleus sampling: sample from the most likely tokens whose probabilities sum to p; 1 for
     /// all.
     pub top_p: f64,
+    /// Factor by which the logits of tokens that the prompt or the text already has are reduced; 1
+    /// for none.
+    pub repetition_penalty: f64,
     /// Seed of the random numbers.
     pub seed: u64,
     /// Stop before this text; empty to disable.
@@ -70,6 +78,7 @@ impl Default for GenerateOptions {
             temperature: 0.0,
             top_k: 0,
             top_p: 1.0,
+            repetition_penalty: 1.0,
             seed: 0,
             stop: String::new(),
             end_tokens: Vec::new(),
@@ -87,10 +96,16 @@ impl GenerateOptions {
             temperature: number("temperature", 0.0),
             top_k: whole("top_k").unwrap_or(0),
             top_p: number("top_p", 1.0),
+            repetition_penalty: number("repetition_penalty", 1.0),
             seed: settings.integer(GENERATE, "seed").map_or(session_seed, |seed| seed as u64),
             stop: settings.text(GENERATE, "stop").unwrap_or_default(),
             end_tokens: Vec::new(),
         }
+    }
+
+    /// Whether tokens that occur again have a lower probability.
+    fn penalizes_repetition(&self) -> bool {
+        (self.repetition_penalty - 1.0).abs() > f64::EPSILON
     }
 }
 
@@ -139,13 +154,7 @@ pub fn generate_from(
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Generated, ModelError> {
     if model.task() != Task::CausalLm {
-        let problem = format!(
-            "a `{}` encoder is bidirectional and cannot generate text",
-            model.shape().family
-        );
-        let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate"
-            .to_owned();
-        return Err(ModelError::Prompt { code: "models::not_generative", problem, hint });
+        return Err(not_generative(model));
     }
     let virtual_tokens = model.embedding().positions_taken();
     let context = model.shape().max_positions;
@@ -154,15 +163,35 @@ pub fn generate_from(
         room: room(ids.len(), virtual_tokens, context)?,
         start: virtual_tokens + ids.len(),
     };
-    let mut generation = Generation::new(model, tokenizer, options, limits, ids)?;
-    let stop = generation.run(ids, on_text)?;
-    Ok(generation.into_generated(prompt, stop))
+    let mut text = GrowingText::new(tokenizer, options, limits, ids, 0)?;
+    let mut model = CachedModel::new(model);
+    let mut logits = model.logits(&[ids])?;
+    loop {
+        match text.advance(&logits.concat(), on_text)? {
+            Next::Token(id) => logits = model.logits(&[&[id]])?,
+            Next::End(stop) => return Ok(text.into_generated(prompt, stop)),
+        }
+    }
+}
+
+/// The error for a model that has no next token.
+fn not_generative(model: &dyn Model) -> ModelError {
+    let family = &model.shape().family;
+    ModelError::Prompt {
+        code: "models::not_generative",
+        problem: format!("a `{family}` encoder is bidirectional and cannot generate text"),
+        hint: "`%eval` scores a classifier; load a language model, such as tiny, to generate"
+            .to_owned(),
+    }
 }
 
 /// The tokens of the prompt as in training: after the special tokens that begin a text, without
 /// those that end one. An empty prompt consists of the special tokens only, or of the end token if
 /// the model has no start token (as GPT-2).
-fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelError> {
+///
+/// # Errors
+/// [`ModelError::Prompt`] if there is no token to start from.
+pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelError> {
     let mut ids = tokenizer.prefix();
     ids.extend(tokenizer.encode(prompt)?);
     if ids.is_empty() {

@@ -60,7 +60,10 @@ pub use bert::{Bert, BertConfig};
 pub use embed::embed;
 pub use error::ModelError;
 pub use families::random_model;
-pub use generate::{GenerateOptions, Generated, StopReason, generate, generate_from};
+pub use generate::{
+    BatchPrompt, GenerateOptions, Generated, StopReason, generate, generate_batch, generate_from,
+    prompt_ids,
+};
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};

@@ -50,6 +50,21 @@ impl KvCache {
         Ok(rows.append(&keys.detach().contiguous()?, &values.detach().contiguous()?)?) // (B, offset + T, K*D) twice
     }
 
+    /// Keeps only these rows of the batch, in this order.
+    ///
+    /// # Errors
+    /// [`NnError::Tensor`] if a row does not exist.
+    pub fn keep_rows(&self, rows: &Tensor) -> Result<()> {
+        for layer in self.lock().iter_mut() {
+            let (Some(keys), Some(values)) = (layer.k()?, layer.v()?) else { continue };
+            let select = |all: Tensor| all.contiguous()?.index_select(rows, 0); // (B', positions, K*D)
+            let (keys, values) = (select(keys)?, select(values)?);
+            *layer = LayerCache::new(1, GROWTH);
+            layer.append(&keys, &values)?;
+        }
+        Ok(())
+    }
+
     /// Removes all keys and values and keeps the buffers.
     pub fn reset(&self) {
         self.lock().iter_mut().for_each(LayerCache::reset);
@@ -87,6 +102,22 @@ mod tests {
         assert_eq!(values.dims(), keys.dims());
         cache.reset();
         assert_eq!(cache.offset(), 0);
+    }
+
+    #[test]
+    fn rows_that_are_not_kept_are_removed_from_every_layer() {
+        let cache = KvCache::new(1);
+        let values = Tensor::arange(0f32, 12.0, &Device::Cpu)
+            .and_then(|t| t.reshape((3, 2, 2)))
+            .expect("three rows");
+        cache.append(0, &values, &values).expect("appends");
+        cache.keep_rows(&Tensor::new(&[2u32, 0], &Device::Cpu).expect("rows")).expect("keeps");
+        let one = Tensor::zeros((2, 1, 2), crate::DType::F32, &Device::Cpu).expect("a position");
+        let (keys, _) = cache.append(0, &one, &one).expect("appends");
+        assert_eq!(
+            keys.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values"),
+            [8.0, 9.0, 10.0, 11.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 0.0, 0.0]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chart, CheckResult, HeatMap, Table, TokenList};
+use crate::{Chart, CheckResult, ConfusionMatrix, HeatMap, Table, TokenList};
 
 /// One block of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Block {
     Checks(Vec<CheckResult>),
     /// The tokens of an example.
     Tokens(TokenList),
+    /// A confusion matrix.
+    Confusion(ConfusionMatrix),
 }
 
 /// One text of [`Block::SideBySide`].

@@ -136,6 +136,12 @@ pub enum Command {
         /// Options of the generation.
         settings: Settings,
     },
+    /// `%generate data=test out=answers.jsonl`: continues the prompts of a data set. Keys
+    /// [`graft_spec::training::GENERATE_DATA`].
+    GenerateData {
+        /// Options of the generation, the data set and the file.
+        settings: Settings,
+    },
     /// `%compare "prompt"`: continuations by the base model and by the active adapter, side by
     /// side.
     Compare {
@@ -372,6 +378,7 @@ impl Command {
             _ => matches!(
                 self,
                 Self::Generate { .. }
+                    | Self::GenerateData { .. }
                     | Self::Chat { action: ChatAction::Say { .. } }
                     | Self::Eval { .. }
                     | Self::Check { .. }

@@ -9,6 +9,7 @@ pub mod block;
 pub mod chart;
 pub mod check;
 pub mod command;
+pub mod confusion;
 pub mod event;
 pub mod frame;
 pub mod heat;
@@ -23,6 +24,7 @@ pub use block::{Block, Level, SideText, TreeLine};
 pub use chart::{Chart, Series, SeriesStyle};
 pub use check::{CheckResult, Points};
 pub use command::{AdapterAction, ChatAction, ClassAction, Command, RunsAction};
+pub use confusion::ConfusionMatrix;
 pub use event::{
     Event, MemoryUse, MimeBundle, Rewards, RunEnded, RunOutcome, RunStarted, StepRecord,
     ValidationRecord,

@@ -3,7 +3,7 @@
 use graft_protocol::{Block, Level};
 
 use crate::{
-    block::plain, checks, generated, paint::Paint, side_by_side, table, tokens, tree,
+    block::plain, checks, confusion, generated, paint::Paint, side_by_side, table, tokens, tree,
     visible::Visible,
 };
 
@@ -22,6 +22,7 @@ pub fn ansi(block: &Block, width: usize) -> String {
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
         Block::Checks(results) => checks::painted(results, Paint::Ansi),
         Block::Tokens(list) => tokens::painted(list, width, Paint::Ansi),
+        Block::Confusion(matrix) => confusion::painted(matrix, Paint::Ansi),
         picture @ (Block::Chart(_) | Block::Heat(_)) => plain(picture),
     }
 }

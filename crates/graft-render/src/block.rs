@@ -4,7 +4,7 @@ use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
 use crate::{
-    checks, figure, generated, heat, side_by_side, table, text_chart, tokens, tree,
+    checks, confusion, figure, generated, heat, side_by_side, table, text_chart, tokens, tree,
     visible::Visible,
 };
 
@@ -77,6 +77,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::Tree(lines) => tree::plain(lines),
         Block::Checks(results) => checks::plain(results),
         Block::Tokens(list) => tokens::plain(list),
+        Block::Confusion(matrix) => confusion::plain(matrix),
     }
 }
 
@@ -90,6 +91,7 @@ fn markup(block: &Block) -> Markup {
         Block::Tree(lines) => tree::html(lines),
         Block::Checks(results) => checks::html(results),
         Block::Tokens(list) => tokens::html(list),
+        Block::Confusion(matrix) => confusion::html(matrix),
         Block::Chart(_) | Block::Heat(_) => html! {},
     }
 }

@@ -18,6 +18,7 @@ mod ansi;
 mod block;
 mod chart;
 mod checks;
+mod confusion;
 mod failure;
 mod figure;
 mod generated;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use graft_protocol::{
-    Block, Cell, Chart, CheckResult, Column, HeatMap, Series, ShownToken, SideText, Table,
-    TokenList, TreeLine,
+    Block, Cell, Chart, CheckResult, Column, ConfusionMatrix, HeatMap, Series, ShownToken,
+    SideText, Table, TokenList, TreeLine,
 };
 use graft_spec::Failure;
 
@@ -174,6 +174,7 @@ impl Visible for Block {
             Self::Tree(lines) => lines.make_visible(),
             Self::Checks(results) => results.make_visible(),
             Self::Tokens(list) => list.make_visible(),
+            Self::Confusion(matrix) => matrix.make_visible(),
         }
     }
 }
@@ -199,6 +200,14 @@ impl Visible for TreeLine {
     fn make_visible(&mut self) {
         let Self { depth: _, name, note, strong: _ } = self;
         [name, note].into_iter().for_each(one_line);
+    }
+}
+
+impl Visible for ConfusionMatrix {
+    fn make_visible(&mut self) {
+        let Self { title, names, counts: _, note } = self;
+        [title, note].into_iter().for_each(Visible::make_visible);
+        names.make_visible();
     }
 }
 

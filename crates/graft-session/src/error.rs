@@ -44,6 +44,28 @@ pub enum SessionError {
         /// The data set.
         name: String,
     },
+    /// A metric of texts on data without expected texts.
+    #[error("`{data}` has no expected answers to compare generated texts with")]
+    NoAnswers {
+        /// The data set.
+        data: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{file}`: {problem}")]
+    CannotWrite {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A metric of the user with a name that cannot be used.
+    #[error("`{name}` cannot be the name of a metric: {problem}")]
+    MetricName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A command needs an adapter.
     #[error("no adapter is attached")]
     NoAdapter {

@@ -31,7 +31,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Forgetting { .. } => "measuring forgetting".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Check { .. } => "checking".to_owned(),
-        Command::Generate { .. } => "generating".to_owned(),
+        Command::Generate { .. } | Command::GenerateData { .. } => "generating".to_owned(),
         Command::Chat { action: ChatAction::Say { .. } } => "answering".to_owned(),
         Command::Chat { .. } => "reading".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
@@ -96,11 +96,12 @@ pub(crate) fn interpret(cx: &CommandContext, command: Command) -> Result<Reply, 
         }
         Command::TrialStop { number } => Reply::text(trial::stop(cx, number)?),
         Command::TrialClone { number, keys } => trial::clone(cx, number, &keys)?,
-        Command::Eval { settings } => table_reply(eval::eval(cx, &settings)?.table()),
+        Command::Eval { settings } => eval::eval(cx, &settings)?.reply(),
         Command::Check { checks } => check::reply(cx, &checks)?,
         Command::Generate { prompt, settings } => {
             generate::reply(generate::generate(cx, &prompt, &settings)?)
         }
+        Command::GenerateData { settings } => generate::generate_data(cx, &settings)?.reply(),
         Command::Compare { prompt, settings } => compare::compare(cx, &prompt, &settings)?.reply(),
         Command::Chat { action } => chat_action(cx, action)?,
         Command::Memory { of, settings } => {

@@ -16,7 +16,11 @@ pub use attached_adapter::AttachedAdapter;
 pub use loaded_data::{DataOrigin, LoadedData};
 pub use loaded_model::LoadedModel;
 
-use crate::{SessionError, class::Membership, verbs::chat::ChatLog};
+use crate::{
+    SessionError,
+    class::Membership,
+    verbs::{chat::ChatLog, eval::UserMetrics},
+};
 
 /// The named objects of a session.
 #[derive(Clone)]
@@ -37,6 +41,8 @@ pub struct SessionState {
     pub device: Device,
     /// The conversation of `%chat`.
     pub chat: Arc<ChatLog>,
+    /// The metrics of the user.
+    pub metrics: UserMetrics,
     /// The last comparison, to which `%trial clone` adds.
     pub compared: Option<Arc<Comparison>>,
     /// The class that receives the results of this session.
@@ -73,6 +79,7 @@ impl SessionState {
             seed: 0,
             device,
             chat: Arc::default(),
+            metrics: UserMetrics::new(),
             compared: None,
             class: None,
         }

@@ -42,6 +42,12 @@ pub const OPTIONS: &[OptionsSpec] = &[
         calls: &["Lab::generate", "Lab::compare"],
         keys: training::GENERATE,
     },
+    OptionsSpec {
+        builder: "GenerateData",
+        magics: "`%generate data=NAME`",
+        calls: &["Lab::generate_data"],
+        keys: training::GENERATE_DATA,
+    },
     OptionsSpec { builder: "Chat", magics: "`%chat`", calls: &["Lab::chat"], keys: chat::CHAT },
     OptionsSpec {
         builder: "MemoryOptions",

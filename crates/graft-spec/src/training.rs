@@ -1,11 +1,13 @@
 //! The keys of training, evaluation and generation.
 
 mod data;
+mod generation;
 pub mod preference;
 mod tokens;
 mod vocabulary;
 
 pub use data::DATA;
+pub use generation::{GENERATE, GENERATE_DATA};
 pub use tokens::DATA_SHOW;
 use tokens::{LOSS_ON, MAX_LENGTH, PACKING, STRIDE};
 pub use vocabulary::MODEL_RESIZE;
@@ -177,6 +179,41 @@ pub const EVAL: &[KeySpec] = &[
         help: "scale of the rewards on preference data; without it that of the run that trained the adapter, or 0.1",
         ..preference::BETA
     },
+    KeySpec {
+        name: "metric",
+        aliases: &["metrics"],
+        kind: KeyKind::List,
+        default: "",
+        help: "metrics to compute, also of generated text: accuracy, f1_macro, f1_weighted, precision, recall, exact_match, token_f1, rouge, bleu, chrf, regex, numeric, or your own from lab().metric",
+    },
+    KeySpec {
+        name: "pattern",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "regular expression of the metric regex: its first group, or the whole match, is the answer",
+    },
+    KeySpec {
+        name: "max_new_tokens",
+        aliases: &["tokens"],
+        kind: KeyKind::Integer { min: 1, max: 100_000 },
+        default: "128",
+        help: "maximum number of tokens of a generated answer; generation is greedy",
+    },
+    KeySpec {
+        name: "stop",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "end a generated answer before this text",
+    },
+    KeySpec {
+        name: "seed",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: i64::MAX },
+        default: "",
+        help: "seed of the bootstrap intervals; without it the seed of the session",
+    },
 ];
 
 /// Keys of `%ablate` in addition to those of the methods and of `%train`.
@@ -243,52 +280,6 @@ pub const ABLATE: &[KeySpec] = &[
         kind: KeyKind::Bool,
         default: "false",
         help: "compare in the background: %watch shows the table, %trial stops or adds a trial, %stop ends the comparison; %generate, %eval and %compare work with your own adapter meanwhile",
-    },
-];
-
-/// Keys of `%generate` and `%compare`.
-pub const GENERATE: &[KeySpec] = &[
-    KeySpec {
-        name: "max_new_tokens",
-        aliases: &["tokens"],
-        kind: KeyKind::Integer { min: 1, max: 100_000 },
-        default: "60",
-        help: "maximum number of generated tokens",
-    },
-    KeySpec {
-        name: "temperature",
-        aliases: &["temp"],
-        kind: KeyKind::Float { min: 0.0, max: 100.0 },
-        default: "0",
-        help: "sampling temperature; 0 is greedy, 1 samples from the distribution of the model",
-    },
-    KeySpec {
-        name: "top_k",
-        aliases: &[],
-        kind: KeyKind::Integer { min: 0, max: 10_000_000 },
-        default: "0",
-        help: "sample from the k most likely tokens; 0 means all",
-    },
-    KeySpec {
-        name: "top_p",
-        aliases: &[],
-        kind: KeyKind::Float { min: 0.0, max: 1.0 },
-        default: "1",
-        help: "nucleus sampling: sample from the most likely tokens whose probabilities sum to p",
-    },
-    KeySpec {
-        name: "seed",
-        aliases: &[],
-        kind: KeyKind::Integer { min: 0, max: i64::MAX },
-        default: "",
-        help: "seed of the sampling; without it the seed of the session",
-    },
-    KeySpec {
-        name: "stop",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "stop before this text",
     },
 ];
 

@@ -16,14 +16,22 @@ pub(crate) fn is_classifier(model: &dyn Model) -> bool {
     matches!(model.task(), Task::SequenceClassification { .. })
 }
 
-/// The sum of the losses of examples in nats, and the number of correct predictions, from one
-/// forward pass.
-pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
+/// The result of one forward pass.
+pub(crate) struct ClassScores {
+    /// Sum of the losses of the examples, in nats.
+    pub(crate) loss: f64,
+    /// Number of correct predictions.
+    pub(crate) right: u64,
+    /// The predicted class of each example.
+    pub(crate) classes: Vec<usize>,
+}
+
+/// Scores examples in one forward pass.
+pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<ClassScores> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
     let passed = forward_pass(model, &batch, &Context::eval().without_graph())?;
     let logits = model.head(&passed.states, &passed.cx)?; // (B, labels)
-    let mut loss = 0.0;
-    let mut right = 0;
+    let mut scores = ClassScores { loss: 0.0, right: 0, classes: Vec::new() };
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
@@ -32,10 +40,11 @@ pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64
             .and_then(|class| row.get(class))
             .copied()
             .unwrap_or(f32::NEG_INFINITY);
-        loss -= f64::from(own - most) - sum.ln();
+        scores.loss -= f64::from(own - most) - sum.ln();
         // With equal scores the first class wins, so that an untrained head is not right by chance.
         let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));
-        right += u64::from(best.map(|best| best as i64) == Some(*class));
+        scores.right += u64::from(best.map(|best| best as i64) == Some(*class));
+        scores.classes.push(best.unwrap_or(0));
     }
-    Ok((loss, right))
+    Ok(scores)
 }

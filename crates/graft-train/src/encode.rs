@@ -145,6 +145,11 @@ impl<'a> Encoder<'a> {
         Self { classes, ..self }
     }
 
+    /// The label of a class, for a classifier.
+    pub(crate) fn label_of(&self, class: usize) -> Option<usize> {
+        self.classes.iter().position(|known| *known == class)
+    }
+
     /// Longest example in tokens.
     pub(crate) fn limit(&self) -> usize {
         self.limit

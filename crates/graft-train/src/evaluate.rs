@@ -13,6 +13,7 @@ use crate::encode::{
     EncodeOptions, Encoder, Pieces, Sequence, common_tokens, compare_from_the_same_token,
 };
 use crate::{Result, TrainError, classify, preference};
+use classify::ClassScores;
 use scoring::{Rows, Scored, score};
 
 /// Examples per forward pass on the CPU.
@@ -93,7 +94,22 @@ pub fn evaluate(
     control: &Control,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Evaluation> {
-    Evaluator::new(model, tokenizer, data, request)?.run(control, progress)
+    Ok(evaluate_with_predictions(model, tokenizer, data, request, control, progress)?.0)
+}
+
+/// As [`evaluate`], with the results of [`Evaluator::run_with_predictions`].
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with_predictions(
+    model: &dyn Model,
+    tokenizer: &dyn TokenEncoder,
+    data: &Dataset,
+    request: Request,
+    control: &Control,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Evaluation, Vec<Option<usize>>)> {
+    Evaluator::new(model, tokenizer, data, request)?.run_with_predictions(control, progress)
 }
 
 impl<'a> Evaluator<'a> {
@@ -127,6 +143,20 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// [`TrainError::Stopped`] when `control` stops the evaluation, and errors of the model.
     pub fn run(&self, control: &Control, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
+        Ok(self.run_with_predictions(control, progress)?.0)
+    }
+
+    /// Runs the evaluation, and returns the label with the highest score for each example: its
+    /// index in [`Dataset::labels`]. It is `None` for data without labels, and for a class of the
+    /// model that is not a label of the data.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with_predictions(
+        &self,
+        control: &Control,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Evaluation, Vec<Option<usize>>)> {
         let examples = self.data.scored(self.request.split, self.request.examples);
         let mut sum = Scored::default();
         let mut done = 0;
@@ -142,7 +172,7 @@ impl<'a> Evaluator<'a> {
         let loss = sum.loss / (sum.tokens.max(1)) as f64;
         let count = examples.len() as f64;
         let is_labeled = matches!(self.data.kind, Kind::Labels(_));
-        Ok(Evaluation {
+        let evaluation = Evaluation {
             loss,
             perplexity: loss.exp(),
             accuracy: is_labeled.then(|| sum.right as f64 / count),
@@ -151,7 +181,8 @@ impl<'a> Evaluator<'a> {
             tokens: sum.tokens,
             cut: sum.cut,
             rewards: None,
-        })
+        };
+        Ok((evaluation, sum.predicted))
     }
 
     /// The size of the largest forward pass. With very many texts, for example thousands of labels,
@@ -249,8 +280,9 @@ impl<'a> Evaluator<'a> {
         }
         let encoded =
             examples.iter().map(|example| self.encoded(example)).collect::<Result<Vec<_>>>()?;
-        let (loss, right) = classify::score(self.model, &encoded)?;
-        Ok(Scored { loss, tokens: encoded.len() as u64, right, cut: 0 })
+        let ClassScores { loss, right, classes } = classify::score(self.model, &encoded)?;
+        let predicted = classes.into_iter().map(|class| self.encoder.label_of(class)).collect();
+        Ok(Scored { loss, tokens: encoded.len() as u64, right, cut: 0, predicted })
     }
 
     /// The only piece of an example, for a classifier.

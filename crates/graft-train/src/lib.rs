@@ -98,7 +98,9 @@ pub use control::Control;
 pub use device::device_of;
 pub use encode::{EncodeOptions, encode_example};
 pub use error::{Result, TrainError};
-pub use evaluate::{Evaluation, Evaluator, LargestPass, Request, evaluate};
+pub use evaluate::{
+    Evaluation, Evaluator, LargestPass, Request, evaluate, evaluate_with_predictions,
+};
 pub use examples::{Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
 pub use fit::{TrainingLoop, fit, resume};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use graft_protocol::Block;
-use graft_session::verbs::eval::Scores;
+use graft_session::verbs::eval::{Measured, Scores};
 
 use crate::{Show, Shown, lab, plain};
 
@@ -24,6 +24,17 @@ pub struct Score {
     pub accuracy: Option<f64>,
     /// Number of examples.
     pub examples: usize,
+}
+
+/// A metric with its 95 % bootstrap interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// The value: BLEU and chrF from 0 to 100, other built-in metrics from 0 to 1.
+    pub value: f64,
+    /// Lower end of the interval; the value itself for fewer than two examples.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
 }
 
 impl Evaluation {
@@ -57,10 +68,36 @@ impl Evaluation {
         self.adapter().or(self.base())?.accuracy
     }
 
+    /// A metric of [`Eval::metric`](crate::Eval::metric) for the active adapter, or for the base
+    /// without one. The names are those of the table, such as `rouge1`.
+    pub fn metric(&self, name: &str) -> Option<Metric> {
+        let metrics = self.scores.metrics.as_ref()?;
+        metric(metrics.adapter.as_ref().or(metrics.base.as_ref())?, name)
+    }
+
+    /// A metric of [`Eval::metric`](crate::Eval::metric) for the base model.
+    pub fn base_metric(&self, name: &str) -> Option<Metric> {
+        metric(self.scores.metrics.as_ref()?.base.as_ref()?, name)
+    }
+
+    /// Shows the confusion matrix, if a metric of classes was computed.
+    pub fn show_confusion(&self) {
+        if let Some(matrix) = self.scores.confusion() {
+            lab().emit(graft_protocol::Event::Block(Block::Confusion(matrix)));
+        }
+    }
+
     /// Shows the value. evcxr calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
         lab().display(self);
     }
+}
+
+fn metric(measured: &Measured, name: &str) -> Option<Metric> {
+    let found = measured.scores.iter().find(|score| score.metric == name)?;
+    let (low, high) =
+        found.interval.map_or((found.value, found.value), |interval| (interval.low, interval.high));
+    Some(Metric { value: found.value, low, high })
 }
 
 fn score(evaluation: &graft_train::Evaluation) -> Score {
@@ -81,7 +118,11 @@ impl Show for Evaluation {
 
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&plain::table(&self.scores.table()))
+        f.write_str(&plain::table(&self.scores.table()))?;
+        match self.scores.confusion() {
+            Some(matrix) => write!(f, "\n\n{}", plain::confusion(&matrix)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use graft_protocol::Block;
-use graft_session::verbs::compare;
+use graft_session::verbs::{compare, generate::DataTexts};
 
 use crate::{Show, Shown, lab, plain};
 
@@ -23,6 +23,63 @@ pub struct Comparison {
     base: Generated,
     tuned: Generated,
     block: Block,
+}
+
+/// The continuations of the prompts of a data set.
+#[derive(Clone, PartialEq)]
+pub struct GeneratedTexts {
+    texts: DataTexts,
+}
+
+impl GeneratedTexts {
+    pub(crate) fn new(texts: DataTexts) -> Self {
+        Self { texts }
+    }
+
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.texts.texts.len()
+    }
+
+    /// Whether there are no texts.
+    pub fn is_empty(&self) -> bool {
+        self.texts.texts.is_empty()
+    }
+
+    /// The generated texts, one per example.
+    pub fn texts(&self) -> Vec<&str> {
+        self.texts.texts.iter().map(|text| text.text.as_str()).collect()
+    }
+
+    /// The texts of the data, one per example that has one.
+    pub fn expected(&self) -> Vec<&str> {
+        self.texts.texts.iter().filter_map(|text| text.expected.as_deref()).collect()
+    }
+
+    /// Shows the value. evcxr calls this for the last expression of a cell.
+    pub fn evcxr_display(&self) {
+        lab().display(self);
+    }
+}
+
+impl Show for GeneratedTexts {
+    fn shown(&self) -> Shown {
+        let block = self.texts.reply().blocks.into_iter().next();
+        Shown::Block(block.unwrap_or_else(|| Block::Text(String::new())))
+    }
+}
+
+impl fmt::Display for GeneratedTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocks = self.texts.reply().blocks;
+        f.write_str(&blocks.iter().map(plain::block).collect::<Vec<_>>().join("\n\n"))
+    }
+}
+
+impl fmt::Debug for GeneratedTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl Generated {

@@ -93,8 +93,8 @@ pub use display::{
 };
 pub use drawing::{Drawing, Painted};
 pub use error::{Error, Result};
-pub use evaluation::{Evaluation, Score};
-pub use generated::{Comparison, Generated};
+pub use evaluation::{Evaluation, Metric, Score};
+pub use generated::{Comparison, Generated, GeneratedTexts};
 pub use lab::{Lab, lab};
 pub use last_value::LastValue;
 #[doc(hidden)]

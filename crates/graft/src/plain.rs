@@ -1,6 +1,8 @@
 //! Tables and other blocks as plain text, for `println!`. The host renders the rich forms.
 
-use graft_protocol::{Align, Block, Cell, CheckResult, ShownToken, Table, TokenList, TreeLine};
+use graft_protocol::{
+    Align, Block, Cell, CheckResult, ConfusionMatrix, ShownToken, Table, TokenList, TreeLine,
+};
 use graft_spec::number;
 
 /// A table with a line under its header.
@@ -70,6 +72,20 @@ pub(crate) fn tokens(list: &TokenList) -> String {
     lines.join("\n")
 }
 
+/// A confusion matrix as a table.
+pub(crate) fn confusion(matrix: &ConfusionMatrix) -> String {
+    let headers: Vec<String> = matrix.names.iter().map(|name| format!("#{name}")).collect();
+    let headers: Vec<&str> =
+        std::iter::once("expected").chain(headers.iter().map(String::as_str)).collect();
+    let mut data = Table::new(matrix.title.clone(), &headers);
+    for (name, row) in matrix.names.iter().zip(&matrix.counts) {
+        let counts = row.iter().map(|count| Cell::Integer(*count as i64));
+        data.row(std::iter::once(Cell::Text(name.clone())).chain(counts).collect());
+    }
+    data.footer.push(matrix.note.clone());
+    table(&data)
+}
+
 /// Any block.
 pub(crate) fn block(block: &Block) -> String {
     match block {
@@ -90,6 +106,7 @@ pub(crate) fn block(block: &Block) -> String {
         Block::Tree(lines) => tree(lines),
         Block::Checks(results) => checks(results),
         Block::Tokens(list) => tokens(list),
+        Block::Confusion(matrix) => confusion(matrix),
     }
 }
 

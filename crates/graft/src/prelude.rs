@@ -4,8 +4,9 @@
 /// [`Ablate`](crate::Ablate), and a builder for each method and each set of options.
 pub use crate::options::*;
 pub use crate::{
-    Adapter, Chart, Checks, Comparison, D, DType, Data, Device, Evaluation, Generated, IndexOp,
-    Lab, LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var, lab,
+    Adapter, Chart, Checks, Comparison, D, DType, Data, Device, Evaluation, Generated,
+    GeneratedTexts, IndexOp, Lab, LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var,
+    lab,
 };
 
 /// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr

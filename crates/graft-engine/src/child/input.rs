@@ -104,7 +104,8 @@ impl Input {
     pub(super) fn watch(&self, ask: &dyn Fn()) {
         loop {
             let state = self.lock();
-            let wait = |state: &mut PipeState| !state.running || state.asked || state.writer.is_none();
+            let wait =
+                |state: &mut PipeState| !state.running || state.asked || state.writer.is_none();
             let state =
                 self.changed.wait_while(state, wait).unwrap_or_else(PoisonError::into_inner);
             let pause = (state.since.elapsed() / 8).clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL);

@@ -28,7 +28,7 @@ pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meani
     let found =
         method.and_then(|method| of_method(method, key, value)).or_else(|| match (verb, word) {
             _ if trains => of_training(key, value),
-            ("generate" | "compare", _) => of_generation(key, value),
+            ("generate" | "compare" | "chat", _) => of_generation(key, value),
             ("model", "load") => of_model(key, value),
             _ => None,
         });
@@ -126,11 +126,7 @@ fn of_generation(key: &str, value: &str) -> Option<Meaning> {
         "pad_token_id" | "eos_token_id" | "use_cache" | "return_full_text" => {
             NoEffect("no setting is needed for it")
         }
-        "num_beams"
-        | "repetition_penalty"
-        | "num_return_sequences"
-        | "no_repeat_ngram_size"
-        | "min_p" => {
+        "num_beams" | "num_return_sequences" | "no_repeat_ngram_size" | "min_p" => {
             Instead(format!("`{key}` is not supported; `temperature`, `top_k` and `top_p` sample"))
         }
         _ => return None,

@@ -13,8 +13,8 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "eval",
         aliases: &["evaluate"],
-        summary: "loss, perplexity and accuracy, compared with the base model",
-        help: "Accuracy is the fraction of examples whose own label scores highest. The table also shows the majority class.",
+        summary: "loss, accuracy and other metrics, compared with the base model",
+        help: "Accuracy is the fraction of examples whose own label scores highest. The table also shows the majority class. `metric` adds metrics with 95 % bootstrap intervals; those of text are computed on greedily generated answers.",
         forms: vec![
             Form::bare("", "evaluate the model with its active adapter", |line, _| {
                 Ok(PartKind::Session(Command::Eval { settings: line.settings.clone() }))
@@ -22,6 +22,10 @@ pub(super) fn verb() -> VerbSpec {
             .keys(training::EVAL),
         ],
         cell: None,
-        examples: vec!["%eval".into(), "%eval split=validation examples=50".into()],
+        examples: vec![
+            "%eval".into(),
+            "%eval split=validation examples=50".into(),
+            "%eval metric=rouge,exact_match max_new_tokens=64".into(),
+        ],
     }
 }

@@ -1,5 +1,7 @@
 //! Sampling of the next token: greedy, or with temperature, top-k and top-p.
 
+use std::collections::BTreeSet;
+
 use graft_nn::Stream;
 
 use super::GenerateOptions;
@@ -12,15 +14,18 @@ pub(super) struct Choice {
 }
 
 /// Chooses a token: the most likely one at temperature 0, else a sample from
-/// `softmax(logits / temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or
-/// +inf. Equal logits are ordered by token, so that ties do not depend on the machine.
+/// `softmax(logits / temperature)` restricted by top-k, then top-p. Before that, the positive logits
+/// of the tokens in `seen` are divided by the repetition penalty and the negative ones multiplied
+/// by it. `None` if a logit is NaN or +inf. Equal logits are ordered by token, so that ties do not
+/// depend on the machine.
 ///
 /// # Source
-/// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751; the
-/// order is that of transformers
+/// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751;
+/// repetition penalty: Keskar et al. 2019, arXiv:1909.05858; the order is that of transformers
 pub(super) fn choose(
     logits: &[f32],
     options: &GenerateOptions,
+    seen: &BTreeSet<u32>,
     stream: &mut Stream,
 ) -> Option<Choice> {
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
@@ -31,23 +36,32 @@ pub(super) fn choose(
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let partition: f64 = logits.iter().map(|logit| f64::from(logit - greatest).exp()).sum();
     let logprob = |id: u32| logit(id) - f64::from(greatest) - partition.ln();
+    let logit = |id: u32| penalized(logit(id), seen.contains(&id), options.repetition_penalty);
     if options.temperature <= 0.0 || options.top_k == 1 {
         let id =
             order.into_iter().reduce(|best, id| if logit(id) > logit(best) { id } else { best })?;
         return Some(Choice { id, logprob: logprob(id) });
     }
     order.sort_by(|a, b| logit(*b).total_cmp(&logit(*a)).then(a.cmp(b)));
+    let greatest = order.first().map_or(0.0, |id| logit(*id));
     if options.top_k > 0 {
         order.truncate(options.top_k);
     }
-    let mut weights: Vec<f64> = order
-        .iter()
-        .map(|id| ((logit(*id) - f64::from(greatest)) / options.temperature).exp())
-        .collect();
+    let mut weights: Vec<f64> =
+        order.iter().map(|id| ((logit(*id) - greatest) / options.temperature).exp()).collect();
     weights.truncate(nucleus(&weights, options.top_p));
     let place = draw(&weights, stream.unit());
     let id = *order.get(place)?;
     Some(Choice { id, logprob: logprob(id) })
+}
+
+/// A logit after the repetition penalty.
+fn penalized(logit: f64, is_seen: bool, penalty: f64) -> f64 {
+    match is_seen {
+        true if logit > 0.0 => logit / penalty,
+        true => logit * penalty,
+        false => logit,
+    }
 }
 
 /// The number of most likely tokens whose probabilities sum to at least `p`; at least one.
@@ -86,7 +100,9 @@ mod tests {
         let mut stream = Rng::new(5).stream("test", "sampling");
         let mut counts = [0; 4];
         for _ in 0..4000 {
-            counts[choose(&[1.0, 0.0, 2.0, -1.0], options, &mut stream).unwrap().id as usize] += 1;
+            counts[choose(&[1.0, 0.0, 2.0, -1.0], options, &BTreeSet::new(), &mut stream)
+                .unwrap()
+                .id as usize] += 1;
         }
         counts
     }
@@ -94,8 +110,13 @@ mod tests {
     #[test]
     fn greedy_takes_the_greatest_and_the_first_of_equals() {
         let mut stream = Rng::new(0).stream("test", "sampling");
-        let choice =
-            choose(&[0.0, 3.0, 3.0, 1.0], &GenerateOptions::default(), &mut stream).unwrap();
+        let choice = choose(
+            &[0.0, 3.0, 3.0, 1.0],
+            &GenerateOptions::default(),
+            &BTreeSet::new(),
+            &mut stream,
+        )
+        .unwrap();
         assert_eq!(choice.id, 1);
         let partition: f64 = [0f64, 3.0, 3.0, 1.0].iter().map(|logit| logit.exp()).sum();
         assert!((choice.logprob - (3.0 - partition.ln())).abs() < 1e-6);
@@ -124,11 +145,35 @@ mod tests {
     }
 
     #[test]
+    fn the_repetition_penalty_makes_seen_tokens_less_likely_whatever_their_sign() {
+        // As RepetitionPenaltyLogitsProcessor of transformers.
+        assert_eq!([penalized(3.0, true, 1.5), penalized(-3.0, true, 1.5)], [2.0, -4.5]);
+        assert_eq!(penalized(3.0, false, 1.5), 3.0);
+        let mut stream = Rng::new(0).stream("test", "sampling");
+        let options = GenerateOptions { repetition_penalty: 2.0, ..Default::default() };
+        let seen = BTreeSet::from([1]);
+        let choice = choose(&[2.0, 3.0, -1.0], &options, &seen, &mut stream).unwrap();
+        assert_eq!(choice.id, 0);
+        // The log-probability is that of the model.
+        let partition: f64 = [2f64, 3.0, -1.0].iter().map(|logit| logit.exp()).sum();
+        assert!((choice.logprob - (2.0 - partition.ln())).abs() < 1e-6);
+    }
+
+    #[test]
     fn a_nan_logit_is_detected() {
         let mut stream = Rng::new(0).stream("test", "sampling");
-        assert_eq!(choose(&[0.0, f32::NAN], &GenerateOptions::default(), &mut stream), None);
+        assert_eq!(
+            choose(&[0.0, f32::NAN], &GenerateOptions::default(), &BTreeSet::new(), &mut stream),
+            None
+        );
         assert!(
-            choose(&[0.0, f32::NEG_INFINITY], &GenerateOptions::default(), &mut stream).is_some()
+            choose(
+                &[0.0, f32::NEG_INFINITY],
+                &GenerateOptions::default(),
+                &BTreeSet::new(),
+                &mut stream
+            )
+            .is_some()
         );
     }
 }

@@ -64,6 +64,69 @@ fn greedy_text_is_that_of_whole_passes_without_a_cache() {
     assert!(generated.pieces.iter().all(|(_, logprob)| *logprob < 0.0), "{:?}", generated.pieces);
 }
 
+fn batch_of(tokenizer: &Tokenizer, prompts: &[&str]) -> Vec<BatchPrompt> {
+    let prompt = |(index, text): (usize, &&str)| BatchPrompt {
+        text: (*text).to_owned(),
+        ids: prompt_ids(tokenizer, text).unwrap(),
+        index: index as u64,
+    };
+    prompts.iter().enumerate().map(prompt).collect()
+}
+
+#[test]
+fn the_texts_of_a_batch_are_those_of_each_prompt_alone() {
+    let (model, tokenizer) = parts(40);
+    let prompts = ["let x", "a", "", "fn main() {", "a longer prompt with words", "let y"];
+    let batch = batch_of(&tokenizer, &prompts);
+    let options = GenerateOptions { max_new_tokens: 24, ..Default::default() };
+    let together = generate_batch(&model, &tokenizer, &batch, &options, &mut || false).unwrap();
+    for (prompt, found) in prompts.iter().zip(&together) {
+        let (alone, _) = run(&model, &tokenizer, prompt, &options).unwrap();
+        assert_eq!(
+            (&found.text, found.tokens, found.stop),
+            (&alone.text, alone.tokens, alone.stop)
+        );
+        assert!((found.logprob_mean - alone.logprob_mean).abs() < 1e-4);
+        assert_eq!(found.prompt, *prompt);
+    }
+    let stops: Vec<_> = together.iter().map(|generated| generated.stop).collect();
+    assert!(stops.contains(&StopReason::Length), "{stops:?}");
+    assert!(stops.contains(&StopReason::ContextFull(40)), "{stops:?}");
+}
+
+#[test]
+fn sampled_texts_depend_on_their_index_and_not_on_the_batch() {
+    let (model, tokenizer) = parts(64);
+    let options =
+        GenerateOptions { temperature: 1.0, max_new_tokens: 12, seed: 3, ..Default::default() };
+    let texts = |batch: &[BatchPrompt]| -> Vec<String> {
+        let generated = generate_batch(&model, &tokenizer, batch, &options, &mut || false).unwrap();
+        generated.into_iter().map(|generated| generated.text).collect()
+    };
+    let batch = batch_of(&tokenizer, &["a", "a", "a b c"]);
+    let all = texts(&batch);
+    assert_ne!(all[0], all[1]);
+    assert_eq!(texts(&batch[1..]), all[1..]);
+}
+
+#[test]
+fn a_stopped_batch_keeps_the_texts_so_far() {
+    let (model, tokenizer) = parts(64);
+    let mut passes = 0;
+    let generated = generate_batch(
+        &model,
+        &tokenizer,
+        &batch_of(&tokenizer, &["a", "b"]),
+        &GenerateOptions::default(),
+        &mut || {
+            passes += 1;
+            passes > 4
+        },
+    )
+    .unwrap();
+    assert!(generated.iter().all(|it| (it.tokens, it.stop) == (4, StopReason::Caller)));
+}
+
 #[test]
 fn the_seed_decides_a_sampled_text() {
     let (model, tokenizer) = parts(64);

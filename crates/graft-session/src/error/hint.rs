@@ -13,6 +13,9 @@ impl Hint for SessionError {
             Self::SystemLater { .. } => "session::system_later",
             Self::Background { .. } | Self::NoBackground => "session::background",
             Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
+            Self::NoAnswers { .. } => "session::no_answers",
+            Self::CannotWrite { .. } => "session::io",
+            Self::MetricName { .. } => "session::metric_name",
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::NoneActive { .. } => {
                 "session::no_adapter"
             }
@@ -71,6 +74,14 @@ impl SessionError {
             }
             Self::NoBackground => {
                 "the stop button stops a running cell; `%train bg=true` trains in the background"
+            }
+            Self::NoAnswers { .. } => {
+                "use data with prompts and completions, labels or conversations; `%eval` without \
+                 metric measures the loss on plain text"
+            }
+            Self::CannotWrite { .. } => "choose another path: out=answers.jsonl",
+            Self::MetricName { .. } => {
+                "use letters, digits and underscores: lab().metric(\"my_metric\", |predicted, gold| ...)"
             }
             Self::NoDomain { .. } => {
                 "name text like its training data: %forgetting domain=FILE.txt, a loaded data set, \

@@ -8,6 +8,7 @@ use graft_nn::TokenEncoder;
 use graft_protocol::{Block, Cell, Event, Level, Reply, Table};
 use graft_spec::{Failure, Settings, Value, chat::CHAT};
 
+use super::named_adapter::NamedAdapterActive;
 use crate::{CommandContext, SessionError, SessionState};
 
 /// The conversation of a session.
@@ -45,6 +46,7 @@ fn answer(
 ) -> Result<Generated, Failure> {
     settings.check(CHAT)?;
     let state = cx.state();
+    let _named = NamedAdapterActive::of_settings(&state, settings, CHAT)?;
     let model = state.model()?;
     let tokenizer = &model.loaded.tokenizer;
     let mut log = ChatLog::clone(&state.chat);
@@ -123,6 +125,16 @@ fn options(
     let length = settings.integer(CHAT, "max_new_tokens").unwrap_or(256);
     let settings = settings.clone().with("max_new_tokens", Value::Integer(length));
     let mut options = GenerateOptions::from_settings(&settings, seed);
+    end_at_message(&mut options, tokenizer, template);
+    options
+}
+
+/// Ends the text also where the template ends a message.
+pub(crate) fn end_at_message(
+    options: &mut GenerateOptions,
+    tokenizer: &Tokenizer,
+    template: &ChatTemplate,
+) {
     let end = template.message_end();
     match tokenizer.encode(end).unwrap_or_default().as_slice() {
         [] => {}
@@ -130,7 +142,6 @@ fn options(
         _ if options.stop.is_empty() => options.stop = end.to_owned(),
         _ => {}
     }
-    options
 }
 
 /// Suggests a new conversation when the context is full.

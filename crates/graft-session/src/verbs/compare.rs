@@ -2,7 +2,7 @@
 
 use graft_models::Generated;
 use graft_protocol::{Block, Reply, SideText};
-use graft_spec::{Failure, Settings, number::decimals};
+use graft_spec::{Failure, Settings, number::decimals, training::GENERATE};
 
 use super::{
     adapters_disabled::AdaptersDisabled, attach::require_adapter, format::counted,
@@ -34,10 +34,15 @@ pub fn compare(
 ) -> Result<PromptComparison, Failure> {
     let state = cx.state();
     state.model()?;
-    let attached = require_adapter(&state)?;
+    let attached = match settings.text(GENERATE, "adapter_name").filter(|name| !name.is_empty()) {
+        Some(name) => state.adapter(&name)?,
+        None => require_adapter(&state)?,
+    };
     let base = {
         let _disabled = AdaptersDisabled::new(&state)?;
-        quietly(cx, prompt, settings)?
+        let mut settings = settings.clone();
+        settings.values.remove("adapter_name");
+        quietly(cx, prompt, &settings)?
     };
     let tuned = quietly(cx, prompt, settings)?;
     Ok(PromptComparison {

@@ -1,5 +1,9 @@
 //! `%eval`: compares the adapter with the untuned base and the majority class.
 
+mod metrics;
+mod table;
+mod user_metric;
+
 use graft_nn::Task;
 use graft_protocol::{Cell, Event, Rewards, Table};
 use graft_spec::{Failure, Settings, training};
@@ -9,6 +13,9 @@ use super::{
     adapters_disabled::AdaptersDisabled, format::counted, labels, preference::evaluate_any,
 };
 use crate::{CommandContext, class, state::LoadedData};
+
+pub use metrics::{Measured, MetricRequest, UserMetric, UserMetrics, evaluate_generated, measure};
+pub use user_metric::define_metric;
 
 /// Scores on one split of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +30,17 @@ pub struct Scores {
     pub base: Option<Evaluation>,
     /// The adapter in use: its name, the verb of its method, and its scores.
     pub adapter: Option<(String, String, Evaluation)>,
+    /// The metrics of `metric=`.
+    pub metrics: Option<MetricScores>,
+}
+
+/// The metrics of `metric=` for each model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricScores {
+    /// The untuned base; `None` with `base=false`.
+    pub base: Option<Measured>,
+    /// The adapter in use.
+    pub adapter: Option<Measured>,
 }
 
 /// Evaluates the base and the adapter in use, if any.
@@ -36,6 +54,8 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
     let classifies =
         matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
+    let request = MetricRequest::from_settings(&state, settings)?;
+    request.iter().try_for_each(|request| request.check(&data.dataset))?;
     let acting = state.acting();
     let mut scores = Scores {
         data: data.dataset.name.clone(),
@@ -43,13 +63,21 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
         classifies,
         base: None,
         adapter: None,
+        metrics: None,
+    };
+    let mut metrics = MetricScores::default();
+    let with_metrics = |who: &str| -> Result<(Evaluation, Option<Measured>), Failure> {
+        let (evaluation, predicted) = scored(cx, &data, settings, who)?;
+        let measure = |request| measure(cx, &data.dataset, request, &predicted, who);
+        Ok((evaluation, request.as_ref().map(measure).transpose()?))
     };
     let mut warning = None;
     if acting.is_none() || settings.bool(training::EVAL, "base") {
         let _disabled = AdaptersDisabled::new(&state)?;
         warning = labels::warning(&state, &data)?;
         warning.iter().for_each(|warning| cx.warn(warning.clone()));
-        scores.base = Some(score(cx, &data, settings, "the base")?);
+        let (base, measured) = with_metrics("the base")?;
+        (scores.base, metrics.base) = (Some(base), measured);
     }
     if let Some(attached) = acting {
         // Its label names can differ from those of the base.
@@ -59,10 +87,12 @@ pub fn eval(cx: &CommandContext, settings: &Settings) -> Result<Scores, Failure>
             .for_each(|text| cx.warn(text));
         let (name, verb) =
             (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
-        let evaluation = score(cx, &data, settings, &name)?;
+        let (evaluation, measured) = with_metrics(&name)?;
+        metrics.adapter = measured;
         class::after_evaluation(cx, &attached, &scores.data, &scores.split, &evaluation);
         scores.adapter = Some((name, verb, evaluation));
     }
+    scores.metrics = request.map(|_| metrics);
     Ok(scores)
 }
 
@@ -80,6 +110,16 @@ pub(super) fn score(
     settings: &Settings,
     who: &str,
 ) -> Result<Evaluation, Failure> {
+    Ok(scored(cx, data, settings, who)?.0)
+}
+
+/// As [`score`], with the label that has the highest score for each example.
+fn scored(
+    cx: &CommandContext,
+    data: &LoadedData,
+    settings: &Settings,
+    who: &str,
+) -> Result<(Evaluation, Vec<Option<usize>>), Failure> {
     let model = cx.state().model()?;
     let whole = |key: &str, default: usize| {
         settings
@@ -103,8 +143,14 @@ pub(super) fn score(
 }
 
 impl Scores {
-    /// The reply to `%eval`. Only data with labels has an accuracy.
+    /// The table of `%eval`. Only data with labels has an accuracy.
     pub fn table(&self) -> Table {
+        if self.metrics.is_some() {
+            let mut table = self.table_of_metrics();
+            let first = self.base.as_ref().or(self.adapter.as_ref().map(|(.., it)| it));
+            table.footer.extend(first.map(|first| self.unit(first)));
+            return table;
+        }
         let all: Vec<_> = self
             .base
             .iter()

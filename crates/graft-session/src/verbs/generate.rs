@@ -1,10 +1,15 @@
 //! `%generate`.
 
-use graft_models::{GenerateOptions, Generated, generate as write};
-use graft_protocol::{Block, Event, Reply};
+mod data;
+
+use graft_models::{GenerateOptions, Generated, StopReason, generate as write};
+use graft_protocol::{Block, Event, Level, Reply};
 use graft_spec::{Failure, Settings, training};
 
+use super::named_adapter::NamedAdapterActive;
 use crate::{CommandContext, SessionError};
+
+pub use data::{DataText, DataTexts, generate_data};
 
 /// Continues a prompt with the active adapter, and emits the text while it is generated.
 ///
@@ -39,6 +44,7 @@ fn continuation(
     settings.check(training::GENERATE)?;
     let state = cx.state();
     let model = state.model()?;
+    let _named = NamedAdapterActive::of_settings(&state, settings, training::GENERATE)?;
     let options = GenerateOptions::from_settings(settings, state.seed);
     let mut on_text = |text: &str| {
         if !text.is_empty() {
@@ -60,11 +66,19 @@ fn continuation(
     Ok(generated)
 }
 
-/// The reply to `%generate`.
+/// The reply to `%generate`. A text that the model ended at once is reported.
 pub fn reply(generated: Generated) -> Reply {
-    Reply::one(Block::Generated {
+    let is_empty = generated.text.is_empty() && generated.stop == StopReason::EndOfText;
+    let mut blocks = vec![Block::Generated {
         prompt: generated.prompt,
         text: generated.text,
         pieces: generated.pieces,
-    })
+    }];
+    if is_empty {
+        let text = "the model ended the text at once: the end of the text is its likeliest next \
+                    token; temperature=1 samples others, and a prompt without a space at its end \
+                    often continues";
+        blocks.push(Block::Note(Level::Warning, text.to_owned()));
+    }
+    Reply { blocks }
 }

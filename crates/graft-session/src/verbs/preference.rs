@@ -8,7 +8,7 @@ use graft_spec::{Settings, training::TRAIN};
 use graft_train::{
     AdapterCheckpoint, Control, Evaluation, Request, TrainError,
     data::{Dataset, Kind},
-    evaluate,
+    evaluate_with_predictions,
     preference::{Objective, Reference, ReferenceModel, StartingWeights, evaluate_preferences},
     runs::{RunFolder, RunHeader, Start},
 };
@@ -119,7 +119,7 @@ pub(crate) fn evaluate_any(
     (data, request): (&Dataset, Request),
     settings: &Settings,
     progress: &mut dyn FnMut(u64, u64),
-) -> graft_train::Result<Evaluation> {
+) -> graft_train::Result<(Evaluation, Vec<Option<usize>>)> {
     let state = cx.state();
     let base = model.loaded.model.as_ref();
     let is_active = state.adapters.iter().any(|attached| attached.adapter.is_active(base));
@@ -129,7 +129,8 @@ pub(crate) fn evaluate_any(
     evaluate_with(model, (data, request), (objective, reference), &cx.control(), progress)
 }
 
-/// Evaluates the model as it is; with an objective on pairs, else on other data.
+/// Evaluates the model as it is; with an objective on pairs, else on other data. The second value
+/// is the label with the highest score for each example, and empty for pairs.
 ///
 /// # Errors
 /// Those of [`graft_train::evaluate`].
@@ -139,19 +140,14 @@ pub(crate) fn evaluate_with(
     (objective, reference): (Option<Objective>, Option<&dyn ReferenceModel>),
     control: &Control,
     progress: &mut dyn FnMut(u64, u64),
-) -> graft_train::Result<Evaluation> {
+) -> graft_train::Result<(Evaluation, Vec<Option<usize>>)> {
     let base = model.loaded.model.as_ref();
     let tokenizer = model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
     if let Some(objective) = objective {
         let data = (data, request);
-        return evaluate_preferences(
-            (base, tokenizer),
-            data,
-            objective,
-            reference,
-            control,
-            progress,
-        );
+        let found =
+            evaluate_preferences((base, tokenizer), data, objective, reference, control, progress);
+        return Ok((found?, Vec::new()));
     }
-    evaluate(base, tokenizer, data, request, control, progress)
+    evaluate_with_predictions(base, tokenizer, data, request, control, progress)
 }

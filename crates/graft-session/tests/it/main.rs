@@ -16,6 +16,7 @@ mod hints;
 mod jobs;
 mod limits;
 mod memory;
+mod metrics;
 mod next_steps;
 mod packed;
 mod reading;

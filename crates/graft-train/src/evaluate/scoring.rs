@@ -9,8 +9,8 @@ use crate::encode::Sequence;
 use crate::packed_forward::{ForwardPass, forward_pass};
 use crate::{Result, gather};
 
-/// Sums over examples.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Sums over examples, and what is predicted for each.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Scored {
     /// Negative log-probabilities of the completions, in nats.
     pub(super) loss: f64,
@@ -20,10 +20,14 @@ pub(super) struct Scored {
     pub(super) right: u64,
     /// Examples that were cut.
     pub(super) cut: u64,
+    /// The label with the highest score for each example; `None` for examples without labels, and
+    /// for a class that is not a label of the data.
+    pub(super) predicted: Vec<Option<usize>>,
 }
 
 impl Scored {
     pub(super) fn add(&mut self, other: &Self) {
+        self.predicted.extend(&other.predicted);
         self.loss += other.loss;
         self.tokens += other.tokens;
         self.right += other.right;
@@ -185,6 +189,7 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
         // chance.
         let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         scored.right += u64::from(best.is_some() && best == example.label);
+        scored.predicted.push(best);
     }
     Ok(scored)
 }

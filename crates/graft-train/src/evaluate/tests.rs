@@ -29,9 +29,10 @@ fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
 
 fn check(model: &TinyLlama) {
     let data = labeled_data();
-    let found = Evaluator::new(model, &Words, &data, request(SplitName::Test))
-        .and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {}))
+    let (found, predicted) = Evaluator::new(model, &Words, &data, request(SplitName::Test))
+        .and_then(|evaluator| evaluator.run_with_predictions(&Control::new(), &mut |_, _| {}))
         .expect("evaluates");
+    let mut best_labels = Vec::new();
     let mut loss = 0.0;
     let mut tokens = 0;
     let mut right = 0;
@@ -47,7 +48,9 @@ fn check(model: &TinyLlama) {
             .collect();
         let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         right += usize::from(best == example.label);
+        best_labels.push(best);
     }
+    assert_eq!(predicted, best_labels);
     assert!(
         (found.loss - loss / tokens as f64).abs() < 1e-5,
         "{} {}",

@@ -1,8 +1,13 @@
 //! Evaluation, generation and the effect of an adapter on the weights.
 
-use graft_session::verbs;
+use std::sync::Arc;
 
-use crate::{Checks, Comparison, Eval, Evaluation, Generate, Generated, Lab, Result};
+use graft_session::verbs::{self, eval::UserMetric};
+
+use crate::{
+    Checks, Comparison, Eval, Evaluation, Generate, GenerateData, Generated, GeneratedTexts, Lab,
+    Result,
+};
 
 impl Lab {
     /// Scores the active adapter, the base model and the majority class on a split of the data.
@@ -63,6 +68,67 @@ impl Lab {
             verbs::generate::quietly(cx, &prompt, &options.into())
         })
         .map(Generated::new)
+    }
+
+    /// Continues the prompts of a data set with the active adapter. `out` writes the texts to a
+    /// file, one JSON object per line.
+    ///
+    /// # Errors
+    /// If no model or data is loaded, or the file cannot be written; `session::interrupted` if it
+    /// was stopped, after the file has been written with the texts so far.
+    ///
+    /// # Examples
+    /// ```
+    /// use graft::prelude::*;
+    ///
+    /// # fn main() -> graft::Result<()> {
+    /// lab().load_model("tiny")?;
+    /// lab().load_data("which-book")?;
+    /// let options = GenerateData::new().data("test").examples(2).max_new_tokens(4);
+    /// let texts = lab().generate_data(options)?;
+    /// assert_eq!(texts.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn generate_data(&self, options: GenerateData) -> Result<GeneratedTexts> {
+        self.read_model("generating", move |cx| verbs::generate::generate_data(cx, &options.into()))
+            .map(GeneratedTexts::new)
+    }
+
+    /// Adds a metric of your own, which `metric=NAME` of `%eval` then computes on generated texts.
+    /// The function receives the generated and the expected text of an example, both without spaces
+    /// around them; the metric is the mean of its results. A metric of the same name is replaced.
+    ///
+    /// # Errors
+    /// If a built-in metric has the name, or it does not consist of letters, digits and
+    /// underscores.
+    ///
+    /// # Examples
+    /// ```
+    /// use graft::prelude::*;
+    ///
+    /// # fn main() -> graft::Result<()> {
+    /// lab().load_model("tiny")?;
+    /// lab().load_data("which-book")?;
+    /// lab().metric("same_start", |predicted, gold| {
+    ///     f64::from(u8::from(predicted.chars().next() == gold.chars().next()))
+    /// })?;
+    /// let options = Eval::new().metric(["same_start"]).examples(4).max_new_tokens(4);
+    /// let scores = lab().eval(options)?;
+    /// assert!(scores.metric("same_start").is_some_and(|it| (0.0..=1.0).contains(&it.value)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn metric(
+        &self,
+        name: &str,
+        metric: impl Fn(&str, &str) -> f64 + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.define_metric(name, Arc::new(metric))
+    }
+
+    fn define_metric(&self, name: &str, metric: UserMetric) -> Result<()> {
+        self.read(|cx| verbs::eval::define_metric(cx, name, metric))
     }
 
     /// Continues a prompt twice: with the base model and with the active adapter.

@@ -61,7 +61,7 @@ impl GridRunner<'_> {
         let off = AdaptersOff(model.clone());
         let objective = (objective, Some(&off as &dyn ReferenceModel));
         let data = (&self.data.dataset, request);
-        Ok(evaluate_with(&model, data, objective, &self.cx.control(), progress)?)
+        Ok(evaluate_with(&model, data, objective, &self.cx.control(), progress)?.0)
     }
 
     /// The text that is scored: the one that every trial learns, or else the default of the data.

@@ -4,7 +4,7 @@
 
 use graft_spec::Settings;
 
-use crate::options::{flag, integer, number, text};
+use crate::options::{flag, integer, list, number, text};
 
 /// Options of [`Lab::eval`](crate::Lab::eval): the keys of `%eval`.
 ///
@@ -83,6 +83,37 @@ impl Eval {
     /// From 0.0001 to 1,000.
     pub fn beta(self, value: f64) -> Self {
         Self { settings: self.settings.with("beta", number(value)) }
+    }
+
+    /// Metrics to compute, also of generated text: accuracy, `f1_macro`, `f1_weighted`, precision,
+    /// recall, `exact_match`, `token_f1`, rouge, bleu, chrf, regex, numeric, or your own from
+    /// lab().metric.
+    pub fn metric<T: Into<String>>(self, value: impl IntoIterator<Item = T>) -> Self {
+        Self { settings: self.settings.with("metric", list(value)) }
+    }
+
+    /// Regular expression of the metric regex: its first group, or the whole match, is the answer.
+    pub fn pattern(self, value: &str) -> Self {
+        Self { settings: self.settings.with("pattern", text(value)) }
+    }
+
+    /// Maximum number of tokens of a generated answer; generation is greedy.
+    ///
+    /// Default: `128`. From 1 to 100,000.
+    pub fn max_new_tokens(self, value: usize) -> Self {
+        Self { settings: self.settings.with("max_new_tokens", integer(value)) }
+    }
+
+    /// End a generated answer before this text.
+    pub fn stop(self, value: &str) -> Self {
+        Self { settings: self.settings.with("stop", text(value)) }
+    }
+
+    /// Seed of the bootstrap intervals; without it the seed of the session.
+    ///
+    /// At least 0.
+    pub fn seed(self, value: u64) -> Self {
+        Self { settings: self.settings.with("seed", integer(value)) }
     }
 }
 

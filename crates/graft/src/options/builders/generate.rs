@@ -57,6 +57,14 @@ impl Generate {
         Self { settings: self.settings.with("top_p", number(value)) }
     }
 
+    /// Make tokens that the prompt or the text already has less likely, by this factor; 1 is off,
+    /// 1.1 to 1.3 is usual.
+    ///
+    /// Default: `1`. From 0.01 to 100.
+    pub fn repetition_penalty(self, value: f64) -> Self {
+        Self { settings: self.settings.with("repetition_penalty", number(value)) }
+    }
+
     /// Seed of the sampling; without it the seed of the session.
     ///
     /// At least 0.
@@ -67,6 +75,11 @@ impl Generate {
     /// Stop before this text.
     pub fn stop(self, value: &str) -> Self {
         Self { settings: self.settings.with("stop", text(value)) }
+    }
+
+    /// Generate with this adapter instead of the active one.
+    pub fn adapter_name(self, value: &str) -> Self {
+        Self { settings: self.settings.with("adapter_name", text(value)) }
     }
 }
 
