@@ -41,7 +41,6 @@ def test_texts_of_a_data_set_are_written_to_a_file(kernel):
     alone = kernel.run(f'%generate "{rows[0]["prompt"]}" max_new_tokens=6').text
     assert rows[0]["text"].strip() in alone, (rows[0], alone)
     assert "6 more" not in kernel.run("%generate data=test max_new_tokens=2").text
-    assert "repetition_penalty" in kernel.run("%generate?").text
 
 
 def test_a_confusion_matrix_is_drawn_for_metrics_of_classes(kernel):

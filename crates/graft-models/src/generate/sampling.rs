@@ -14,10 +14,10 @@ pub(super) struct Choice {
 }
 
 /// Chooses a token: the most likely one at temperature 0, else a sample from
-/// `softmax(logits / temperature)` restricted by top-k, then top-p. Before that, the positive logits
-/// of the tokens in `seen` are divided by the repetition penalty and the negative ones multiplied
-/// by it. `None` if a logit is NaN or +inf. Equal logits are ordered by token, so that ties do not
-/// depend on the machine.
+/// `softmax(logits / temperature)` restricted by top-k, then top-p. Before that, the positive
+/// logits of the tokens in `seen` are divided by the repetition penalty and the negative ones
+/// multiplied by it. `None` if a logit is NaN or +inf. Equal logits are ordered by token, so that
+/// ties do not depend on the machine.
 ///
 /// # Source
 /// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751;

@@ -73,6 +73,9 @@ fn metrics_of_classes_come_from_the_scores_of_the_labels() {
     let matrix = confusion(&reply);
     let right: u64 = (0..matrix.names.len()).map(|class| matrix.counts[class][class]).sum();
     assert_eq!(matrix.counts.iter().flatten().sum::<u64>(), 12);
+    let majority = matrix.counts.iter().map(|row| row.iter().sum::<u64>()).max().unwrap();
+    let majority = format!("the most common label: {:.1}%", 100.0 * majority as f64 / 12.0);
+    assert!(table(&reply).footer[0].ends_with(&majority), "{reply:?}");
     assert!((right as f64 / 12.0 - accuracy).abs() < 1e-9);
     // Nothing was generated.
     assert!(!has_progress(&test, "generating"));

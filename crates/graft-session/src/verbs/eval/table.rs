@@ -65,6 +65,10 @@ impl Scores {
             let cells = measured.iter().map(|it| Cell::Text(score_text(&it.scores[place])));
             table.row(std::iter::once(Cell::Text(name)).chain(cells).collect());
         }
+        let majority = columns.iter().find_map(|(_, evaluation, _)| evaluation.majority);
+        table.footer.extend(majority.map(|share| {
+            format!("accuracy of always predicting the most common label: {}%", percent(share, 1))
+        }));
         table.footer.push("in brackets: 95 % bootstrap intervals".to_owned());
         table.footer.extend(measured.iter().flat_map(|it| it.notes.iter().cloned()));
         table
