@@ -71,6 +71,15 @@ impl Templates {
         Self { found: Vec::new(), special_tokens: Vec::new(), looked_for: String::new() }
     }
 
+    /// The same templates, with a special token that the files of the tokenizer do not name.
+    #[must_use]
+    pub fn or_special_token(mut self, name: &str, token: &str) -> Self {
+        if self.special_tokens.iter().all(|(known, _)| known != name) {
+            self.special_tokens.push((name.to_owned(), token.to_owned()));
+        }
+        self
+    }
+
     /// The special tokens that templates may use.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.special_tokens

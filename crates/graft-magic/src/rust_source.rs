@@ -16,7 +16,9 @@ pub fn rust_source(command: &Command) -> String {
         Command::ModelSave { directory, settings } => save_model(directory, settings),
         Command::DataLoad { source, settings } => load_data(source, settings),
         Command::DataInline { name, text, settings } => data_inline(name, text, settings),
-        Command::DataShow { name, rows, tokens } => show_data(name.as_deref(), *rows, tokens),
+        Command::DataShow { name, rows, tokens } => {
+            show_data(name.as_deref(), *rows, tokens.as_ref())
+        }
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
         Command::Train { attach, settings } => train(attach.as_ref(), settings, background),
@@ -51,7 +53,7 @@ pub fn rust_source(command: &Command) -> String {
 }
 
 /// Formats `%data show`.
-fn show_data(name: Option<&str>, rows: usize, tokens: &Option<Settings>) -> String {
+fn show_data(name: Option<&str>, rows: usize, tokens: Option<&Settings>) -> String {
     let name = option(name);
     shown(&match tokens {
         None => format!("lab().show_data({name}, {rows})?"),

@@ -362,6 +362,17 @@ mod tests {
     }
 
     #[test]
+    fn the_loss_may_be_on_the_prompt_as_well() {
+        let (model, data) = (TinyLlama::new(16, 32), labeled_data());
+        let options = EncodeOptions { loss_on: Some(LossOn::All), ..EncodeOptions::default() };
+        let encoder = Encoder::new(&model, &Words, &data, options).expect("room");
+        let example =
+            Example { prompt: "3 4".into(), completion: " 5".into(), label: None, extra: None };
+        let pieces = encoder.example(&example).expect("encodes");
+        assert_eq!(pieces.all[0].labels, [IGNORED, 3, 4, 5, 1]);
+    }
+
+    #[test]
     fn a_token_across_the_border_is_a_label() {
         assert_eq!(encoded(16, "3 1", "4 5"), (vec![0, 3, 14, 5, 1], 3, false));
         assert_eq!(encoded(16, "3 ", "5"), (vec![0, 3, 5, 1], 2, false));

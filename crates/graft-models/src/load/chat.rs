@@ -19,12 +19,21 @@ const GGUF_TOKENS: [(&str, &str); 4] = [
 ];
 
 /// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model
-/// from being used for other things: it becomes a warning.
+/// from being used for other things: it becomes a warning. The tokens that begin and end a text are
+/// those of the tokenizer if the files do not name them, so that an answer always has an end.
 pub(super) fn templates(
     place: &Path,
     tokenizer: &Tokenizer,
     warnings: &mut Vec<String>,
 ) -> Templates {
+    let tokens = [("bos_token", tokenizer.bos()), ("eos_token", tokenizer.eos())];
+    tokens.into_iter().fold(stored(place, tokenizer, warnings), |templates, (name, id)| match id {
+        Some(id) => templates.or_special_token(name, &tokenizer.token(id)),
+        None => templates,
+    })
+}
+
+fn stored(place: &Path, tokenizer: &Tokenizer, warnings: &mut Vec<String>) -> Templates {
     if !is_gguf(place) {
         return Templates::from_folder(place).unwrap_or_else(|error| {
             warnings.push(format!("the chat template cannot be used: {error}"));
@@ -38,4 +47,22 @@ pub(super) fn templates(
     let special = GGUF_TOKENS.into_iter().filter_map(token).collect();
     let name = format!("tokenizer.chat_template of {}", place.display());
     Templates::from_source(file.chat_template().as_deref(), &name, special)
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_nn::Device;
+    use graft_spec::Settings;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_known_without_a_tokenizer_config() {
+        let settings = Settings::default();
+        let tiny = crate::load("tiny", &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+        let tokens = tiny.tokenizer.chat_templates().special_tokens();
+        let end = tokens.iter().find(|(name, _)| name == "eos_token").expect("an end");
+        let id = tiny.tokenizer.eos().expect("an end");
+        assert_eq!(end.1, tiny.tokenizer.token(id));
+    }
 }

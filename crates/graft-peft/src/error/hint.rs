@@ -162,7 +162,10 @@ fn number_hint(error: &PeftError) -> Option<String> {
             format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))
         }
         E::NoSuchToken { vocab, .. } => {
-            format!("tokens are numbered 0 to {}", vocab.saturating_sub(1))
+            format!(
+                "tokens are numbered 0 to {}; `%model resize_tokens N` loads the model with more",
+                vocab.saturating_sub(1)
+            )
         }
         _ => return None,
     })

@@ -178,6 +178,11 @@ fn other_methods_are_limited_by_their_files_too() {
         ("bottleneck", "config", json!({"reduction_factor": 1e-300}), ""),
         ("trainable_tokens", "token_indices", json!([50]), "outside the vocabulary"),
         ("trainable_tokens", "token_indices", json!([-1]), "token_indices"),
+        ("lora", "trainable_token_indices", json!([50]), "outside the vocabulary"),
+        ("lora", "trainable_token_indices", json!({"embed_tokens": [-1]}), "token numbers"),
+        ("dora", "trainable_token_indices", json!({"q_proj": [1]}), "trainable_token_indices"),
+        ("lora", "trainable_token_indices", json!(7), "token numbers"),
+        ("adalora", "trainable_token_indices", json!([1]), "trainable_token_indices"),
         (
             "trainable_tokens",
             "token_indices",

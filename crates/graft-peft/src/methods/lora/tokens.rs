@@ -48,12 +48,11 @@ pub(in crate::methods) fn parts(
     };
     let (mut parts, mut read) = (Vec::new(), Vec::new());
     for (name, indices) in by_layer {
-        let indices = numbers(config, FIELD, indices, cx.model.shape().vocab)?;
         let site = layer(cx, config, name)?;
         if targeted.contains(&site.path) {
             return Err(config.unsupported(format!("`{FIELD}` on a target of LoRA (`{name}`)")));
         }
-        parts.push(part(cx, &site, &indices, state)?);
+        parts.push(part(cx, (config, indices), &site, state)?);
         // If the head shares the weight, a resized vocabulary is written a second time for it.
         let tied = cx.model.tied_head().map(|head| head.path());
         for path in [site.path].into_iter().chain(tied) {
@@ -92,16 +91,19 @@ fn layer<'a>(
 /// The trained rows of one layer.
 fn part(
     cx: &AttachContext<'_>,
+    (config, indices): (&ConfigFile, &Value),
     site: &Site<'_>,
-    indices: &[u32],
     state: &Arc<AdapterState>,
 ) -> Result<AdapterPart, PeftError> {
     let mut parameters = site.layer.parameters().into_iter();
     let weight = parameters.find(|parameter| leaf(parameter.path()) == "weight");
     let Some(weight) = weight else { return Err(selected::nothing_left(cx)) };
-    cx.reserve(ROWS, site.path, &[indices.len(), cx.model.shape().hidden])?;
     let own = weight.base_value().detach();
-    let rows = Rows::new(&stored(cx, site.path, &own)?.unwrap_or(own), indices, state)?;
+    // Read first: the error about another number of tokens explains those outside the vocabulary.
+    let table = stored(cx, site.path, &own)?.unwrap_or(own); // (V, C)
+    let indices = numbers(config, FIELD, indices, cx.model.shape().vocab)?;
+    cx.reserve(ROWS, site.path, &[indices.len(), cx.model.shape().hidden])?;
+    let rows = Rows::new(&table, &indices, state)?;
     let var = rows.var();
     let attachment = Attachment::Weight(weight.path().to_owned(), Arc::new(rows));
     Ok(AdapterPart::new(site.path, attachment, vec![(key(site.path, ROWS), var)]))
