@@ -51,9 +51,9 @@ impl<'a> Examples<'a> {
     /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
     /// [`TrainError::NoHead`] when the model cannot classify the labels,
     /// [`TrainError::Preferences`] and [`TrainError::NoPreferences`] when data and loss do not fit
-    /// together, [`TrainError::NoRoom`], [`TrainError::Stride`], [`TrainError::ChatTemplate`] and [`TrainError::Conversation`],
-    /// [`TrainError::NothingToLearn`] when the length limit leaves no token with loss, and errors of
-    /// the tokenizer.
+    /// together, [`TrainError::NoRoom`], [`TrainError::Stride`], [`TrainError::ChatTemplate`] and
+    /// [`TrainError::Conversation`], [`TrainError::NothingToLearn`] when the length limit leaves no
+    /// token with loss, and errors of the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
