@@ -15,6 +15,8 @@ pub(super) struct Report {
     cut: usize,
     /// The tokens that they lost.
     lost: usize,
+    /// Whether the examples are pairs of answers, which are not split.
+    has_pairs: bool,
     /// Examples that were split.
     split: usize,
     /// Their pieces without loss.
@@ -45,6 +47,7 @@ impl Report {
 
     /// Counts a pair of answers.
     pub(super) fn add_pair(&mut self, pieces: &Pieces) {
+        self.has_pairs = true;
         self.examples += 1;
         self.cut += usize::from(pieces.lost > 0);
         self.lost += pieces.lost;
@@ -65,10 +68,11 @@ impl Report {
         } else {
             "the model can read no more at once".to_owned()
         };
+        let split = if self.has_pairs { "" } else { "`stride=0` splits long examples instead, " };
         let too_long = (*cut > 0).then(|| {
             format!(
                 "{cut} of {examples} training examples were longer than {limit} tokens and were \
-                 cut: {lost} {tokens} not read; `stride=0` splits long examples instead, {longer}"
+                 cut: {lost} {tokens} not read; {split}{longer}"
             )
         });
         let unlearned = (*without_loss > 0).then(|| {
