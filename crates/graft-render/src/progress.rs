@@ -48,10 +48,11 @@ impl Progress {
                 .push(format!("loss {}", number::significant(mean(|step| step.loss), 3)));
         }
         if let Some(validation) = validations.last() {
-            let accuracy = validation
-                .accuracy
-                .map(|share| format!(", accuracy {}", number::percent(share, 0)))
-                .unwrap_or_default();
+            let accuracy = match (validation.metric, validation.accuracy) {
+                (Some(metric), _) => format!(", metric {}", number::significant(metric, 3)),
+                (None, Some(share)) => format!(", accuracy {}", number::percent(share, 0)),
+                (None, None) => String::new(),
+            };
             progress
                 .figures
                 .push(format!("validation {}{accuracy}", number::significant(validation.loss, 3)));

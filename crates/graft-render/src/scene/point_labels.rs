@@ -20,7 +20,7 @@ pub(super) fn draw(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut Vec<
         .series
         .iter()
         .zip(inks)
-        .filter(|(series, _)| series.style == SeriesStyle::Points)
+        .filter(|(series, _)| matches!(series.style, SeriesStyle::Points | SeriesStyle::Dots))
         .flat_map(|(series, ink)| {
             series.points.iter().zip(&series.labels).map(move |(point, label)| (point, label, ink))
         })
