@@ -38,10 +38,7 @@ pub fn largest_batch(
     let available = graft_nn::memory::left(&device).ok_or(TrainError::UnknownMemory)?;
     let examples = Examples::new(model, tokenizer, data, config)?;
     let validation = examples.largest_validation(model)?;
-    let sizes = memory::Sizes {
-        validation,
-        ..memory::of_training(model, trainables, examples.longest(), config.recompute)
-    };
+    let sizes = memory::Sizes { rows: 1, ..examples.sizes(model, trainables, validation) };
     let predicted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(predicted);

@@ -8,7 +8,7 @@ use crate::batch::{Batch, Encoded};
 use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
-use crate::data::{Dataset, SplitName};
+use crate::data::{Dataset, Kind, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
 use crate::{LabelMap, Result, TrainError, classify, memory};
@@ -108,9 +108,19 @@ impl<'a> Examples<'a> {
         Batch::of(&longest)
     }
 
-    /// Rows of the largest micro-batch: the batch size, or the number of examples if that is less.
-    pub(crate) fn rows(&self) -> usize {
-        self.config.batch.min(self.train.len())
+    /// The sizes that determine the memory of a run, with its largest micro-batch.
+    pub(crate) fn sizes<'m>(
+        &self,
+        model: &'m dyn Model,
+        trainables: &[Trainable],
+        validation: LargestPass,
+    ) -> memory::Sizes<'m> {
+        memory::Sizes {
+            rows: self.config.batch.min(self.train.len()),
+            validation,
+            optimizer_bytes: Some(memory::optimizer_bytes(&self.config.optimizer, trainables)),
+            ..memory::of_training(model, trainables, self.longest(), self.config.recompute)
+        }
     }
 
     /// The size of the largest pass of a validation; all zero when nothing is validated.
@@ -131,8 +141,7 @@ impl<'a> Examples<'a> {
     pub fn predicted_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> u64 {
         // If a validation example cannot be encoded, the validation itself reports it.
         let validation = self.largest_validation(model).unwrap_or_default();
-        let size = (self.rows(), self.longest());
-        memory::predicted_with(model, trainables, size, self.config.recompute, validation).on_top()
+        memory::Memory::predict(&self.sizes(model, trainables, validation)).on_top()
     }
 
     /// Checks that the run fits into the available memory.
@@ -142,8 +151,7 @@ impl<'a> Examples<'a> {
     /// the validation examples.
     pub fn check_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> Result<()> {
         let validation = self.largest_validation(model)?;
-        let size = (self.rows(), self.longest());
-        memory::check(model, trainables, size, self.config.recompute, validation)
+        memory::check(model, &self.sizes(model, trainables, validation))
     }
 
     /// The evaluator of the validation; `None` without validation examples.
@@ -195,6 +203,14 @@ impl BatchSource for Examples<'_> {
         let order = self.order(epoch);
         let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
         Ok(Batch::of(&chosen.map(|example| &self.train[*example]).collect::<Vec<_>>()))
+    }
+
+    fn has_validation(&self) -> bool {
+        !self.validation.validation.is_empty()
+    }
+
+    fn has_accuracy(&self) -> bool {
+        matches!(self.validation.kind, Kind::Labels(_))
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {

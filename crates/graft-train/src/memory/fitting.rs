@@ -1,8 +1,8 @@
 //! Whether a run fits into the available memory, and with which batch size.
 
-use graft_nn::{Model, Trainable};
+use graft_nn::Model;
 
-use super::{Memory, Sizes, of_training};
+use super::{Memory, Sizes};
 use crate::device::device_of;
 use crate::{LargestPass, Result, TrainError};
 
@@ -43,22 +43,14 @@ impl Memory {
     }
 }
 
-/// Checks that a run fits into the available memory: `rows` rows of at most `tokens` tokens per
-/// batch. On a GPU the prediction is a lower bound, because operations without their own kernel
+/// Checks that a run fits into the available memory. On a GPU the prediction is a lower bound, because operations without their own kernel
 /// there save more.
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`], [`TrainError::ValidationWouldNotFit`].
-pub(crate) fn check(
-    model: &dyn Model,
-    trainables: &[Trainable],
-    (rows, tokens): (usize, usize),
-    recompute: bool,
-    validation: LargestPass,
-) -> Result<()> {
+pub(crate) fn check(model: &dyn Model, sizes: &Sizes<'_>) -> Result<()> {
     let Some(available) = graft_nn::memory::left(&device_of(model)) else { return Ok(()) };
-    let sizes = Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) };
-    Memory::predict(&sizes).fits(available, &sizes)
+    Memory::predict(sizes).fits(available, sizes)
 }
 
 /// A batch size that fits into memory.
