@@ -16,7 +16,7 @@ pub use attached_adapter::AttachedAdapter;
 pub use loaded_data::{DataOrigin, LoadedData};
 pub use loaded_model::LoadedModel;
 
-use crate::{SessionError, class::Membership, verbs::chat::ChatLog};
+use crate::{SessionError, UserCallbacks, class::Membership, verbs::chat::ChatLog};
 
 /// The named objects of a session.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct SessionState {
     pub chat: Arc<ChatLog>,
     /// The last comparison, to which `%trial clone` adds.
     pub compared: Option<Arc<Comparison>>,
+    /// Closures of Rust cells that `%train` calls.
+    pub callbacks: Arc<UserCallbacks>,
     /// The class that receives the results of this session.
     pub(crate) class: Option<Arc<Membership>>,
 }
@@ -74,6 +76,7 @@ impl SessionState {
             device,
             chat: Arc::default(),
             compared: None,
+            callbacks: Arc::default(),
             class: None,
         }
     }
