@@ -120,6 +120,8 @@ pub(crate) fn validated(
         header,
         checkpoint: &trainables,
         keeps_best: false,
+        callbacks: None,
+        metrics: Vec::new(),
         predicted_memory: predicted,
     };
     let ended = fit(job, &Control::new(), &mut |event| {

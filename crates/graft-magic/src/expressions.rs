@@ -158,6 +158,7 @@ pub(crate) fn marked_value(kind: graft_spec::KeyKind, text: &str) -> Value {
         | KeyKind::Integer { .. }
         | KeyKind::IntegerOrAuto { .. }
         | KeyKind::Float { .. }
+        | KeyKind::FloatOrAuto { .. }
         | KeyKind::FloatOrPath { .. } => NUMBER,
         KeyKind::Modules | KeyKind::List => LIST,
         KeyKind::Text | KeyKind::Choice(_) | KeyKind::Path => TEXT,

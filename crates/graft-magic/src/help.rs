@@ -167,6 +167,7 @@ pub(crate) fn values(key: &KeySpec) -> String {
         KeyKind::IntegerOrAuto { min, .. } => format!("integer ≥ {min} or auto"),
         KeyKind::Float { min, max } if max >= 1e3 => format!("number ≥ {min}"),
         KeyKind::Float { min, max } => format!("{min} to {max}"),
+        KeyKind::FloatOrAuto { min, .. } => format!("number ≥ {min}, or auto"),
         KeyKind::FloatOrPath { min, max } => format!("{min} to {max}, or path"),
         KeyKind::Text => "text".to_owned(),
         KeyKind::Choice(words) => words.join(" | "),

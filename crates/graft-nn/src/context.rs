@@ -34,6 +34,10 @@ pub struct Context {
     /// Whether the pass needs no gradients, so that the activations of each block are freed after
     /// it.
     pub without_graph: bool,
+    /// Label smoothing of the loss: the share of the target that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Strength alpha of the noise on the token vectors (NEFTune); 0 for none.
+    pub embedding_noise: f64,
 }
 
 impl Context {
@@ -47,6 +51,8 @@ impl Context {
             sequences: None,
             attention_probs: None,
             without_graph: false,
+            label_smoothing: 0.0,
+            embedding_noise: 0.0,
         }
     }
 
@@ -61,6 +67,8 @@ impl Context {
             sequences: None,
             attention_probs: None,
             without_graph: false,
+            label_smoothing: 0.0,
+            embedding_noise: 0.0,
         }
     }
 
@@ -76,6 +84,20 @@ impl Context {
     #[must_use]
     pub fn without_graph(mut self) -> Self {
         self.without_graph = true;
+        self
+    }
+
+    /// Smooths the labels of the loss.
+    #[must_use]
+    pub fn with_label_smoothing(mut self, share: f64) -> Self {
+        self.label_smoothing = share;
+        self
+    }
+
+    /// Adds noise to the token vectors. It depends on the same counters as dropout.
+    #[must_use]
+    pub fn with_embedding_noise(mut self, alpha: f64) -> Self {
+        self.embedding_noise = alpha;
         self
     }
 

@@ -29,6 +29,13 @@ impl Dropout {
     }
 }
 
+impl Dropout {
+    /// `n` numbers, uniform in `[-1, 1)`, for noise on the output of the layer at `path`.
+    pub(crate) fn noise(&self, path: &str, n: usize) -> Vec<f32> {
+        self.rng.indexed("noise", path, self.index).uniform(-1.0, 1.0, n)
+    }
+}
+
 /// A dropout mask: each element is kept with probability `1 - p` and then divided by `1 - p`, as in
 /// PyTorch.
 ///

@@ -1,5 +1,7 @@
 //! Embeddings with slots for adapters, soft prompts and prefixes.
 
+mod noise;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -141,7 +143,7 @@ impl Embedding {
     /// # Errors
     /// The errors of [`Embedding::forward`].
     pub fn forward_with_prompt(&self, ids: &Tensor, cx: &Context) -> Result<(Tensor, usize)> {
-        let tokens = self.forward(ids)?; // (B, T, C)
+        let tokens = noise::added(self.forward(ids)?, &self.path, cx)?; // (B, T, C)
         let prompts = if cx.offset() == 0 { self.prompt.active() } else { Vec::new() };
         if prompts.is_empty() {
             return Ok((tokens, 0));

@@ -244,10 +244,13 @@ impl Linear {
         normalizer: f64,
         cx: &Context,
     ) -> Result<Tensor> {
+        let smoothing = cx.label_smoothing;
         if self.bias.is_some() || !self.slot.active().is_empty() {
-            return ops::cross_entropy(&self.forward(x, cx)?, labels, normalizer);
+            let logits = self.forward(x, cx)?; // (N, V)
+            return ops::smoothed_cross_entropy(&logits, labels, normalizer, smoothing);
         }
-        ops::linear_cross_entropy(x, &self.effective_weight().tensor(), labels, normalizer)
+        let weight = self.effective_weight().tensor(); // (V, C)
+        ops::smoothed_linear_cross_entropy(x, &weight, labels, normalizer, smoothing)
             .map_err(|error| NnError::at_path(error, &self.path))
     }
 

@@ -128,7 +128,8 @@ pub trait Model: Send + Sync {
         normalizer: f64,
         cx: &Context,
     ) -> Result<Tensor> {
-        ops::cross_entropy(&self.head(states, cx)?, labels, normalizer)
+        let logits = self.head(states, cx)?; // (N, V)
+        ops::smoothed_cross_entropy(&logits, labels, normalizer, cx.label_smoothing)
     }
 
     /// The default `target_modules` of LoRA in HF PEFT for this family.

@@ -26,12 +26,12 @@ mod width;
 
 pub use attention::{AttentionSpec, attention};
 pub use bias_add::bias_add;
-pub use cross_entropy::{IGNORED, cross_entropy};
+pub use cross_entropy::{IGNORED, cross_entropy, smoothed_cross_entropy};
 pub use embedding::embedding;
 pub use gelu::{Gelu, gelu};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub use linear_cross_entropy::linear_cross_entropy;
+pub use linear_cross_entropy::{linear_cross_entropy, smoothed_linear_cross_entropy};
 pub use lora_linear::{LowRank, lora_linear};
 pub use rms_norm::rms_norm;
 pub use rope::{RopeScaling, RopeSpec, RopeTable, rope};

@@ -159,7 +159,9 @@ fn setting(key: &KeySpec, value: &Value) -> Option<Setting> {
         (KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. }, _) => {
             Setting::Integer(value.as_i64()?)
         }
-        (KeyKind::Float { .. } | KeyKind::FloatOrPath { .. }, _) => Setting::Float(value.as_f64()?),
+        (KeyKind::Float { .. } | KeyKind::FloatOrAuto { .. } | KeyKind::FloatOrPath { .. }, _) => {
+            Setting::Float(value.as_f64()?)
+        }
         (KeyKind::Bool, _) => Setting::Bool(value.as_bool()?),
         (KeyKind::List | KeyKind::Modules, Value::Array(items)) if items.is_empty() => return None,
         (KeyKind::List | KeyKind::Modules, Value::Object(fields)) if fields.is_empty() => {

@@ -101,6 +101,7 @@ fn samples(loaded: &Loaded) -> Result<Vec<(String, String)>> {
             temperature: 0.7,
             top_k: 0,
             top_p: 0.95,
+            repetition_penalty: 1.0,
             seed: SEED,
             stop: String::new(),
             end_tokens: Vec::new(),

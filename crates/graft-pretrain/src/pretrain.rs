@@ -52,6 +52,8 @@ pub fn train(paths: &Paths) -> Result<String> {
             folder,
             checkpoint: &trainables,
             keeps_best: false,
+            callbacks: None,
+            metrics: Vec::new(),
             predicted_memory: None,
         };
         let mut emit = exporter(&model, &tokenizer, &paths.model);

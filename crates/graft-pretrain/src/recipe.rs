@@ -3,7 +3,7 @@
 use graft_models::llama::{LlamaConfig, Variant};
 use graft_nn::ops::RopeScaling;
 use graft_train::TrainConfig;
-use graft_train::optimizer::AdamW;
+use graft_train::optimizer::{OptimizerConfig, OptimizerKind};
 use graft_train::schedule::Decay;
 
 use crate::vocabulary::VOCABULARY;
@@ -12,7 +12,8 @@ use crate::vocabulary::VOCABULARY;
 pub const SEED: u64 = 20_260;
 
 /// The optimizer.
-pub const OPTIMIZER: AdamW = AdamW { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1 };
+pub const OPTIMIZER: OptimizerConfig =
+    OptimizerConfig { beta2: 0.98, weight_decay: 0.1, ..OptimizerConfig::of(OptimizerKind::AdamW) };
 
 /// Gradients are clipped to this norm.
 pub const CLIP: f64 = 1.0;
@@ -83,9 +84,14 @@ pub fn training(phase: &Phase) -> TrainConfig {
         warmup: phase.warmup,
         optimizer: OPTIMIZER,
         max_grad_norm: CLIP,
+        label_smoothing: 0.0,
+        neftune_noise_alpha: 0.0,
         recompute: false,
         eval_every: 100,
         eval_examples: VALIDATION_WINDOWS,
+        best: "loss".to_owned(),
+        early_stopping: 0,
+        load_best: false,
         save_every: 120,
         seed: phase.seed,
         preference: None,

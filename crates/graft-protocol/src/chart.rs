@@ -33,7 +33,8 @@ pub struct Series {
     pub style: SeriesStyle,
     /// `(x, y)`; a point with a non-finite y leaves a gap.
     pub points: Vec<(f64, NonFinite)>,
-    /// Names of the points of [`SeriesStyle::Points`], drawn where there is room.
+    /// Names of the points of [`SeriesStyle::Points`] and [`SeriesStyle::Dots`], drawn where there
+    /// is room.
     #[serde(default)]
     pub labels: Vec<String>,
 }

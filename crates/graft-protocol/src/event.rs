@@ -144,6 +144,9 @@ pub struct ValidationRecord {
     /// whose chosen answer is the more likely one, for preferences.
     #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
+    /// The metric that `best` names, if it is neither the loss nor the accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "graft_spec::number::option")]
+    pub metric: Option<f64>,
 }
 
 /// The end of a run.

@@ -5,6 +5,8 @@ use graft_protocol::{
     chart::NonFinite,
 };
 
+use crate::number;
+
 /// Builds the chart of a run: the loss of each step as a faint line, its running mean, validations
 /// as dots, and the running mean of the reward margin in preference training.
 ///
@@ -37,7 +39,8 @@ pub fn run_chart(
         series.push(line("train", SeriesStyle::Line, &raw));
     }
     if !checks.is_empty() {
-        series.push(line("validation", SeriesStyle::Dots, &checks));
+        let all = started.earlier_validations.iter().chain(validations);
+        series.push(validation_series(&checks, all));
     }
     let margins = margins(started, steps);
     let has_rewards = !margins.is_empty();
@@ -62,6 +65,28 @@ pub fn run_chart(
 fn margins(started: &RunStarted, steps: &[StepRecord]) -> Vec<(f64, f64)> {
     let all = started.earlier.iter().chain(steps);
     all.filter_map(|step| Some((step.step as f64, step.rewards?.margin()))).collect()
+}
+
+/// The validation losses. A metric, or the accuracy, is written next to the points.
+fn validation_series<'a>(
+    losses: &[(f64, f64)],
+    validations: impl Iterator<Item = &'a ValidationRecord>,
+) -> Series {
+    let label = |validation: &ValidationRecord| match (validation.metric, validation.accuracy) {
+        (Some(metric), _) => number::significant(metric, 3),
+        (None, Some(accuracy)) => number::percent(accuracy, 0),
+        (None, None) => String::new(),
+    };
+    let validations: Vec<&ValidationRecord> = validations.collect();
+    let name = if validations.iter().any(|validation| validation.metric.is_some()) {
+        "validation, with metric"
+    } else if validations.iter().any(|validation| validation.accuracy.is_some()) {
+        "validation, with accuracy"
+    } else {
+        return line("validation", SeriesStyle::Dots, losses);
+    };
+    let labels = validations.into_iter().map(label).collect();
+    Series { labels, ..line(name, SeriesStyle::Dots, losses) }
 }
 
 fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
@@ -100,6 +125,35 @@ mod tests {
         assert_eq!(mean[0].1, 4.0);
         assert!((mean[1].1 - 8.0 / 3.0).abs() < 1e-12);
         assert!(mean[2].1.is_nan() && mean[3].1 < mean[1].1);
+    }
+
+    #[test]
+    fn the_accuracy_is_written_next_to_the_validation_losses() {
+        let validation =
+            |step, accuracy, metric| ValidationRecord { step, loss: 1.0, accuracy, metric };
+        let started = RunStarted {
+            run: "r".into(),
+            title: "t".into(),
+            first_step: 0,
+            steps: 9,
+            trainable: 0,
+            total: 0,
+            earlier: vec![],
+            earlier_validations: vec![validation(0, Some(0.5), None)],
+        };
+        let last = |validations: &[ValidationRecord]| {
+            run_chart(&started, &[], validations, None).series.pop().expect("validations")
+        };
+        let series = last(&[validation(3, Some(0.75), None)]);
+        assert_eq!(
+            (series.name.as_str(), series.labels),
+            ("validation, with accuracy", vec!["50%".to_owned(), "75%".to_owned()])
+        );
+        let series = last(&[validation(3, Some(0.75), Some(0.123_4))]);
+        assert_eq!(
+            (series.name.as_str(), series.labels[1].as_str()),
+            ("validation, with metric", "0.123")
+        );
     }
 
     #[test]

@@ -53,10 +53,11 @@ impl Progress {
             progress.figures.push(format!("reward margin {margin}, accuracy {accuracy}"));
         }
         if let Some(validation) = validations.last() {
-            let accuracy = validation
-                .accuracy
-                .map(|share| format!(", accuracy {}", number::percent(share, 0)))
-                .unwrap_or_default();
+            let accuracy = match (validation.metric, validation.accuracy) {
+                (Some(metric), _) => format!(", metric {}", number::significant(metric, 3)),
+                (None, Some(share)) => format!(", accuracy {}", number::percent(share, 0)),
+                (None, None) => String::new(),
+            };
             progress
                 .figures
                 .push(format!("validation {}{accuracy}", number::significant(validation.loss, 3)));

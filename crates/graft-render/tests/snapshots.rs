@@ -217,6 +217,7 @@ fn run(count: u64) -> (RunStarted, Vec<StepRecord>, Vec<ValidationRecord>, RunEn
             step: fifth * count / 5,
             loss: fall(fifth * count / 5) + 0.125,
             accuracy: Some(0.25 + 0.125 * fifth as f64),
+            metric: None,
         })
         .collect();
     let ended = RunEnded {

@@ -148,6 +148,18 @@ pub enum SessionError {
         /// The run.
         run: String,
     },
+    /// A run with the loss of a closure is resumed without it.
+    #[error("run `{run}` was trained with your own loss, which this session does not have")]
+    NoOwnLoss {
+        /// The run.
+        run: String,
+    },
+    /// A run with the cross entropy is resumed with the loss of a closure.
+    #[error("run `{run}` was trained with the cross entropy, but this session has your own loss")]
+    OwnLoss {
+        /// The run.
+        run: String,
+    },
     /// Unknown adapter.
     #[error("unknown adapter `{name}`")]
     UnknownAdapter {

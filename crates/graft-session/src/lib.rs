@@ -12,6 +12,7 @@
 //! Reading order: [`Session`], then [`state`], then one file of [`verbs`].
 
 mod background;
+mod callbacks;
 pub(crate) mod class;
 mod command_context;
 mod error;
@@ -27,6 +28,7 @@ pub mod state;
 mod suggest;
 pub mod verbs;
 
+pub use callbacks::UserCallbacks;
 pub use command_context::CommandContext;
 pub use error::SessionError;
 pub use session::Session;

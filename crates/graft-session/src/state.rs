@@ -17,7 +17,7 @@ pub use loaded_data::{DataOrigin, LoadedData};
 pub use loaded_model::LoadedModel;
 
 use crate::{
-    SessionError,
+    SessionError, UserCallbacks,
     class::Membership,
     verbs::{chat::ChatLog, eval::UserMetrics},
 };
@@ -45,6 +45,8 @@ pub struct SessionState {
     pub metrics: UserMetrics,
     /// The last comparison, to which `%trial clone` adds.
     pub compared: Option<Arc<Comparison>>,
+    /// Closures of Rust cells that `%train` calls.
+    pub callbacks: Arc<UserCallbacks>,
     /// The class that receives the results of this session.
     pub(crate) class: Option<Arc<Membership>>,
 }
@@ -81,6 +83,7 @@ impl SessionState {
             chat: Arc::default(),
             metrics: UserMetrics::new(),
             compared: None,
+            callbacks: Arc::default(),
             class: None,
         }
     }

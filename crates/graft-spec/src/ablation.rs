@@ -5,7 +5,7 @@ mod alpha;
 use crate::{
     AUTO, KeySpec, Settings, SpecError,
     methods::{self, METHODS, MethodSpec},
-    training::{ABLATE, TRAIN},
+    training::{ABLATE, TRAIN, check_exclusive},
 };
 
 use alpha::{Alpha, is_alpha, keep_scale, policy, scale, scaling};
@@ -13,7 +13,17 @@ use alpha::{Alpha, is_alpha, keep_scale, policy, scale, scaling};
 /// A grid of more training runs than this needs `confirm=true`.
 pub const MANY: u64 = 60;
 /// Keys of `%train` that cannot vary in a grid, because all trials share them.
-const SHARED: &[&str] = &["seed", "data", "save_every", "eval_every", "eval_examples", "bg"];
+const SHARED: &[&str] = &[
+    "seed",
+    "data",
+    "save_every",
+    "eval_every",
+    "eval_examples",
+    "bg",
+    "best",
+    "early_stopping",
+    "load_best",
+];
 
 /// A parsed grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,12 +91,13 @@ impl Ablation {
                 Home::Train(_) | Home::Methods => axes.push(Axis::new(key, value)?),
             }
         }
-        refuse_auto_batch(&axes)?;
+        refuse_auto(&axes)?;
         let trials = specs
             .iter()
             .map(|spec| trials(spec, &axes, alpha))
             .collect::<Result<Vec<_>, _>>()?
             .concat();
+        trials.iter().try_for_each(|trial| check_exclusive(&trial.train))?;
         Ok(Self { scaling: scaling(&axes, alpha), trials, settings, search_lr })
     }
 
@@ -209,13 +220,26 @@ fn seeks_rate(key: &str, value: &str) -> bool {
     value == "auto" && TRAIN.iter().any(|spec| spec.name == "lr" && spec.is_named(key))
 }
 
-/// Refuses `batch=auto`.
-fn refuse_auto_batch(axes: &[Axis<'_>]) -> Result<(), SpecError> {
-    if axes.iter().any(|axis| {
-        axis.texts.iter().any(|text| text == AUTO)
-            && TRAIN.iter().any(|spec| spec.name == "batch" && spec.is_named(axis.name))
-    }) {
+/// Refuses `batch=auto`, and `lr=auto` together with other learning rates.
+fn refuse_auto(axes: &[Axis<'_>]) -> Result<(), SpecError> {
+    let has_auto = |name: &str| {
+        axes.iter().any(|axis| {
+            axis.texts.iter().any(|text| text == AUTO)
+                && TRAIN.iter().any(|spec| spec.name == name && spec.is_named(axis.name))
+        })
+    };
+    if has_auto("batch") {
         return Err(SpecError::AutoBatch);
+    }
+    if has_auto("lr") {
+        return Err(SpecError::WrongType {
+            key: "lr",
+            expected: "a number or auto alone",
+            found: AUTO.to_owned(),
+            example: "lr=auto searches the learning rate of every configuration; lr=1e-3,1e-4 \
+                compares these two"
+                .to_owned(),
+        });
     }
     Ok(())
 }

@@ -42,6 +42,26 @@ pub enum SpecError {
         /// The valid values.
         words: &'static [&'static str],
     },
+    /// Two keys that set the same thing are given.
+    #[error("`{one}` and `{other}` cannot be given together")]
+    Exclusive {
+        /// One key.
+        one: &'static str,
+        /// The other key.
+        other: &'static str,
+    },
+    /// A key acts with one value of another key only.
+    #[error("`{key}` has no effect with {other}={found}")]
+    NeedsKey {
+        /// The key.
+        key: &'static str,
+        /// The other key.
+        other: &'static str,
+        /// The value that it needs.
+        value: &'static str,
+        /// The value that it has.
+        found: String,
+    },
     /// A key does not exist.
     #[error("unknown key `{key}`")]
     UnknownKey {
@@ -114,6 +134,8 @@ impl Hint for SpecError {
             Self::WrongType { .. } => "settings::wrong_type",
             Self::OutOfRange { .. } => "settings::out_of_range",
             Self::NoChoice { .. } => "settings::no_choice",
+            Self::Exclusive { .. } => "settings::exclusive",
+            Self::NeedsKey { .. } => "settings::needs_key",
             Self::UnknownKey { .. } => "settings::unknown_key",
             Self::NoMethod | Self::KeyWithoutMethod { .. } => "ablate::no_method",
             Self::UnknownMethod { .. } => "ablate::unknown_method",
@@ -132,6 +154,10 @@ impl Hint for SpecError {
             Self::NoChoice { key, found, words } => {
                 format!("{}`{key}` must be one of {}", meant(found, words), words.join(", "))
             }
+            Self::Exclusive { one, other } => format!("leave out `{one}` or `{other}`"),
+            Self::NeedsKey { key, other, value, .. } => {
+                format!("add {other}={value}, or leave out `{key}`")
+            }
             Self::UnknownKey { key, known } | Self::UnknownGridKey { key, known, .. } => {
                 format!("{}keys: {}", meant(key, known), known.join(", "))
             }
@@ -146,6 +172,9 @@ impl Hint for SpecError {
             Self::SharedKey { key: "seed" } => "seeds=3 trains every configuration with the seed \
                 of the session and the two after it"
                 .to_owned(),
+            Self::SharedKey { key: "best" | "early_stopping" | "load_best" } => {
+                "trials are not validated; early=halving stops the worse half of them".to_owned()
+            }
             Self::SharedKey { .. } => "all trials share it".to_owned(),
             Self::AutoBatch => {
                 "set a number, such as batch=8; %train batch=auto shows which size fits".to_owned()

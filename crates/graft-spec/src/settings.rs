@@ -1,6 +1,8 @@
 //! Keys and values. One [`KeySpec`] defines parser, help, completion, Rust setter and documentation
 //! of a key; [`Settings`] holds the values that were given.
 
+mod transformers_words;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,13 @@ pub enum KeyKind {
         /// Smallest value.
         min: f64,
         /// Largest value.
+        max: f64,
+    },
+    /// A finite number in `[min, max]`, or `auto`.
+    FloatOrAuto {
+        /// Smallest number.
+        min: f64,
+        /// Largest number.
         max: f64,
     },
     /// A finite number in `[min, max]`, or a file or folder.
@@ -107,7 +116,7 @@ impl KeySpec {
 
     /// Returns whether [`AUTO`] is a value of this key.
     pub fn takes_auto(&self) -> bool {
-        matches!(self.kind, KeyKind::IntegerOrAuto { .. })
+        matches!(self.kind, KeyKind::IntegerOrAuto { .. } | KeyKind::FloatOrAuto { .. })
     }
 
     /// Parses `text` as a value of this key.
@@ -116,11 +125,12 @@ impl KeySpec {
     /// [`SpecError::WrongType`], [`SpecError::OutOfRange`] and [`SpecError::NoChoice`], with the
     /// valid values in the hint.
     pub fn parse(&self, text: &str) -> Result<Value, SpecError> {
+        let text = transformers_words::meaning(self.name, text);
         match self.kind {
             KeyKind::Bool => Self::parse_bool(text)
                 .map(Value::Bool)
                 .ok_or_else(|| self.wrong_type(text, "true or false")),
-            KeyKind::IntegerOrAuto { .. } if text == AUTO => Ok(Value::Text(AUTO.to_owned())),
+            _ if text == AUTO && self.takes_auto() => Ok(Value::Text(AUTO.to_owned())),
             KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
                 let expected = if matches!(self.kind, KeyKind::Integer { .. }) {
                     "a whole number"
@@ -137,12 +147,15 @@ impl KeySpec {
                 true => Err(self.wrong_type(text, "a number or a file")),
                 false => Ok(Value::Text(text.to_owned())),
             },
-            KeyKind::Float { min, max } | KeyKind::FloatOrPath { min, max } => {
+            KeyKind::Float { min, max }
+            | KeyKind::FloatOrAuto { min, max }
+            | KeyKind::FloatOrPath { min, max } => {
+                let expected = if self.takes_auto() { "a number or auto" } else { "a number" };
                 let value: f64 = text
                     .parse()
                     .ok()
                     .filter(|value: &f64| value.is_finite())
-                    .ok_or_else(|| self.wrong_type(text, "a number"))?;
+                    .ok_or_else(|| self.wrong_type(text, expected))?;
                 if value < min || value > max {
                     return Err(self.out_of_range(text, min, max));
                 }
@@ -183,7 +196,12 @@ impl KeySpec {
     /// A value for the hint of a number without a default.
     fn sample(&self) -> Option<String> {
         match self.kind {
-            KeyKind::Float { min, max } if (min..=max).contains(&1e-3) => Some("1e-3".to_owned()),
+            KeyKind::Float { min: _, max } if max >= 1e6 => Some("1".to_owned()),
+            KeyKind::Float { min, max } | KeyKind::FloatOrAuto { min, max }
+                if (min..=max).contains(&1e-3) =>
+            {
+                Some("1e-3".to_owned())
+            }
             KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
                 Some(100.clamp(min, max).to_string())
             }

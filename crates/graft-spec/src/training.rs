@@ -4,132 +4,20 @@ mod data;
 mod generation;
 pub mod preference;
 mod tokens;
+mod train;
 mod vocabulary;
 
 pub use data::DATA;
 pub use generation::{GENERATE, GENERATE_DATA};
 pub use tokens::DATA_SHOW;
-use tokens::{LOSS_ON, MAX_LENGTH, PACKING, STRIDE};
+use tokens::LOSS_ON;
+pub use train::{
+    OPTIMIZERS, SCHEDULES, TRAIN, check_exclusive, check_train, overlaid, without_auto,
+};
 pub use vocabulary::MODEL_RESIZE;
 use vocabulary::{ADDED_TOKENS, RESIZE_TOKENS};
 
 use crate::{KeyKind, KeySpec};
-
-/// Keys of `%train` (and of every method verb that trains in one line).
-pub const TRAIN: &[KeySpec] = &[
-    KeySpec {
-        name: "steps",
-        aliases: &["max_steps"],
-        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
-        default: "200",
-        help: "optimizer steps",
-    },
-    KeySpec {
-        name: "lr",
-        aliases: &["learning_rate"],
-        kind: KeyKind::Float { min: 0.0, max: 1e3 },
-        default: "",
-        help: "peak learning rate; without it the default of the method, which is smaller for wider models",
-    },
-    KeySpec {
-        name: "batch",
-        aliases: &["batch_size"],
-        kind: KeyKind::IntegerOrAuto { min: 1, max: 65_536 },
-        default: "8",
-        help: "examples per micro-batch; batch=auto takes as many as fit into memory, up to 64; padding costs no computation",
-    },
-    KeySpec {
-        name: "gradient_accumulation_steps",
-        aliases: &["accumulate"],
-        kind: KeyKind::Integer { min: 1, max: 65_536 },
-        default: "1",
-        help: "micro-batches per step (gradient accumulation); the loss is averaged over all their tokens",
-    },
-    MAX_LENGTH,
-    STRIDE,
-    PACKING,
-    LOSS_ON,
-    KeySpec {
-        name: "schedule",
-        aliases: &["lr_scheduler_type"],
-        kind: KeyKind::Choice(&["constant", "linear", "cosine"]),
-        default: "cosine",
-        help: "learning rate schedule after the warm-up",
-    },
-    KeySpec {
-        name: "warmup",
-        aliases: &["warmup_steps"],
-        kind: KeyKind::Integer { min: 0, max: 100_000_000 },
-        default: "10",
-        help: "warm-up steps, during which the learning rate rises from 0",
-    },
-    KeySpec {
-        name: "weight_decay",
-        aliases: &["decay"],
-        kind: KeyKind::Float { min: 0.0, max: 10.0 },
-        default: "0",
-        help: "decoupled weight decay of AdamW",
-    },
-    KeySpec {
-        name: "max_grad_norm",
-        aliases: &["clip"],
-        kind: KeyKind::Float { min: 0.0, max: 1e9 },
-        default: "1",
-        help: "gradients are clipped to this global norm; 0 switches clipping off",
-    },
-    KeySpec {
-        name: "gradient_checkpointing",
-        aliases: &["checkpoint"],
-        kind: KeyKind::Bool,
-        default: "false",
-        help: "recompute the activations of each block in the backward pass instead of saving them: less memory, about 50 % more time",
-    },
-    KeySpec {
-        name: "data",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "name of the data set; default: the current one",
-    },
-    KeySpec {
-        name: "eval_every",
-        aliases: &["eval_steps"],
-        kind: KeyKind::Integer { min: 0, max: 100_000_000 },
-        default: "",
-        help: "steps between validations; without it a tenth of the run; 0 switches validation off",
-    },
-    KeySpec {
-        name: "eval_examples",
-        aliases: &[],
-        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
-        default: "64",
-        help: "validation examples used during training",
-    },
-    KeySpec {
-        name: "bg",
-        aliases: &["background"],
-        kind: KeyKind::Bool,
-        default: "false",
-        help: "train in the background: the cell returns at once; %watch shows the curve, %jobs lists the jobs, %stop ends one; %generate, %eval and %compare work meanwhile",
-    },
-    KeySpec {
-        name: "save_every",
-        aliases: &[],
-        kind: KeyKind::Integer { min: 0, max: 100_000 },
-        default: "60",
-        help: "seconds between checkpoints; 0 saves only the last one",
-    },
-    KeySpec {
-        name: "seed",
-        aliases: &[],
-        kind: KeyKind::Integer { min: 0, max: i64::MAX },
-        default: "",
-        help: "seed of the data order and dropout; without it the seed of the session (see %seed)",
-    },
-    preference::LOSS,
-    preference::BETA,
-    preference::REFERENCE,
-];
 
 /// Keys of `%eval`.
 pub const EVAL: &[KeySpec] = &[
@@ -342,6 +230,13 @@ pub const MODEL_SAVE: &[KeySpec] = &[KeySpec {
 
 /// Keys of `%memory`.
 pub const MEMORY: &[KeySpec] = &[
+    KeySpec {
+        name: "optim",
+        aliases: &["optimizer"],
+        kind: KeyKind::Choice(OPTIMIZERS),
+        default: "adamw",
+        help: "optimizer, as with %train: they differ in the states that they store",
+    },
     KeySpec {
         name: "batch",
         aliases: &["batch_size"],

@@ -4,6 +4,7 @@ use graft_nn::Model;
 
 use crate::Result;
 use crate::batch::Batch;
+use crate::best::Direction;
 use crate::control::Control;
 use crate::preference::ReferenceModel;
 
@@ -23,12 +24,39 @@ pub trait BatchSource {
         None
     }
 
+    /// Whether there are examples to validate on.
+    fn has_validation(&self) -> bool {
+        true
+    }
+
+    /// Whether a validation measures the accuracy.
+    fn has_accuracy(&self) -> bool {
+        true
+    }
+
     /// Loss and accuracy on held-out examples. `None` when there are no such examples or `control`
     /// stops the validation.
     ///
     /// # Errors
     /// Errors of the model.
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>>;
+}
+
+/// A metric that every validation measures in addition to loss and accuracy, such as one of
+/// generated text. The key `best` of `%train` selects it by its name.
+pub trait ValidationMetric {
+    /// The name.
+    fn name(&self) -> &str;
+
+    /// Whether lower or higher values are better.
+    fn direction(&self) -> Direction;
+
+    /// The value on the validation examples, which are the same in every validation. `None` when
+    /// `control` stops the measurement.
+    ///
+    /// # Errors
+    /// Errors of the model.
+    fn measure(&self, model: &dyn Model, control: &Control) -> Result<Option<f64>>;
 }
 
 /// The result of a validation.

@@ -10,6 +10,7 @@ use graft_spec::Hint;
 use crate::chat::template_hint;
 use crate::classify::listed;
 use crate::data::DataError;
+use crate::optimizer::OptimizerKind;
 use crate::runs::SavedWeights;
 
 /// `std::result::Result` with [`TrainError`].
@@ -207,6 +208,52 @@ pub enum TrainError {
         /// Planned steps.
         steps: u64,
     },
+    /// The run has ended early, and nothing has changed since.
+    #[error("run `{run}` has stopped early at step {step}: {patience} validations did not improve")]
+    StoppedEarly {
+        /// Name of the run.
+        run: String,
+        /// Its last step.
+        step: u64,
+        /// Value of `early_stopping`.
+        patience: u64,
+    },
+    /// A run is resumed with another optimizer.
+    #[error(
+        "run `{run}` was trained with optim={optimizer}, whose states optim={asked} cannot use"
+    )]
+    OtherOptimizer {
+        /// Name of the run.
+        run: String,
+        /// The optimizer of its checkpoint.
+        optimizer: OptimizerKind,
+        /// The other one.
+        asked: OptimizerKind,
+    },
+    /// A key depends on validations, and the run has none.
+    #[error("`{key}` needs validations, but {}", no_validation(*is_off))]
+    NoValidation {
+        /// The key.
+        key: &'static str,
+        /// Whether they are switched off.
+        is_off: bool,
+    },
+    /// The key `best` names a metric that is not measured.
+    #[error("the validations of this run do not measure `{name}`")]
+    UnknownMetric {
+        /// The name.
+        name: String,
+        /// The metrics that they measure.
+        known: Vec<String>,
+    },
+    /// The user's code has failed in a step.
+    #[error("{what} failed: {problem}")]
+    Callback {
+        /// `` `on_step` `` or `the loss`.
+        what: &'static str,
+        /// The message of the panic or error.
+        problem: String,
+    },
     /// The run does not fit into memory.
     #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]
     WouldNotFit {
@@ -253,6 +300,18 @@ pub enum TrainError {
         #[from]
         source: TensorFileError,
     },
+}
+
+fn no_validation(is_off: bool) -> &'static str {
+    if is_off { "eval_every=0 switches them off" } else { "the data has no validation examples" }
+}
+
+/// `did you mean best=accuracy? `, or nothing if no metric resembles the name.
+fn meant(name: &str, known: &[String]) -> String {
+    graft_spec::suggest::nearest(name, known.iter().map(String::as_str))
+        .first()
+        .map(|near| format!("did you mean best={near}? "))
+        .unwrap_or_default()
 }
 
 fn state_of_adapter(taken_back: bool) -> &'static str {
@@ -353,6 +412,11 @@ impl Hint for TrainError {
             Self::InUse { .. } => "train::in_use",
             Self::Checkpoint { .. } => "train::checkpoint",
             Self::AlreadyDone { .. } => "train::already_done",
+            Self::StoppedEarly { .. } => "train::stopped_early",
+            Self::OtherOptimizer { .. } => "train::other_optimizer",
+            Self::NoValidation { .. } => "train::no_validation",
+            Self::UnknownMetric { .. } => "train::unknown_metric",
+            Self::Callback { .. } => "train::callback",
             Self::WouldNotFit { .. } | Self::ValidationWouldNotFit { .. } => "train::would_not_fit",
             Self::UnknownMemory => "train::unknown_memory",
             Self::Io { .. } => "train::io",
@@ -390,6 +454,17 @@ impl Hint for TrainError {
             }
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start a new run with %train".to_owned()),
             Self::AlreadyDone { run, steps } => Some(format!("train for more steps: %resume {run} steps={}", steps.saturating_mul(2))),
+            Self::StoppedEarly { run, patience, .. } => Some(format!(
+                "train on: %resume {run} early_stopping={}, or early_stopping=0 for all steps; %runs use {run} attaches the best weights",
+                patience.saturating_add(3)
+            )),
+            Self::OtherOptimizer { run, optimizer, asked } => Some(format!(
+                "resume with %resume {run} optim={optimizer}, or start a new run with %train optim={asked}"
+            )),
+            Self::NoValidation { is_off: true, .. } => Some("validate, for example after every 20th step: eval_every=20".to_owned()),
+            Self::NoValidation { .. } => Some("split some off with %data load FILE validation=0.1, or leave the key out".to_owned()),
+            Self::UnknownMetric { name, known } => Some(format!("{}metrics: {}", meant(name, known), known.join(", "))),
+            Self::Callback { .. } => Some("the steps before it are kept; correct the closure, then continue with %resume".to_owned()),
             Self::WouldNotFit { recomputed: true, .. } => {
                 Some("gradient_checkpointing=true saves fewer activations and takes about 1.5 times as long".to_owned())
             }

@@ -170,6 +170,7 @@ impl<'a> Examples<'a> {
             rows_per_example: if self.config.preference.is_some() { 2 } else { 1 },
             copies: self.reference.map_or(0, ReferenceModel::copies),
             validation,
+            optimizer_bytes: Some(memory::optimizer_bytes(&self.config.optimizer, trainables)),
             ..memory::of_training(model, trainables, self.longest(), self.config.recompute)
         }
     }
@@ -317,6 +318,14 @@ impl BatchSource for Examples<'_> {
     fn reference(&self) -> Option<&dyn ReferenceModel> {
         let has_reference = self.config.preference.is_some_and(|it| it.loss.has_reference());
         self.reference.filter(|_| has_reference)
+    }
+
+    fn has_validation(&self) -> bool {
+        !self.validation.validation.is_empty()
+    }
+
+    fn has_accuracy(&self) -> bool {
+        matches!(self.validation.kind, Kind::Labels(_))
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {

@@ -5,8 +5,10 @@
 //! writes the ledger.
 
 mod accumulation;
+mod after_step;
 mod checkpointing;
 mod counters;
+mod metric;
 mod recording;
 mod setup;
 mod step;
@@ -19,10 +21,12 @@ use crate::Result;
 use crate::control::Control;
 use crate::device::device_of;
 use crate::job::TrainingJob;
+use crate::loop_state::LoopState;
 use crate::optimizer::Optimizer;
 use crate::runs::{Ledger, RunLock};
 use checkpointing::Saved;
 use counters::{Counters, Stopwatch};
+use metric::BestMetric;
 
 pub(crate) use accumulation::forward_backward;
 
@@ -68,6 +72,11 @@ pub struct TrainingLoop<'a> {
     /// Held for the lifetime of the loop: no other process writes to the run's folder.
     _lock: RunLock,
     counters: Counters,
+    /// What validations and the user's code have changed.
+    state: LoopState,
+    best_metric: BestMetric,
+    /// Why the run ends before its planned end, other than by the stop button.
+    stop_reason: Option<String>,
     stopwatch: Stopwatch,
     saved: Saved,
     /// Measures the memory of a run that has the process to itself. Runs that advance
@@ -122,22 +131,24 @@ impl TrainingLoop<'_> {
         control: &Control,
         emit: Emit<'_>,
     ) -> Result<Option<RunOutcome>> {
-        self.validate_before_first_step(control, emit)?;
-        while self.step() < last.min(self.job.config.steps) {
+        self.validate_before_next_step(control, emit)?;
+        while self.step() < last.min(self.job.config.steps) && self.stop_reason.is_none() {
             control.pause();
             self.exclude_pauses(control);
             if control.is_stopped() {
                 return Ok(Some(RunOutcome::Interrupted));
             }
             self.train_step(emit)?;
-            if self.is_validation_due() {
-                self.validate(control, emit)?;
-            }
+            let validation =
+                if self.is_validation_due() { self.validate(control, emit)? } else { None };
+            self.run_callbacks(validation, emit)?;
+            self.stop_early();
             if self.is_checkpoint_due() {
                 self.save()?;
             }
         }
-        Ok((self.step() >= self.job.config.steps).then_some(RunOutcome::Finished))
+        let is_done = self.step() >= self.job.config.steps || self.stop_reason.is_some();
+        Ok(is_done.then_some(RunOutcome::Finished))
     }
 
     /// Work done during a pause counts neither as time nor as memory of this run. After it, the

@@ -3,7 +3,8 @@
 use graft_nn::{Model, Trainable};
 
 use crate::TrainConfig;
-use crate::batch_source::BatchSource;
+use crate::batch_source::{BatchSource, ValidationMetric};
+use crate::callbacks::Callbacks;
 use crate::checkpoint_state::CheckpointState;
 use crate::runs::{RunFolder, RunHeader};
 
@@ -28,6 +29,10 @@ pub struct TrainingJob<'a> {
     pub checkpoint: &'a dyn CheckpointState,
     /// Whether to save the weights with the lowest validation loss.
     pub keeps_best: bool,
+    /// The user's code that runs after each step or computes the loss.
+    pub callbacks: Option<&'a dyn Callbacks>,
+    /// Metrics that validations measure in addition to loss and accuracy.
+    pub metrics: Vec<&'a dyn ValidationMetric>,
     /// Predicted memory on top of the model in bytes, for the ledger.
     pub predicted_memory: Option<u64>,
 }

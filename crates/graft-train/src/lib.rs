@@ -42,6 +42,8 @@
 //!     header: RunHeader::default(),
 //!     checkpoint: &trainables,
 //!     keeps_best: false,
+//!     callbacks: None,
+//!     metrics: Vec::new(),
 //!     predicted_memory: None,
 //! };
 //! let run = job.folder.clone();
@@ -57,6 +59,7 @@
 //! ```
 
 pub mod batch;
+pub mod best;
 pub mod fit;
 pub mod loss;
 pub mod memory;
@@ -67,6 +70,7 @@ pub mod schedule;
 
 mod batch_size;
 mod batch_source;
+mod callbacks;
 mod chat;
 mod checkpoint_state;
 mod classify;
@@ -81,6 +85,7 @@ mod fingerprint;
 mod gather;
 mod gradient_norm;
 mod job;
+mod loop_state;
 mod packed_forward;
 mod preview;
 #[cfg(test)]
@@ -89,7 +94,8 @@ mod testing;
 pub use graft_data as data;
 
 pub use batch_size::largest_batch;
-pub use batch_source::{BatchSource, Validation};
+pub use batch_source::{BatchSource, Validation, ValidationMetric};
+pub use callbacks::{Callbacks, StepEvent};
 pub use chat::{chat_template, encode_chat};
 pub use checkpoint_state::{AdapterCheckpoint, CheckpointState};
 pub use classify::{LabelMap, label_map};
@@ -105,4 +111,5 @@ pub use examples::{Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
 pub use fit::{TrainingLoop, fit, resume};
 pub use job::TrainingJob;
+pub use loop_state::LoopState;
 pub use preview::{Preview, preview};

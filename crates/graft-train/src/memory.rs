@@ -11,7 +11,7 @@ use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
 pub use fitting::Fitting;
 pub(crate) use fitting::{check, fitting, largest};
 pub(crate) use model_sizes::of_training;
-pub use model_sizes::{of_model, packed, predicted, predicted_with};
+pub use model_sizes::{of_model, optimizer_bytes, packed, predicted, predicted_with};
 
 /// Bytes of a 32-bit float.
 const FLOAT: u64 = 4;
@@ -68,6 +68,8 @@ pub struct Sizes<'a> {
     /// Values per position that adapters at the output of attention save while the feed-forward
     /// part is computed.
     pub before_feed_forward: usize,
+    /// Bytes of the states of the optimizer; `None` for the two moments of AdamW.
+    pub optimizer_bytes: Option<u64>,
 }
 
 /// The memory of a run by part, in bytes.
@@ -77,7 +79,7 @@ pub struct Memory {
     pub weights: u64,
     /// One value per trained parameter.
     pub gradients: u64,
-    /// The two moments of AdamW, and the parameters before the last step, to undo a failed step.
+    /// The states of the optimizer, and the parameters before the last step, to undo a failed step.
     pub optimizer: u64,
     /// The activations that the forward pass saves for the backward pass.
     pub activations: u64,
@@ -119,7 +121,7 @@ impl Memory {
             weights: stored_bytes - proportion(stored_bytes, unfrozen, parameters)
                 + trained * FLOAT,
             gradients: trained * FLOAT,
-            optimizer: 3 * trained * FLOAT,
+            optimizer: sizes.optimizer_bytes.unwrap_or(2 * trained * FLOAT) + trained * FLOAT,
             activations,
             temporary: temporary(sizes, &progress, trained).max(validation)
                 + sizes.copies * trained * FLOAT,

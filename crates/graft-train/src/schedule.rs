@@ -1,25 +1,44 @@
 //! Learning-rate schedules.
 
-/// How the learning rate decays after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+mod plateau;
+
+pub use plateau::{Plateau, PlateauState};
+
+/// How the learning rate changes during a run; the names are those of transformers.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay {
-    /// It stays at its peak.
+    /// It stays at its peak from the first step on.
     Constant,
+    /// It stays at its peak after the warm-up.
+    ConstantWithWarmup,
     /// It falls linearly to 0.
     Linear,
     /// It falls along half a cosine to 0.
     Cosine,
+    /// It falls along half a cosine to this fraction of the peak.
+    CosineWithMin(f64),
+    /// It falls with the inverse square root of the step.
+    InverseSqrt,
+    /// It falls as a polynomial with this exponent, to 1e-7.
+    Polynomial(f64),
+    /// It is reduced when the validations do not improve: see [`Plateau`].
+    ReduceOnPlateau(Plateau),
 }
 
 /// Linear warm-up to a peak, then a [`Decay`].
 ///
 /// ```text
-/// k = step - 1
-/// k < warmup:  rate = peak (k + 1) / warmup
-/// else:        p = (k - warmup) / (steps - warmup)
-///              rate = peak * { 1 | 1 - p | (1 + cos(pi p)) / 2 }
+/// k = step - 1;  w = warmup
+/// k < w:  rate = peak (k + 1) / w
+/// else:   p = (k - w) / (steps - w)
+///         rate = peak * { 1 | 1 - p | (1 + cos(pi p)) / 2 | m + (1 - m) (1 + cos(pi p)) / 2
+///                         | sqrt(w / k) | (1 - p)^power, at least 1e-7 }
 /// ```
-/// Unlike in transformers, the first step has a learning rate above 0, so that it is not wasted.
+/// `constant` and `reduce_on_plateau` have no warm-up. `inverse_sqrt` without warm-up uses w =
+/// 10,000. Steps after the planned end have the last rate.
+///
+/// The rate is that of the `LambdaLR` of transformers after k steps, except in the warm-up, where it
+/// is one step ahead: the first step has a learning rate above 0, so that it is not wasted.
 ///
 /// # Examples
 /// ```
@@ -31,7 +50,7 @@ pub enum Decay {
 /// assert!(rates[5] < rates[4]);
 /// ```
 /// # Source
-/// Cosine decay: Loshchilov and Hutter 2017, arXiv:1608.03983
+/// `transformers/optimization.py`; cosine decay: Loshchilov and Hutter 2017, arXiv:1608.03983
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// Learning rate after the warm-up.
@@ -44,47 +63,51 @@ pub struct Schedule {
     pub decay: Decay,
 }
 
+/// Last rate of [`Decay::Polynomial`], as in transformers.
+const POLYNOMIAL_END: f64 = 1e-7;
+/// Time scale of [`Decay::InverseSqrt`] without warm-up, as in transformers.
+const INVERSE_SQRT_SCALE: u64 = 10_000;
+
+impl Decay {
+    /// Whether the schedule begins with a warm-up.
+    pub fn has_warmup(&self) -> bool {
+        !matches!(self, Self::Constant | Self::ReduceOnPlateau(_))
+    }
+}
+
 impl Schedule {
-    /// Learning rate of a step, counted from 1.
+    /// Learning rate of a step, counted from 1. For [`Decay::ReduceOnPlateau`], the rate before the
+    /// first reduction.
     pub fn rate(&self, step: u64) -> f64 {
         let done = step.saturating_sub(1);
-        if done < self.warmup {
+        if self.decay.has_warmup() && done < self.warmup {
             return self.peak * (done + 1) as f64 / self.warmup as f64;
         }
-        let progress =
-            (done - self.warmup) as f64 / self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let progress = done.saturating_sub(self.warmup) as f64
+            / self.steps.saturating_sub(self.warmup).max(1) as f64;
         let progress = progress.min(1.0);
-        self.peak
-            * match self.decay {
-                Decay::Constant => 1.0,
-                Decay::Linear => 1.0 - progress,
-                Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
-            }
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        match self.decay {
+            Decay::Constant | Decay::ConstantWithWarmup | Decay::ReduceOnPlateau(_) => self.peak,
+            Decay::Linear => self.peak * (1.0 - progress),
+            Decay::Cosine => self.peak * cosine,
+            Decay::CosineWithMin(least) => self.peak * (least + (1.0 - least) * cosine),
+            Decay::InverseSqrt => self.peak * self.inverse_sqrt(done),
+            Decay::Polynomial(power) => self.polynomial((1.0 - progress).powf(power)),
+        }
+    }
+
+    fn inverse_sqrt(&self, done: u64) -> f64 {
+        let scale = if self.warmup == 0 { INVERSE_SQRT_SCALE } else { self.warmup };
+        let shifted = done + scale - self.warmup;
+        1.0 / (shifted as f64 / scale as f64).sqrt()
+    }
+
+    fn polynomial(&self, left: f64) -> f64 {
+        let end = POLYNOMIAL_END.min(self.peak);
+        (self.peak - end) * left + end
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rates(decay: Decay) -> Vec<f64> {
-        let schedule = Schedule { peak: 2.0, warmup: 2, steps: 6, decay };
-        (1..=7).map(|step| (schedule.rate(step) * 1e6).round() / 1e6).collect()
-    }
-
-    #[test]
-    fn the_rate_rises_to_its_peak_and_falls_to_zero_one_step_after_the_last() {
-        assert_eq!(rates(Decay::Linear), [1.0, 2.0, 2.0, 1.5, 1.0, 0.5, 0.0]);
-        assert_eq!(rates(Decay::Cosine), [1.0, 2.0, 2.0, 1.707_107, 1.0, 0.292_893, 0.0]);
-        assert_eq!(rates(Decay::Constant), [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
-    }
-
-    #[test]
-    fn a_warm_up_longer_than_the_run_only_rises() {
-        let schedule = Schedule { peak: 1.0, warmup: 10, steps: 4, decay: Decay::Cosine };
-        assert_eq!(
-            (1..=4).map(|step| schedule.rate(step)).collect::<Vec<_>>(),
-            [0.1, 0.2, 0.3, 0.4]
-        );
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use graft_spec::{Settings, Value};
 
 use crate::data::{Dataset, parse_inline};
 use crate::job::TrainingJob;
-use crate::optimizer::AdamW;
+use crate::optimizer::OptimizerConfig;
 use crate::preference::ReferenceModel;
 use crate::runs::{RunFolder, RunHeader};
 use crate::schedule::Decay;
@@ -352,11 +352,16 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         stride: None,
         decay: Decay::Cosine,
         warmup: 2,
-        optimizer: AdamW { weight_decay: 0.01, ..AdamW::default() },
+        optimizer: OptimizerConfig { weight_decay: 0.01, ..OptimizerConfig::default() },
         max_grad_norm: 0.5,
+        label_smoothing: 0.0,
+        neftune_noise_alpha: 0.0,
         recompute: false,
         eval_every: 3,
         eval_examples: 4,
+        best: "loss".to_owned(),
+        early_stopping: 0,
+        load_best: false,
         save_every: 0,
         seed: 7,
         preference: None,
@@ -394,6 +399,28 @@ pub(crate) fn job_in<'a>(
         header,
         checkpoint: trainables as &dyn CheckpointState,
         keeps_best: true,
+        callbacks: None,
+        metrics: Vec::new(),
         predicted_memory: None,
     }
+}
+
+/// The values that `make_training_goldens.py` has computed.
+pub(crate) fn training_goldens() -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/training.json");
+    serde_json::from_slice(&std::fs::read(path).expect("the golden file")).expect("JSON")
+}
+
+/// The numbers that `make_training_goldens.py` draws.
+pub(crate) fn drawn(seed: u64, shape: &[usize]) -> Tensor {
+    let mut state = seed;
+    let numbers: Vec<f32> = (0..shape.iter().product())
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
+        })
+        .collect();
+    Tensor::from_vec(numbers, shape, &Device::Cpu).expect("a tensor")
 }

@@ -1,5 +1,6 @@
 //! The handle of the session that magics and cells share.
 
+mod callbacks;
 mod chat;
 mod class;
 mod comparison;

@@ -115,6 +115,8 @@ pub use candle_core as candle;
 pub use candle_nn;
 /// The layers of the models, with slots for adapters. Your own methods use them.
 pub use graft_nn as nn;
+/// A finished step, the argument of [`Lab::on_step`].
+pub use graft_train::StepEvent;
 /// The plotting library of [`Lab::draw`].
 pub use plotters;
 #[doc(hidden)]

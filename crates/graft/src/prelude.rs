@@ -5,8 +5,8 @@
 pub use crate::options::*;
 pub use crate::{
     Adapter, Chart, Checks, Comparison, D, DType, Data, Device, Evaluation, Generated,
-    GeneratedTexts, IndexOp, Lab, LastValue, Model, Run, Runs, Show, Table, Tensor, Tokenizer, Var,
-    lab,
+    GeneratedTexts, IndexOp, Lab, LastValue, Model, Run, Runs, Show, StepEvent, Table, Tensor,
+    Tokenizer, Var, lab,
 };
 
 /// rust-analyzer prints the type of a `VarBuilder` with this trait, without its path. evcxr

@@ -205,13 +205,9 @@ fn a_failure_marks_the_wrong_word_and_suggests_another() {
         ("%train lr=1e-3,1e-4", "magic::one_value", "1e-3,1e-4", "`%ablate lora lr=1e-3,1e-4`"),
         ("%lora attach r=8, use_dora=True", "magic::unknown_key", "use_dora", "`%dora attach r=8`"),
         ("%lora attach peft_type=\"IA3\"", "magic::unknown_key", "peft_type", "`%ia3 attach`"),
-        (
-            "%train num_train_epochs=3",
-            "magic::unknown_key",
-            "num_train_epochs",
-            "`%train steps=200`",
-        ),
-        ("%train optim=\"sgd\"", "magic::unknown_key", "optim", "AdamW"),
+        ("%train num_train_epochs=0", "settings::out_of_range", "0", "for example epochs=1"),
+        ("%train optim=adam", "settings::no_choice", "adam", "did you mean `adamw`?"),
+        ("%train lr_scheduler_kwargs=x", "magic::unknown_key", "lr_scheduler_kwargs", "leave it"),
         (
             "%lora attach load_in_4bit=true",
             "magic::unknown_key",
@@ -367,7 +363,7 @@ fn arguments_pasted_from_python_keep_their_meaning() {
         ),
         (
             "%train per_device_train_batch_size=4, learning_rate=2e-4, max_steps=100, optim=\"adamw_torch\"",
-            "%train batch=4 lr=2e-4 steps=100",
+            "%train batch=4 lr=2e-4 steps=100 optim=adamw",
         ),
         (
             "%generate \"Say, why\" do_sample=True, max_tokens=5",

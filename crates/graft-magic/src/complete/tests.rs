@@ -71,9 +71,20 @@ fn subcommands_come_before_keys_and_given_keys_are_left_out() {
 fn values_complete_after_the_equals_sign() {
     assert_eq!(
         at("%train schedule=co|"),
-        Some(("co".to_owned(), vec!["constant".to_owned(), "cosine".to_owned()]))
+        Some((
+            "co".to_owned(),
+            vec![
+                "constant".to_owned(),
+                "cosine".to_owned(),
+                "cosine_with_min_lr".to_owned(),
+                "constant_with_warmup".to_owned(),
+            ]
+        ))
     );
-    assert_eq!(choices("%train schedule=co|"), ["constant", "cosine"]);
+    assert_eq!(
+        choices("%train schedule=co|"),
+        ["constant", "cosine", "cosine_with_min_lr", "constant_with_warmup"]
+    );
     assert_eq!(choices("%eval base=|"), ["true", "false"]);
     assert_eq!(choices("%train --schedule l|"), ["linear"]);
 }

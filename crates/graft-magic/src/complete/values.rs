@@ -95,7 +95,9 @@ fn of_key(key: &KeySpec, value: &str, sources: &Sources<'_>) -> (usize, Vec<Item
     let items = match (key.kind, key.name) {
         (KeyKind::Choice(words), _) => choices(words.iter().copied(), typed, ItemKind::Value),
         (KeyKind::Bool, _) => choices(["true", "false"], typed, ItemKind::Value),
-        (KeyKind::IntegerOrAuto { .. }, _) => choices([AUTO], typed, ItemKind::Value),
+        (KeyKind::IntegerOrAuto { .. } | KeyKind::FloatOrAuto { .. }, _) => {
+            choices([AUTO], typed, ItemKind::Value)
+        }
         (KeyKind::Modules, _) => choices(
             modules::leaves(snapshot).into_iter().chain(["all-linear"]),
             typed,

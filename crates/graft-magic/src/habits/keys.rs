@@ -74,28 +74,33 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
 /// Interprets an argument of `TrainingArguments` or `SFTConfig`.
 fn of_training(key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
-        "per_device_train_batch_size" | "train_batch_size" | "bs" | "bsz" | "batchsize" => Key("batch"),
-        "max_seq_length" | "max_seq_len" | "model_max_length" => Key("max_length"),
-        "data_seed" => Key("seed"),
-        "adam_weight_decay" => Key("weight_decay"),
-        "num_train_epochs" | "epochs" | "num_epochs" => {
-            Instead("the length of a run is set in steps, one per batch: `%train steps=200`; an epoch is examples / batch steps".to_owned())
+        "train_batch_size" | "bs" | "bsz" | "batchsize" => Key("batch"),
+        "max_seq_len" | "model_max_length" => Key("max_length"),
+        "num_epoch" | "n_epochs" => Key("epochs"),
+        "task_type" => NoEffect("the model determines it"),
+        "fp16" | "bf16" | "tf32" => {
+            NoEffect("the model sets the number type: `%model load DIR dtype=bf16`")
         }
-        "chat_template" | "chat_template_path" => {
-            Instead("the template belongs to the data: `%data load FILE chat_template=chatml`".to_owned())
+        "output_dir" | "logging_dir" | "run_name" => {
+            NoEffect("runs are recorded in .graft/runs, `%runs` lists them")
         }
+        "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to"
+        | "disable_tqdm" => NoEffect("every step is plotted and recorded"),
+        "save_strategy" | "save_steps" | "save_total_limit" => {
+            NoEffect("a checkpoint is written every save_every=60 seconds")
+        }
+        "eval_strategy" | "evaluation_strategy" => {
+            NoEffect("eval_every=20 sets the interval of the validation")
+        }
+        "chat_template" | "chat_template_path" => Instead(
+            "the template belongs to the data: `%data load FILE chat_template=chatml`".to_owned(),
+        ),
         "assistant_only_loss" if !OFF.contains(&value) => KeyWith("loss_on", "assistant"),
         "completion_only_loss" if OFF.contains(&value) => KeyWith("loss_on", "all"),
-        "assistant_only_loss" | "completion_only_loss" => NoEffect("loss_on=all adds the prompt to the loss"),
+        "assistant_only_loss" | "completion_only_loss" => {
+            NoEffect("loss_on=all adds the prompt to the loss")
+        }
         "packing_strategy" => NoEffect("rows are packed by best-fit decreasing"),
-        "warmup_ratio" => Instead("the warm-up is set in steps: `%train warmup=20`".to_owned()),
-        "optim" if value.starts_with("adamw") => NoEffect(""),
-        "optim" | "optimizer" => Instead("AdamW is the only optimizer; leave it out".to_owned()),
-        "fp16" | "bf16" | "tf32" => NoEffect("the model sets the number type: `%model load DIR dtype=bf16`"),
-        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are recorded in .graft/runs, `%runs` lists them"),
-        "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to" | "disable_tqdm" => NoEffect("every step is plotted and recorded"),
-        "save_strategy" | "save_steps" | "save_total_limit" | "load_best_model_at_end" => NoEffect("a checkpoint is written every save_every=60 seconds"),
-        "eval_strategy" | "evaluation_strategy" => NoEffect("eval_every=20 sets the interval of the validation"),
         "do_train"
         | "do_eval"
         | "per_device_eval_batch_size"
@@ -109,9 +114,12 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
         | "dataloader_pin_memory"
         | "label_names"
         | "ddp_find_unused_parameters" => NoEffect("no setting is needed for it"),
-        "adam_beta1" | "adam_beta2" | "adam_epsilon" | "label_smoothing_factor" | "neftune_noise_alpha" | "deepspeed" | "fsdp" => {
-            Instead(format!("`{key}` is not supported; leave it out"))
-        }
+        "greater_is_better" => NoEffect("the metric determines it"),
+        "early_stopping_threshold"
+        | "lr_scheduler_kwargs"
+        | "optim_args"
+        | "deepspeed"
+        | "fsdp" => Instead(format!("`{key}` is not supported; leave it out")),
         _ => return None,
     })
 }
@@ -179,10 +187,9 @@ mod tests {
         assert_eq!(of("lora", "save", "task_type", "CAUSAL_LM"), None);
         assert_eq!(of("seed", "", "task_type", "CAUSAL_LM"), None);
         let names = [
-            "per_device_train_batch_size",
-            "max_seq_length",
-            "data_seed",
-            "adam_weight_decay",
+            "train_batch_size",
+            "model_max_length",
+            "n_epochs",
             "do_sample",
             "max_tokens",
             "stop_strings",

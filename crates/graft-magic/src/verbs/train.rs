@@ -17,7 +17,8 @@ pub(super) fn train() -> VerbSpec {
         name: "train",
         aliases: &[],
         summary: "train the active adapter and show a live loss plot",
-        help: "AdamW on the current data. The stop button ends the run at the next step and keeps \
+        help: "The current data, with AdamW unless optim= names another optimizer. Names of \
+            transformers' TrainingArguments are accepted. The stop button ends the run at the next step and keeps \
             model, adapter and curve; %resume continues it. bg=true trains in the background: \
             the cell returns at once, and %watch, %jobs and %stop control the run.",
         forms: vec![
@@ -32,7 +33,8 @@ pub(super) fn train() -> VerbSpec {
         cell: None,
         examples: vec![
             "%train steps=200 lr=1e-3 batch=8".into(),
-            "%train steps=1k schedule=linear eval_every=50".into(),
+            "%train epochs=3 warmup_ratio=0.1 schedule=linear".into(),
+            "%train steps=1k eval_every=50 early_stopping=3 load_best=true".into(),
             "%train steps=2k bg=true".into(),
         ],
     }

@@ -22,6 +22,27 @@ pub const IGNORED: i64 = -100;
 /// # Errors
 /// [`NnError::Shape`] if N differs, [`NnError::OutOfRange`] for a label outside the vocabulary.
 pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
+    smoothed_cross_entropy(logits, labels, normalizer, 0.0)
+}
+
+/// [`cross_entropy`] with label smoothing: a share `smoothing` of the target is spread evenly over
+/// all V classes.
+///
+/// ```text
+/// loss of a row = logsumexp(x) - (1 - s) x[label] - s mean(x)
+/// ```
+/// # Shapes
+/// As [`cross_entropy`].
+/// # Errors
+/// As [`cross_entropy`].
+/// # Source
+/// Szegedy et al. 2016, arXiv:1512.00567, section 7; equal to the `LabelSmoother` of transformers
+pub fn smoothed_cross_entropy(
+    logits: &Tensor,
+    labels: &[i64],
+    normalizer: f64,
+    smoothing: f64,
+) -> Result<Tensor> {
     let (rows, vocab) = logits.dims2()?;
     if labels.len() != rows {
         return Err(NnError::Shape {
@@ -36,11 +57,12 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
         return Ok((logits * logits.zeros_like()?)?.sum_all()?);
     }
     if !is_native(logits) {
-        return portable::cross_entropy(logits, &counted, normalizer);
+        return portable::cross_entropy(logits, &counted, normalizer, smoothing);
     }
     Ok(logits.contiguous()?.apply_op1(CrossEntropy {
         counted,
         normalizer,
+        smoothing,
         log_sums: OnceLock::new(),
     })?)
 }
@@ -50,6 +72,8 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
 struct CrossEntropy {
     counted: Vec<(u32, u32)>,
     normalizer: f64,
+    /// Share of the target that is spread over all classes.
+    smoothing: f64,
     /// `ln Σ exp(x)` of each row in `counted`.
     log_sums: OnceLock<Vec<f32>>,
 }
@@ -78,8 +102,8 @@ impl CustomOp1 for CrossEntropy {
         let vocab = layout.shape().dims2()?.1;
         let losses =
             self.counted.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
-                let picked = x[*row as usize * vocab + *label as usize];
-                f64::from(log_sum - picked)
+                let x = &x[*row as usize * vocab..][..vocab];
+                f64::from(log_sum - target(x, *label as usize, self.smoothing))
             });
         Ok((CpuStorage::F32(vec![(losses.sum::<f64>() / self.normalizer) as f32]), Shape::from(())))
     }
@@ -102,11 +126,31 @@ impl CustomOp1 for CrossEntropy {
         parallel::each(rows, |((x, dx), counted)| {
             if let Some((label, log_sum)) = counted {
                 kernel::log_sum_exp_backward(x, log_sum, factor, dx);
-                dx[label] -= factor;
+                subtract_target(dx, label, factor, self.smoothing);
             }
         });
         Tensor::from_vec(dx, logits.dims(), logits.device()).map(Some)
     }
+}
+
+/// The logit of the label, or with smoothing the mean of the logits under the smoothed target.
+pub(super) fn target(logits: &[f32], label: usize, smoothing: f64) -> f32 {
+    if smoothing == 0.0 {
+        return logits[label];
+    }
+    let mean = logits.iter().map(|x| f64::from(*x)).sum::<f64>() / logits.len() as f64;
+    ((1.0 - smoothing) * f64::from(logits[label]) + smoothing * mean) as f32
+}
+
+/// Subtracts the gradient of [`target`] times `factor`.
+pub(super) fn subtract_target(gradient: &mut [f32], label: usize, factor: f32, smoothing: f64) {
+    if smoothing == 0.0 {
+        gradient[label] -= factor;
+        return;
+    }
+    let everywhere = (f64::from(factor) * smoothing / gradient.len() as f64) as f32;
+    gradient.iter_mut().for_each(|value| *value -= everywhere);
+    gradient[label] -= (f64::from(factor) * (1.0 - smoothing)) as f32;
 }
 
 /// (row, label) of the rows whose label is not [`IGNORED`].
@@ -124,10 +168,29 @@ mod tests {
     use super::super::check::{check, flat, normal};
     use super::*;
 
+    /// The loss that `LabelSmoother(epsilon=0.1)` of transformers computes.
+    const SMOOTHED: f64 = 1.743_711_467_805_056_3;
+
     #[test]
     fn ignored_rows_take_no_part_and_the_normalizer_is_the_callers() {
         let labels = [3, IGNORED, 0, 36, IGNORED];
         check("cross entropy", &[&[5, 37]], |x| cross_entropy(&(&x[0] * 5.0)?, &labels, 7.0));
+    }
+
+    #[test]
+    fn the_gradient_with_label_smoothing_is_right() {
+        let labels = [3, IGNORED, 0, 36, IGNORED];
+        check("smoothed cross entropy", &[&[5, 37]], |x| {
+            smoothed_cross_entropy(&(&x[0] * 5.0)?, &labels, 7.0, 0.2)
+        });
+    }
+
+    #[test]
+    fn label_smoothing_equals_transformers() {
+        let logits =
+            Tensor::new(&[[1f32, -0.5, 2.0], [0.0, 3.0, -1.0]], &crate::Device::Cpu).expect("x");
+        let loss = flat(&smoothed_cross_entropy(&logits, &[2, 0], 2.0, 0.1).expect("works"))[0];
+        assert!((loss - SMOOTHED).abs() < 1e-6, "{loss}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::cross_entropy::{counted_rows, cross_entropy};
+use super::cross_entropy::{counted_rows, smoothed_cross_entropy, subtract_target, target};
 use super::linear::linear;
 use super::width::check_width;
 use crate::floats::{Floats, floats, is_native};
@@ -36,17 +36,37 @@ pub fn linear_cross_entropy(
     labels: &[i64],
     normalizer: f64,
 ) -> Result<Tensor> {
-    let vocab = w.dims2()?.0;
-    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(MIN_ROWS))
+    smoothed_linear_cross_entropy(x, w, labels, normalizer, 0.0)
 }
 
-fn in_pieces(
+/// [`linear_cross_entropy`] with label smoothing, as in [`super::smoothed_cross_entropy`].
+///
+/// # Shapes
+/// As [`linear_cross_entropy`].
+/// # Errors
+/// As [`linear_cross_entropy`].
+pub fn smoothed_linear_cross_entropy(
     x: &Tensor,
     w: &Tensor,
     labels: &[i64],
     normalizer: f64,
-    piece: usize,
+    smoothing: f64,
 ) -> Result<Tensor> {
+    let vocab = w.dims2()?.0;
+    let piece = (ELEMENTS / vocab.max(1)).max(MIN_ROWS);
+    in_pieces(x, w, labels, Mean { normalizer, smoothing }, piece)
+}
+
+/// How the losses of the labels become one number.
+#[derive(Clone, Copy)]
+struct Mean {
+    /// Divisor of their sum.
+    normalizer: f64,
+    /// Share of the target that is spread over all classes.
+    smoothing: f64,
+}
+
+fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], mean: Mean, piece: usize) -> Result<Tensor> {
     let ((rows, _), (vocab, width)) = (x.dims2()?, w.dims2()?);
     check_width("states before the head", x, width)?;
     if labels.len() != rows {
@@ -58,10 +78,11 @@ fn in_pieces(
     }
     let counted = counted_rows(labels, vocab)?;
     if !is_native(x) || counted.is_empty() {
-        return cross_entropy(&linear(x, w)?, labels, normalizer);
+        let Mean { normalizer, smoothing } = mean;
+        return smoothed_cross_entropy(&linear(x, w)?, labels, normalizer, smoothing);
     }
     let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
-    let op = HeadLoss { counted, normalizer, piece, wanted, gradients: Mutex::new(None) };
+    let op = HeadLoss { counted, mean, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
     Ok(if wanted.weight {
         x.apply_op2(&w.contiguous()?, op)?
@@ -89,7 +110,7 @@ struct HeadGradients {
 struct HeadLoss {
     /// (row, label)
     counted: Vec<(u32, u32)>,
-    normalizer: f64,
+    mean: Mean,
     /// Rows per piece.
     piece: usize,
     wanted: Wanted,
@@ -131,22 +152,23 @@ impl HeadLoss {
                 }
             }
         }
-        (loss / self.normalizer, gradients)
+        (loss / self.mean.normalizer, gradients)
     }
 
     /// The sum of the losses of some rows of logits. The logits are replaced by their gradient if
     /// one is wanted.
     fn turn_into_gradient(&self, logits: &mut [f32], counted: &[(u32, u32)], vocab: usize) -> f64 {
-        let factor = (1.0 / self.normalizer) as f32;
+        let Mean { normalizer, smoothing } = self.mean;
+        let factor = (1.0 / normalizer) as f32;
         let wanted = self.wanted.states || self.wanted.weight;
         let losses =
             parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
                 let label = *label as usize;
                 let log_sum = kernel::log_sum_exp(logits);
-                let loss = f64::from(log_sum - logits[label]);
+                let loss = f64::from(log_sum - target(logits, label, smoothing));
                 if wanted {
                     kernel::log_sum_exp_gradient(logits, log_sum, factor);
-                    logits[label] -= factor;
+                    subtract_target(logits, label, factor, smoothing);
                 }
                 loss
             });
@@ -232,18 +254,33 @@ impl CustomOp2 for HeadLoss {
 
 #[cfg(test)]
 mod tests {
-    use super::super::IGNORED;
     use super::super::check::{assert_close, check, flat, normal};
+    use super::super::{IGNORED, cross_entropy};
     use super::*;
     use crate::{DType, Var};
 
     const LABELS: [i64; 7] = [3, IGNORED, 0, 36, 5, IGNORED, 12];
+    const PLAIN: Mean = Mean { normalizer: 4.0, smoothing: 0.0 };
+
+    #[test]
+    fn label_smoothing_is_that_of_the_loss_of_all_logits() {
+        let (x, w) = (normal("x", &[7, 5]), normal("w", &[37, 5]));
+        let logits = linear(&x, &w).expect("logits");
+        assert_close(
+            "smoothed head loss",
+            &flat(&smoothed_linear_cross_entropy(&x, &w, &LABELS, 3.0, 0.3).expect("works")),
+            &flat(&smoothed_cross_entropy(&logits, &LABELS, 3.0, 0.3).expect("works")),
+        );
+        check("smoothed head loss", &[&[7, 5], &[37, 5]], |x| {
+            smoothed_linear_cross_entropy(&x[0], &x[1], &LABELS, 3.0, 0.3)
+        });
+    }
 
     #[test]
     fn a_frozen_head_passes_the_gradient_to_the_states_however_many_rows_go_together() {
         let w = normal("head", &[37, 5]);
         for piece in [1, 2, 3, 100] {
-            check("head loss", &[&[7, 5]], |x| in_pieces(&x[0], &w, &LABELS, 4.0, piece));
+            check("head loss", &[&[7, 5]], |x| in_pieces(&x[0], &w, &LABELS, PLAIN, piece));
         }
         check("head loss of strided states", &[&[5, 7]], |x| {
             linear_cross_entropy(&x[0].t()?, &w, &LABELS, 4.0)
@@ -254,7 +291,7 @@ mod tests {
     fn a_trained_head_gets_its_gradient_over_all_pieces() {
         for piece in [2, 100] {
             check("trained head loss", &[&[7, 5], &[37, 5]], |x| {
-                in_pieces(&x[0], &x[1], &LABELS, 4.0, piece)
+                in_pieces(&x[0], &x[1], &LABELS, PLAIN, piece)
             });
         }
     }

@@ -141,13 +141,19 @@ pub(super) fn cross_entropy(
     logits: &Tensor,
     counted: &[(u32, u32)],
     normalizer: f64,
+    smoothing: f64,
 ) -> Result<Tensor> {
     let (rows, labels): (Vec<u32>, Vec<u32>) = counted.iter().copied().unzip();
     let count = rows.len();
     let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (counted, V)
     let logs = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
     let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (counted, 1)
-    Ok((picked.sum_all()? * (-1.0 / normalizer))?)
+    if smoothing == 0.0 {
+        return Ok((picked.sum_all()? * (-1.0 / normalizer))?);
+    }
+    let spread = (logs.sum_all()? * (smoothing / logs.dim(1)? as f64))?;
+    let picked = (picked.sum_all()? * (1.0 - smoothing))?;
+    Ok(((picked + spread)? * (-1.0 / normalizer))?)
 }
 
 /// Rows of W.

@@ -45,6 +45,7 @@ fn run(steps: u64) -> Chart {
             step: tenth * steps / 10,
             loss: fall(tenth * steps / 10) + 0.1,
             accuracy: None,
+            metric: None,
         })
         .collect();
     let ended = RunEnded {

@@ -28,7 +28,8 @@ fn run(done: u64) -> (RunStarted, Vec<StepRecord>) {
 #[test]
 fn the_line_shows_step_loss_speed_and_time_left() {
     let (started, steps) = run(50);
-    let validations = [ValidationRecord { step: 50, loss: 2.123, accuracy: Some(0.5) }];
+    let validations =
+        [ValidationRecord { step: 50, loss: 2.123, accuracy: Some(0.5), metric: None }];
     assert_eq!(
         Progress::of_run(&started, &steps, &validations).line(),
         "step 50/200 · 25% · loss 2.00 · validation 2.12, accuracy 50% · 12.3k tokens/s · ETA 1:15"

@@ -16,21 +16,25 @@ type Area = [f64; 4];
 /// Draws the names of the points of every series. A name that would cover a point or another name
 /// is left out.
 pub(super) fn draw(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut Vec<Shape>) {
-    let points: Vec<((f64, f64), &str, Ink)> = chart
+    let points: Vec<((f64, f64), &str, Ink, SeriesStyle)> = chart
         .series
         .iter()
         .zip(inks)
-        .filter(|(series, _)| series.style == SeriesStyle::Points)
+        .filter(|(series, _)| matches!(series.style, SeriesStyle::Points | SeriesStyle::Dots))
         .flat_map(|(series, ink)| {
-            series.points.iter().zip(&series.labels).map(move |(point, label)| (point, label, ink))
+            let style = series.style;
+            let named = series.points.iter().zip(&series.labels);
+            named.map(move |(point, label)| (point, label, ink, style))
         })
-        .filter_map(|((x, y), label, ink)| Some((frame.place(*x, y.0)?, label.as_str(), *ink)))
+        .filter_map(|((x, y), label, ink, style)| {
+            Some((frame.place(*x, y.0)?, label.as_str(), *ink, style))
+        })
         .collect();
     let mut taken: Vec<Area> = points.iter().map(|(at, ..)| around(*at)).collect();
-    for (at, label, ink) in points {
+    for (at, label, ink, style) in points {
         let text = shortened(label);
         let width = text_width(&text, SIZE) * 0.9;
-        let free = candidates(at, width).into_iter().find(|(_, _, area)| {
+        let free = candidates(at, width, style).into_iter().find(|(_, _, area)| {
             let is_inside = area[0] >= 2.0
                 && area[2] <= frame.right + 8.0
                 && area[1] >= frame.top - 6.0
@@ -54,8 +58,13 @@ fn around((x, y): (f64, f64)) -> Area {
     [x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS]
 }
 
-/// The possible places of a text: right, left, above and below its point.
-fn candidates((x, y): (f64, f64), width: f64) -> Vec<((f64, f64), Anchor, Area)> {
+/// The possible places of a text: right, left, above and below its point; above and below first
+/// where a line connects the points.
+fn candidates(
+    (x, y): (f64, f64),
+    width: f64,
+    style: SeriesStyle,
+) -> Vec<((f64, f64), Anchor, Area)> {
     let gap = POINT_RADIUS + 3.0;
     let mut places = Vec::new();
     for shift in [0.0, -6.0, 6.0] {
@@ -67,6 +76,9 @@ fn candidates((x, y): (f64, f64), width: f64) -> Vec<((f64, f64), Anchor, Area)>
     for (top, base) in [(y - gap - LINE, y - gap - 2.0), (y + gap - 2.0, y + gap + 8.0)] {
         let area = [x - width / 2.0, top, x + width / 2.0, top + LINE];
         places.push(((x, base), Anchor::Middle, area));
+    }
+    if style == SeriesStyle::Dots {
+        places.rotate_right(2);
     }
     places
 }

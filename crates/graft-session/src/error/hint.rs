@@ -26,6 +26,8 @@ impl Hint for SessionError {
             Self::NoSuchLayer { .. } => "session::no_such_layer",
             Self::NoWeights { .. } => "session::no_weights",
             Self::OtherBatch { .. } => "session::other_batch",
+            Self::NoOwnLoss { .. } => "session::no_own_loss",
+            Self::OwnLoss { .. } => "session::own_loss",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
             Self::UnknownData { .. } => "session::unknown_data",
@@ -98,6 +100,12 @@ impl SessionError {
             Self::NoWeights { .. } => "%params shows what it trains, %compare its effect",
             Self::OtherBatch { .. } => {
                 "remove `batch`, or set a number: with another batch size the losses change"
+            }
+            Self::NoOwnLoss { .. } => {
+                "run the cell with `lab().train_loss(|logits, labels| ...)` again, then %resume"
+            }
+            Self::OwnLoss { .. } => {
+                "run `lab().clear_callbacks();` in a cell first, or start a new run with %train"
             }
             Self::NoRun => "start one: `%train steps=200`",
             Self::OtherModel { .. } => {

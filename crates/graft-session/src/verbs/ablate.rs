@@ -26,11 +26,11 @@ use graft_protocol::{Block, Chart, Event, Level, Reply, Table};
 use graft_spec::{Failure, ablation::Ablation};
 use graft_train::runs::{Trials, is_temporary};
 
-use super::{adapters_disabled::AdaptersDisabled, domain::Domain, labels, runs};
+use super::{adapters_disabled::AdaptersDisabled, domain::Domain, labels, runs, train};
 use crate::{
     CommandContext, SessionError,
     background::TrialClone,
-    state::{Comparison, Measure},
+    state::{Comparison, LoadedData, Measure},
 };
 use results::{ComparisonResults, DomainBase, Metric};
 use runner::{GridRunner, PrunedTrials};
@@ -157,6 +157,16 @@ fn requested_clones(cx: &CommandContext) -> Vec<TrialClone> {
     cx.edit_background_job(|report| std::mem::take(&mut report.clones)).unwrap_or_default()
 }
 
+/// The grid with a number of steps instead of epochs.
+fn with_steps(cx: &CommandContext, grid: &Ablation, data: &LoadedData) -> Ablation {
+    let mut grid = grid.clone();
+    let state = cx.state();
+    for trial in &mut grid.trials {
+        trial.train = train::resolved(&state, &trial.train, data).0;
+    }
+    grid
+}
+
 /// Trains and scores the trials of a grid that are not finished, and reports all of them.
 fn compare(
     cx: &CommandContext,
@@ -167,6 +177,7 @@ fn compare(
     let state = cx.state();
     state.model()?;
     let data = state.data(None)?;
+    let grid = &with_steps(cx, grid, &data);
     let _disabled = AdaptersDisabled::new(&state)?;
     labels::warning(&state, &data)?.into_iter().for_each(|warning| cx.warn(warning));
     if is_temporary(&runs::base()) {

@@ -9,7 +9,8 @@ use graft_train::{
     EncodeOptions, Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
     data::{Kind, SplitName},
     device_of,
-    memory::{Memory, Sizes, of_model, packed},
+    memory::{Memory, Sizes, of_model, optimizer_bytes, packed},
+    optimizer::{OptimizerConfig, OptimizerKind},
 };
 
 use super::{attach::require_adapter, format::thousands, runs::newest_memory};
@@ -41,6 +42,7 @@ fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure
     let tokens =
         whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
     let recompute = settings.bool(MEMORY, "gradient_checkpointing");
+    let optimizer = optimizer(settings);
     let (validation, validated) = validation(&state, &model, tokens, rows(settings));
     let sizes = Sizes {
         rows: rows(settings),
@@ -49,14 +51,18 @@ fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure
         added: attached.adapter.trainable_parameters(),
         recompute,
         validation,
+        optimizer_bytes: Some(optimizer_bytes(&optimizer, &attached.adapter.trainables())),
         ..of_model(base)
     };
+    let parameters = base.parameters();
+    let full = parameters.iter().map(|parameter| optimizer.state_bytes(&parameter.dims())).sum();
     let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
     let mut table = compared(
         &format!("memory of training {}", model.source),
         &label,
         &sizes,
         &packed(base, &sizes, FOUR_BITS),
+        full,
     );
     table.footer.extend(notes(&model, &sizes, validated));
     Ok(table)
@@ -124,10 +130,16 @@ fn validation(
 }
 
 /// The parts of the memory, compared with those on a 4-bit base and of full fine-tuning.
-fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
+fn compared(
+    title: &str,
+    label: &str,
+    sizes: &Sizes<'_>,
+    four_bits: &Sizes<'_>,
+    full_optimizer_bytes: u64,
+) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
-    let full = full_fine_tuning(sizes);
+    let full = full_fine_tuning(sizes, full_optimizer_bytes);
     let mut table = Table::new(
         title,
         &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"],
@@ -159,13 +171,14 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
 }
 
 /// The memory of training all weights.
-fn full_fine_tuning(sizes: &Sizes<'_>) -> Memory {
+fn full_fine_tuning(sizes: &Sizes<'_>, optimizer_bytes: u64) -> Memory {
     Memory::predict(&Sizes {
         added: 0,
         unfrozen: sizes.parameters,
         adapters: SavedActivations::default(),
         frozen_blocks: 0,
         inside_blocks: true,
+        optimizer_bytes: Some(optimizer_bytes),
         ..*sizes
     })
 }
@@ -180,6 +193,12 @@ fn assumptions(sizes: &Sizes<'_>) -> String {
         sizes.rows,
         sizes.tokens
     )
+}
+
+/// The optimizer of the key `optim`, with its default constants.
+fn optimizer(settings: &Settings) -> OptimizerConfig {
+    let kind = settings.text(MEMORY, "optim").and_then(|name| OptimizerKind::parse(&name));
+    OptimizerConfig::of(kind.unwrap_or_default())
 }
 
 fn whole(settings: &Settings, name: &str) -> Option<u64> {

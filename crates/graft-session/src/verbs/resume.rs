@@ -6,10 +6,10 @@ use std::sync::Arc;
 use graft_protocol::Event;
 use graft_spec::{
     AUTO, Failure, Settings,
-    training::{MODEL, TRAIN},
+    training::{MODEL, TRAIN, check_train, overlaid},
 };
 use graft_train::{
-    Control, TrainConfig, TrainError,
+    Callbacks, Control, TrainConfig, TrainError,
     runs::{Progress, RunFolder, RunHeader, Start},
 };
 
@@ -17,10 +17,10 @@ use super::{
     adapter, data,
     format::kept_as,
     labels, model, runs,
-    train::{FinishedRun, TrainingSetup, carry_out},
+    train::{self, FinishedRun, TrainingSetup, carry_out, resolved},
 };
 use crate::{
-    CommandContext, SessionError,
+    CommandContext, SessionError, UserCallbacks,
     state::{AttachedAdapter, DataOrigin, LoadedData, LoadedModel},
 };
 
@@ -36,7 +36,7 @@ pub fn resume(
     run: Option<&str>,
     settings: &Settings,
 ) -> Result<FinishedRun, Failure> {
-    settings.check(TRAIN)?;
+    check_train(settings)?;
     let folder = find(run)?;
     // Training locks it again. This reports a conflict before the session changes.
     drop(folder.lock()?);
@@ -52,19 +52,23 @@ pub fn resume(
     }
     let train = overlaid(&header.train, settings);
     // A checkpoint can come from another person, so its values are checked like those of a command.
-    train.check(TRAIN)?;
+    check_train(&train)?;
+    let callbacks = same_loss(cx, &header)?;
+    let data = same_data(cx, &header)?;
+    let (train, length) = resolved(&cx.state(), &train, &data);
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     if step >= config.steps {
         // Reported before the session changes, so that nothing is lost for a run that is already
         // done.
         return Err(TrainError::AlreadyDone { run: folder.name(), steps: step }.into());
     }
-    let data = same_data(cx, &header)?;
+    length.into_iter().for_each(|line| cx.note(line));
     let model = same_model(cx, &header)?;
     remember(cx, &data);
     let attached = same_adapter(cx, &header, step)?;
     labels::put(cx, &attached, header.label_names.clone());
-    let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
+    let validation_data = None;
+    let setup = TrainingSetup { model, data, validation_data, attached, config, folder, callbacks };
     carry_out(cx, &setup, RunHeader { train, ..header }, graft_train::resume)
 }
 
@@ -90,10 +94,17 @@ pub(super) fn newest(folder: &RunFolder) -> Result<Progress, Failure> {
     Err(error.into())
 }
 
-fn overlaid(old: &Settings, new: &Settings) -> Settings {
-    let mut both = old.clone();
-    both.values.extend(new.values.clone());
-    both
+/// The closures of the session. The run must have been trained with the same kind of loss.
+fn same_loss(
+    cx: &CommandContext,
+    header: &RunHeader,
+) -> Result<Option<Arc<UserCallbacks>>, SessionError> {
+    let has_loss = cx.state().callbacks.has_loss();
+    match (header.own_loss, has_loss) {
+        (true, false) => Err(SessionError::NoOwnLoss { run: header.run.clone() }),
+        (false, true) => Err(SessionError::OwnLoss { run: header.run.clone() }),
+        _ => Ok(train::callbacks(cx)),
+    }
 }
 
 /// The model of the run: the current one if its weights are the same, else loaded from the source

@@ -2,11 +2,16 @@
 
 mod header;
 pub(super) mod job;
+mod settings;
 
 use std::sync::Arc;
 
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
-use graft_spec::{AUTO, Failure, Settings, Value, training::TRAIN};
+use graft_spec::{
+    AUTO, Failure, Settings, Value,
+    number::decimals,
+    training::{TRAIN, check_train},
+};
 use graft_train::{
     Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
     preference::Objective,
@@ -22,12 +27,13 @@ use super::{
     runs, update_summary,
 };
 use crate::{
-    CommandContext, SessionError, SessionState, class,
+    CommandContext, SessionError, SessionState, UserCallbacks, class,
     state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
 pub(crate) use header::header;
 pub(crate) use job::{TrainingSetup, checkpoint_state, default_rate, examples, job};
+pub(crate) use settings::resolved;
 
 /// A run that has ended.
 #[derive(Clone, Debug)]
@@ -54,7 +60,7 @@ pub fn train(
     attach: Option<&(String, Settings)>,
     settings: &Settings,
 ) -> Result<FinishedRun, Failure> {
-    settings.check(TRAIN)?;
+    check_train(settings)?;
     let state = cx.state();
     let model = state.model()?;
     let data = state.data(settings.text(TRAIN, "data").as_deref())?;
@@ -66,15 +72,21 @@ pub fn train(
     let attached = attach::require_adapter(&state)?;
     check_not_merged(&state, &model, &attached)?;
     check_only_active(&state, &model, &attached)?;
-    let settings = &with_batch_size(cx, settings, &model, &data, &attached)?;
+    let settings = with_batch_size(cx, settings, &model, &data, &attached)?;
+    let (settings, length) = resolved(&state, &settings, &data);
+    let settings = &settings;
     let config = TrainConfig::from_settings(
         settings,
         default_rate(&model, attached.adapter.spec()),
         state.seed,
     );
+    let callbacks = callbacks(cx);
+    length.into_iter().for_each(|line| cx.note(line));
+    settings::warn(cx, settings, &config);
     let folder = new_folder(cx, attached.adapter.spec().verb)?;
     unused_keys(settings, &config).into_iter().for_each(|text| cx.warn(text));
-    let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
+    let validation_data = None;
+    let setup = TrainingSetup { model, data, validation_data, attached, config, folder, callbacks };
     let header = header(&state, &setup, settings);
     carry_out(cx, &setup, header, fit)
 }
@@ -89,6 +101,13 @@ fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
     };
     let given = keys.iter().filter(|key| settings.values.contains_key(**key));
     given.map(|key| format!("`{key}` has no effect {with}")).collect()
+}
+
+/// The closures of Rust cells, with a note if there are any.
+pub(super) fn callbacks(cx: &CommandContext) -> Option<Arc<UserCallbacks>> {
+    let callbacks = Some(cx.state().callbacks.clone()).filter(|callbacks| !callbacks.is_empty())?;
+    callbacks.note().into_iter().for_each(|note| cx.note(note));
+    Some(callbacks)
 }
 
 /// Refuses an adapter that is merged into the weights, and one on top of a merged adapter.
@@ -198,10 +217,35 @@ pub(crate) fn carry_out(
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, setup.config.steps).into()),
         _ => {
+            if setup.config.load_best {
+                load_best(cx, setup)?;
+            }
             update_summary::report(cx, setup, &train);
             Ok(FinishedRun { ended, folder: setup.folder.clone() })
         }
     }
+}
+
+/// Replaces the weights of the last step by the best ones.
+fn load_best(cx: &CommandContext, setup: &TrainingSetup) -> Result<(), Failure> {
+    let trainables = setup.attached.adapter.trainables();
+    let checkpoint = checkpoint_state(setup, &trainables);
+    let Some(best) = setup.folder.restore_best(&checkpoint)? else { return Ok(()) };
+    setup.attached.set_start(Start::Run { run: setup.folder.name(), step: best.step });
+    let loss = best.validation_loss.unwrap_or(f64::NAN);
+    let metric = &setup.config.best;
+    let value = match best.best_value.filter(|_| metric != "loss") {
+        Some(value) => format!(", {metric} {}", decimals(value.value(), 3)),
+        None => String::new(),
+    };
+    cx.note(format!(
+        "attached the best weights: step {}, validation loss {}{value}; `%runs use {} step=last` \
+         attaches the last ones",
+        best.step,
+        decimals(loss, 3),
+        setup.folder.name()
+    ));
+    Ok(())
 }
 
 /// Adds a hint with a smaller learning rate to a failure caused by NaN or infinity.

@@ -5,7 +5,7 @@ use crate::{KeyKind, KeySpec};
 /// The length limit.
 pub(super) const MAX_LENGTH: KeySpec = KeySpec {
     name: "max_length",
-    aliases: &["seq"],
+    aliases: &["seq", "max_seq_length"],
     kind: KeyKind::Integer { min: 2, max: 1_000_000 },
     default: "",
     help: "maximum length of an example in tokens; without it the context length of the model; longer examples are cut and counted",

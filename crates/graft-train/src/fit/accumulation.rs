@@ -8,9 +8,10 @@ use graft_nn::{
 
 use super::TrainingLoop;
 use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
+use crate::callbacks::Callbacks;
 use crate::config::TrainConfig;
 use crate::device::device_of;
-use crate::loss::{label_count, loss, virtual_tokens};
+use crate::loss::{label_count, loss, own_loss, virtual_tokens};
 use crate::preference::{
     self, LogProbabilities, Normalizers, Objective, PairTotals, ReferenceModel,
 };
@@ -58,8 +59,8 @@ impl TrainingLoop<'_> {
             model: self.job.model,
             trainables: &self.job.trainables,
             training_hook: self.job.checkpoint.training_hook(),
-            recompute: self.job.config.recompute,
-            seed: self.job.config.seed,
+            config: &self.job.config,
+            callbacks: self.job.callbacks,
             step,
             labels: labels.max(1) as f64,
             preference: self.job.config.preference.map(|objective| PreferenceStep {
@@ -100,8 +101,8 @@ pub(crate) fn forward_backward(
         model,
         trainables,
         training_hook: None,
-        recompute: config.recompute,
-        seed: config.seed,
+        config,
+        callbacks: None,
         step: 0,
         labels: label_count(model, batch).max(1) as f64,
         preference: config.preference.map(|objective| PreferenceStep {
@@ -124,9 +125,9 @@ struct StepContext<'a> {
     model: &'a dyn Model,
     trainables: &'a [Trainable],
     training_hook: Option<&'a dyn TrainingHook>,
-    /// Whether gradient checkpointing is on.
-    recompute: bool,
-    seed: u64,
+    config: &'a TrainConfig,
+    /// May compute the loss instead of the cross entropy.
+    callbacks: Option<&'a dyn Callbacks>,
     step: u64,
     /// Number of labels of all micro-batches of the step.
     labels: f64,
@@ -186,9 +187,14 @@ impl StepContext<'_> {
     ) -> Result<LossAndGradients> {
         // Each piece has its own counter, so that each has its own dropout masks.
         let counter = (index * Batch::MOST_PIECES + piece) as u32;
-        let mut cx = Context::train(self.seed, self.step, counter);
-        let recompute =
-            if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
+        let mut cx = Context::train(self.config.seed, self.step, counter)
+            .with_label_smoothing(self.config.label_smoothing)
+            .with_embedding_noise(self.config.neftune_noise_alpha);
+        let recompute = if self.config.recompute {
+            Some(Arc::new(Recompute::new(self.trainables)?))
+        } else {
+            None
+        };
         if let Some(recompute) = &recompute {
             cx = cx.with_recompute(recompute.clone());
         }
@@ -215,7 +221,11 @@ impl StepContext<'_> {
         reference: &[LogProbabilities],
     ) -> Result<(Tensor, Option<PairTotals>)> {
         let Some(PreferenceStep { objective, normalizers }) = self.preference else {
-            return Ok((loss(self.model, batch, cx, self.labels)?, None));
+            let loss = match self.callbacks.filter(|callbacks| callbacks.has_loss()) {
+                Some(callbacks) => own_loss(self.model, batch, cx, self.labels, callbacks)?,
+                None => loss(self.model, batch, cx, self.labels)?,
+            };
+            return Ok((loss, None));
         };
         let data = (batch, reference);
         let (loss, pairs) = preference::loss(self.model, data, cx, objective, normalizers)?;

@@ -43,7 +43,15 @@ impl TrainingLoop<'_> {
         self.counters.step = progress.step;
         self.counters.position = progress.position;
         self.saved.step = Some(progress.step);
-        self.counters.best_loss = self.saved_best_loss();
+        self.counters.best_value = self.saved_best_value();
+        self.state = progress.state.clone().restored(&self.job.config);
+        if self.state.stops(&self.job.config) {
+            return Err(TrainError::StoppedEarly {
+                run: self.job.folder.name(),
+                step: progress.step,
+                patience: self.job.config.early_stopping,
+            });
+        }
         self.ledger.resumed(progress.step, &self.job.header.train)
     }
 
@@ -80,24 +88,33 @@ impl TrainingLoop<'_> {
         Checkpoint::save_start(self.job.folder.path(), &self.progress(), self.job.checkpoint)
     }
 
-    /// Saves the weights if their validation loss is the lowest so far. The validation before the
-    /// first step does not count: those weights are not trained.
-    pub(super) fn save_if_best(&mut self, validation: &ValidationRecord) -> Result<()> {
-        let is_best = self.counters.best_loss.is_none_or(|best| validation.loss < best);
-        if !self.job.keeps_best || validation.step == 0 || !is_best {
+    /// Saves the weights if the metric of their validation is the best so far.
+    pub(super) fn save_if_best(&mut self, validation: &ValidationRecord, value: f64) -> Result<()> {
+        let direction = self.best_metric.direction();
+        let is_best = self.counters.best_value.is_none_or(|best| direction.is_better(value, best));
+        if !self.job.keeps_best || !is_best {
             return Ok(());
         }
-        let progress = Progress { validation_loss: Some(validation.loss), ..self.progress() };
+        let progress = Progress {
+            validation_loss: Some(validation.loss),
+            best_value: Some(value.into()),
+            ..self.progress()
+        };
         Checkpoint::save_best(self.job.folder.path(), &progress, self.job.checkpoint)?;
-        self.counters.best_loss = Some(validation.loss);
+        self.counters.best_value = Some(value);
         Ok(())
     }
 
-    /// The validation loss of the saved best weights, unless they are of a later step, which the
-    /// resumed run repeats.
-    fn saved_best_loss(&self) -> Option<f64> {
+    /// The metric of the saved best weights, unless they are of a later step, which the resumed run
+    /// repeats, or were chosen by another metric.
+    fn saved_best_value(&self) -> Option<f64> {
         let best = Checkpoint::best(self.job.folder.path())?.progress().ok()?;
-        best.validation_loss.filter(|_| best.step <= self.step())
+        // Older versions recorded the loss only, which was the only metric.
+        let (metric, value) = match best.best_value {
+            Some(value) => (best.state.metric.as_str(), Some(value.value())),
+            None => ("loss", best.validation_loss),
+        };
+        value.filter(|_| best.step <= self.step() && metric == self.job.config.best)
     }
 
     fn progress(&self) -> Progress {
@@ -108,6 +125,9 @@ impl TrainingLoop<'_> {
             optimizer_steps: self.optimizer.steps(),
             steps: self.job.config.steps,
             validation_loss: None,
+            best_value: None,
+            optimizer: self.optimizer.config().kind,
+            state: self.state.clone(),
         }
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct Counters {
     pub(super) last: Option<StepRecord>,
     /// Whether the ledger has a validation before the first step.
     pub(super) has_initial_validation: bool,
-    /// The lowest validation loss so far, whose weights are saved.
-    pub(super) best_loss: Option<f64>,
+    /// The best value of the metric so far, whose weights are saved.
+    pub(super) best_value: Option<f64>,
 }
 
 impl Counters {

@@ -98,7 +98,13 @@ impl TrainingLoop<'_> {
                 self.job.config.steps,
                 self.job.folder.name()
             ),
-            _ => format!("{step} steps: {measured}; {location}"),
+            _ => match &self.stop_reason {
+                Some(reason) => format!(
+                    "ended at step {step} of {}, {reason}: {measured}; {location}",
+                    self.job.config.steps
+                ),
+                None => format!("{step} steps: {measured}; {location}"),
+            },
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::checkpointing::Saved;
 use super::counters::{Counters, Stopwatch};
+use super::metric::BestMetric;
 use super::{Emit, TrainingLoop};
 use crate::job::TrainingJob;
+use crate::loop_state::LoopState;
 use crate::optimizer::Optimizer;
 use crate::{Result, TrainError};
 
@@ -11,7 +13,9 @@ impl<'a> TrainingLoop<'a> {
     /// A run before its first step. Writes the ledger's header and the checkpoint of step 0.
     ///
     /// # Errors
-    /// [`TrainError::NothingToTrain`], [`TrainError::InUse`], and errors of the files.
+    /// [`TrainError::NothingToTrain`], [`TrainError::NoValidation`] and
+    /// [`TrainError::UnknownMetric`] when the metric of the best weights is not measured,
+    /// [`TrainError::InUse`], and errors of the files.
     pub fn start(job: TrainingJob<'a>, emit: Emit<'_>) -> Result<Self> {
         let mut training = Self::new(job)?;
         training.ledger.header(&training.job.header)?;
@@ -42,6 +46,9 @@ impl<'a> TrainingLoop<'a> {
         }
         Ok(Self {
             _lock: job.folder.lock()?,
+            best_metric: BestMetric::of(&job)?,
+            state: LoopState::new(&job.config),
+            stop_reason: None,
             optimizer: Optimizer::new(job.config.optimizer, job.trainables.clone()),
             ledger: job.folder.ledger()?,
             counters: Counters::default(),

@@ -19,7 +19,7 @@ impl TrainingLoop<'_> {
         let batches = self.micro_batches()?;
         let LossAndGradients { loss, gradients, pairs } = self.accumulate(step, &batches)?;
         let grad_norm = global_norm(&self.job.trainables, &gradients, step)?;
-        let lr = self.job.config.schedule().rate(step);
+        let lr = self.state.rate(&self.job.config, step);
         let clip = clip_factor(grad_norm, self.job.config.max_grad_norm);
         self.optimizer.step(&gradients, lr, clip)?;
         // Checked here, so that no checkpoint and no finished run contains NaN or infinity.

@@ -1,3 +1,5 @@
+mod options;
+
 use super::*;
 use crate::data::Dataset;
 use crate::testing::{TinyLlama, config, job, labeled_data};

@@ -8,6 +8,7 @@ use graft_nn::{
 use super::{FLOAT, Memory, Sizes};
 use crate::LargestPass;
 use crate::device::device_of;
+use crate::optimizer::OptimizerConfig;
 
 /// Predicts the memory of a run whose batches have `rows` rows of at most `tokens` tokens.
 pub fn predicted(
@@ -50,6 +51,11 @@ pub(crate) fn of_training<'a>(
     }
 }
 
+/// Bytes that an optimizer stores for the trained parameters.
+pub fn optimizer_bytes(config: &OptimizerConfig, trainables: &[Trainable]) -> u64 {
+    trainables.iter().map(|trainable| config.state_bytes(trainable.var.dims())).sum()
+}
+
 /// The sizes of a loaded model without trained parameters, for one position.
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
@@ -84,6 +90,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         validation: LargestPass::default(),
         inside_blocks: trains_inside_blocks(model),
         before_feed_forward: before_feed_forward(model),
+        optimizer_bytes: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
         validation: LargestPass::default(),
         inside_blocks: true,
         before_feed_forward: 0,
+        optimizer_bytes: None,
     }
 }
 

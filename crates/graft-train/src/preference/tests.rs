@@ -114,6 +114,8 @@ fn tokens_losses_gradients_and_rewards_are_those_of_trl() {
             header: RunHeader::default(),
             checkpoint: &trainables,
             keeps_best: false,
+            callbacks: None,
+            metrics: Vec::new(),
             predicted_memory: None,
         };
         let (found, _) = steps(job, usize::MAX, fit);

@@ -10,8 +10,10 @@ use graft_nn::{Device, Tensor, atomic_file, atomic_folder, regular_file};
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
+use crate::best::ExactFloat;
 use crate::checkpoint_state::CheckpointState;
-use crate::optimizer::Optimizer;
+use crate::loop_state::LoopState;
+use crate::optimizer::{Optimizer, OptimizerKind};
 use crate::{Result, TrainError};
 
 /// Number of checkpoints kept: the newest, and one more in case the newest is damaged.
@@ -52,6 +54,15 @@ pub struct Progress {
     /// Validation loss of the weights in nats, for the best weights.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "graft_spec::number::option")]
     pub validation_loss: Option<f64>,
+    /// The value of the metric that chose the weights, for the best weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_value: Option<ExactFloat>,
+    /// The optimizer; that of older files is AdamW.
+    #[serde(default)]
+    pub optimizer: OptimizerKind,
+    /// What validations and the user's code have changed.
+    #[serde(default)]
+    pub state: LoopState,
 }
 
 /// Largest counter accepted from a file; larger ones could overflow.
@@ -185,8 +196,8 @@ impl Checkpoint {
     /// Restores the adapter and the optimizer, and returns the counters.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] when the checkpoint does not fit the trained parameters, and
-    /// errors of reading.
+    /// [`TrainError::OtherOptimizer`], [`TrainError::Checkpoint`] when the checkpoint does not fit
+    /// the trained parameters, and errors of reading.
     pub(crate) fn restore(
         &self,
         state: &dyn CheckpointState,
@@ -195,6 +206,14 @@ impl Checkpoint {
         let progress = self.progress()?;
         if progress.position.max(progress.step).max(progress.optimizer_steps) > MOST_COUNTED {
             return Err(self.problem("its counters are too large".to_owned()));
+        }
+        let asked = optimizer.config().kind;
+        if progress.optimizer != asked {
+            return Err(TrainError::OtherOptimizer {
+                run: progress.header.run,
+                optimizer: progress.optimizer,
+                asked,
+            });
         }
         let adapter = self.adapter()?;
         let moments = read_tensors(&self.path.join("optimizer.safetensors"))?;

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Checkpoint, Ledger, RunHeader, RunLock, RunRecord, SavedWeights, ledger, location};
+use super::{
+    Checkpoint, Ledger, Progress, RunHeader, RunLock, RunRecord, SavedWeights, ledger, location,
+};
+use crate::checkpoint_state::CheckpointState;
 use crate::{Result, TrainError};
 
 /// The folder of a run: its ledger, its checkpoints and its lock.
@@ -112,6 +115,20 @@ impl RunFolder {
     pub fn header(&self) -> Option<RunHeader> {
         ledger::read_header(&self.ledger_path())
             .or_else(|| Some(self.checkpoints().last()?.progress().ok()?.header))
+    }
+
+    /// Restores the best weights and returns their counters; `None` if the run has saved none.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] when they do not fit the parameters, and errors of reading.
+    pub fn restore_best(&self, state: &dyn CheckpointState) -> Result<Option<Progress>> {
+        let Some(best) = Checkpoint::best(&self.path) else { return Ok(None) };
+        let progress = best.progress()?;
+        state.restore(&best.adapter()?).map_err(|error| TrainError::Checkpoint {
+            path: best.path().to_owned(),
+            problem: format!("its adapter does not fit ({error})"),
+        })?;
+        Ok(Some(progress))
     }
 
     /// Reads the ledger.

@@ -75,6 +75,10 @@ pub struct RunHeader {
     pub adapter_folder: Option<String>,
     /// Scale of the adapter during the run; `None` is 1.
     pub adapter_scale: Option<f64>,
+    /// Whether a closure of the user computes the loss.
+    pub own_loss: bool,
+    /// Whether a closure of the user was called after each step.
+    pub calls_on_step: bool,
     /// Fingerprint of the data; empty in ledgers of older versions.
     pub data_fingerprint: String,
 }

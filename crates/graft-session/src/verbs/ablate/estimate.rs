@@ -36,6 +36,7 @@ fn seconds(cx: &CommandContext, grid: &Ablation) -> Result<f64, Failure> {
     let state = cx.state();
     state.model()?;
     let data = state.data(None)?;
+    let grid = &super::with_steps(cx, grid, &data);
     let _disabled = AdaptersDisabled::new(&state)?;
     let pruned = PrunedTrials::Retrain;
     let runner = GridRunner { cx, state: state.clone(), data, domain: None, grid, pruned };

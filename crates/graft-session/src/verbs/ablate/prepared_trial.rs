@@ -98,6 +98,7 @@ impl GridRunner<'_> {
             attached,
             config,
             folder,
+            callbacks: None,
         };
         let header = self.header(&setup, &keys, &key);
         let trainables = setup.attached.adapter.trainables();

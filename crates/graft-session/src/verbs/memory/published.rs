@@ -7,9 +7,10 @@ use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
     LargestPass,
     memory::{Memory, Sizes},
+    optimizer::{OptimizerConfig, OptimizerKind},
 };
 
-use super::{FOUR_BITS, compared, rows, whole};
+use super::{FOUR_BITS, compared, optimizer, rows, whole};
 use crate::SessionError;
 
 /// Memory sizes of consumer GPUs in GiB, with examples.
@@ -53,6 +54,7 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
         validation: LargestPass::default(),
         inside_blocks: true,
         before_feed_forward: 0,
+        optimizer_bytes: Some(optimizer_bytes(optimizer(settings), added, rank)),
     };
     let four_bits = with_four_bits(&model, bytes_each, &sizes);
     let mut table = compared(
@@ -60,9 +62,19 @@ pub(super) fn table(name: &str, settings: &Settings) -> Result<Table, Failure> {
         &format!("lora r={rank} all-linear"),
         &sizes,
         &four_bits,
+        optimizer_bytes(optimizer(settings), parameters, shape.hidden as u64),
     );
     table.footer.push(fitting_gpus(Memory::predict(&sizes).total()));
     Ok(table)
+}
+
+/// Bytes of the states for `count` parameters in matrices whose smaller side is `side`.
+fn optimizer_bytes(optimizer: OptimizerConfig, count: u64, side: u64) -> u64 {
+    match optimizer.kind {
+        // Adafactor stores the sums of the rows and of the columns.
+        OptimizerKind::Adafactor => 4 * count / side.max(1),
+        _ => optimizer.state_bytes(&[usize::try_from(count).unwrap_or(usize::MAX)]),
+    }
 }
 
 /// The bytes per weight that is not quantized, and the quantization of the others.

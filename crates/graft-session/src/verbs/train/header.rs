@@ -1,10 +1,10 @@
 //! Builds the header of a run from the session's objects.
 
 use graft_spec::Settings;
-use graft_train::{label_map, runs::RunHeader};
+use graft_train::{Callbacks, label_map, runs::RunHeader};
 
 use super::{TrainingSetup, default_rate};
-use crate::{SessionState, state::AttachedAdapter, verbs::format::kept_as};
+use crate::{SessionState, UserCallbacks, state::AttachedAdapter, verbs::format::kept_as};
 
 /// The header of a run: everything that its checkpoints need to be restored in another session.
 pub(crate) fn header(
@@ -15,6 +15,7 @@ pub(crate) fn header(
     let TrainingSetup { model, data, attached, config, folder, .. } = setup;
     let base = model.loaded.model.as_ref();
     let adapter = &attached.adapter;
+    let callbacks = setup.callbacks.as_deref();
     let counts = graft_peft::counts(base, &[adapter]);
     let header = RunHeader {
         run: folder.name(),
@@ -37,6 +38,8 @@ pub(crate) fn header(
         trainable: counts.trainable,
         total: counts.all,
         trial: None,
+        own_loss: callbacks.is_some_and(Callbacks::has_loss),
+        calls_on_step: callbacks.is_some_and(UserCallbacks::has_on_step),
         ..RunHeader::default()
     };
     with_adapter(header, attached).with_data(data.record())

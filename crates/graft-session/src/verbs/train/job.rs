@@ -6,11 +6,12 @@ use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{Event, Level};
 use graft_spec::methods::MethodSpec;
 use graft_train::{
-    AdapterCheckpoint, Examples, TrainConfig, TrainingJob,
+    AdapterCheckpoint, Callbacks, Examples, TrainConfig, TrainingJob,
     preference::ReferenceModel,
     runs::{RunFolder, RunHeader},
 };
 
+use crate::UserCallbacks;
 use crate::state::{AttachedAdapter, LoadedData, LoadedModel};
 
 /// The session's objects for one training run. A [`TrainingJob`] borrows from it.
@@ -22,6 +23,8 @@ pub(crate) struct TrainingSetup {
     pub(crate) attached: Arc<AttachedAdapter>,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
+    /// Closures of Rust cells; none in comparisons.
+    pub(crate) callbacks: Option<Arc<UserCallbacks>>,
 }
 
 /// The learning rate of a method when none is given.
@@ -82,6 +85,8 @@ pub(crate) fn job<'a>(
         checkpoint,
         // The loss on other data does not decide which weights are best.
         keeps_best: setup.validation_data.is_none(),
+        callbacks: setup.callbacks.as_deref().map(|callbacks| callbacks as &dyn Callbacks),
+        metrics: Vec::new(),
         predicted_memory: Some(examples.predicted_memory(model, trainables)),
     }
 }

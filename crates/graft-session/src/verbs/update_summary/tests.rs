@@ -17,6 +17,7 @@ fn record(losses: &[f64], accuracies: &[f64]) -> RunRecord {
         step: index as u64,
         loss: 1.0,
         accuracy: Some(*accuracy),
+        metric: None,
     };
     RunRecord {
         steps: losses.iter().enumerate().map(step).collect(),

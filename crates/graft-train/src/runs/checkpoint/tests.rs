@@ -1,10 +1,10 @@
 use super::*;
-use crate::optimizer::AdamW;
+use crate::optimizer::OptimizerConfig;
 use graft_nn::{Trainable, Var};
 
 fn setup(values: &[f32]) -> (Vec<Trainable>, Optimizer) {
     let trainables = vec![Trainable::new("lora_A", Var::new(values, &Device::Cpu).expect("var"))];
-    let optimizer = Optimizer::new(AdamW::default(), trainables.clone());
+    let optimizer = Optimizer::new(OptimizerConfig::default(), trainables.clone());
     (trainables, optimizer)
 }
 

@@ -14,7 +14,7 @@ use crate::options::{flag, integer, text};
 /// ```
 /// use graft::prelude::*;
 ///
-/// let options = MemoryOptions::new().batch(8).gradient_checkpointing(false);
+/// let options = MemoryOptions::new().optim("adamw").batch(8);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "a builder has no effect until it is passed to a call"]
@@ -26,6 +26,13 @@ impl MemoryOptions {
     /// Starts with the default of every key.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Optimizer, as with `%train`: they differ in the states that they store.
+    ///
+    /// Default: `adamw`. One of `adamw`, `adafactor`, `lion`, `sgd`, `adamw_8bit`.
+    pub fn optim(self, value: &str) -> Self {
+        Self { settings: self.settings.with("optim", text(value)) }
     }
 
     /// Examples per micro-batch.

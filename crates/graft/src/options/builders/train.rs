@@ -36,11 +36,25 @@ impl Train {
         Self { settings: self.settings.with("steps", integer(value)) }
     }
 
-    /// Peak learning rate; without it the default of the method, which is smaller for wider models.
+    /// Passes over the training examples, instead of steps; fractions are allowed, and the number
+    /// of steps is shown.
+    ///
+    /// At least 0.001.
+    pub fn epochs(self, value: f64) -> Self {
+        Self { settings: self.settings.with("epochs", number(value)) }
+    }
+
+    /// Peak learning rate; without it, or with `lr=auto`, the default of the method, which is
+    /// smaller for wider models.
     ///
     /// From 0 to 1,000.
     pub fn lr(self, value: f64) -> Self {
         Self { settings: self.settings.with("lr", number(value)) }
+    }
+
+    /// [`lr`](Self::lr) chosen by Graft: `lr=auto`.
+    pub fn lr_auto(self) -> Self {
+        Self { settings: self.settings.with("lr", auto()) }
     }
 
     /// Examples per micro-batch; `batch=auto` takes as many as fit into memory, up to 64; padding
@@ -96,11 +110,41 @@ impl Train {
         Self { settings: self.settings.with("loss_on", text(value)) }
     }
 
-    /// Learning rate schedule after the warm-up.
+    /// Learning rate schedule; `constant` and `reduce_on_plateau` have no warm-up.
     ///
-    /// Default: `cosine`. One of `constant`, `linear`, `cosine`.
+    /// Default: `cosine`. One of `constant`, `linear`, `cosine`, `cosine_with_min_lr`,
+    /// `constant_with_warmup`, `inverse_sqrt`, `polynomial`, `reduce_on_plateau`.
     pub fn schedule(self, value: &str) -> Self {
         Self { settings: self.settings.with("schedule", text(value)) }
+    }
+
+    /// With `schedule=cosine_with_min_lr`: the last learning rate as a fraction of the peak.
+    ///
+    /// Default: `0.1`. From 0 to 1.
+    pub fn min_lr_rate(self, value: f64) -> Self {
+        Self { settings: self.settings.with("min_lr_rate", number(value)) }
+    }
+
+    /// With `schedule=polynomial`: the exponent.
+    ///
+    /// Default: `1`. From 0 to 100.
+    pub fn power(self, value: f64) -> Self {
+        Self { settings: self.settings.with("power", number(value)) }
+    }
+
+    /// With `schedule=reduce_on_plateau`: validations without improvement before the learning rate
+    /// is reduced.
+    ///
+    /// Default: `10`. From 0 to 1,000,000.
+    pub fn lr_patience(self, value: usize) -> Self {
+        Self { settings: self.settings.with("lr_patience", integer(value)) }
+    }
+
+    /// With `schedule=reduce_on_plateau`: factor of each reduction.
+    ///
+    /// Default: `0.1`. From 0 to 1.
+    pub fn lr_factor(self, value: f64) -> Self {
+        Self { settings: self.settings.with("lr_factor", number(value)) }
     }
 
     /// Warm-up steps, during which the learning rate rises from 0.
@@ -110,7 +154,50 @@ impl Train {
         Self { settings: self.settings.with("warmup", integer(value)) }
     }
 
-    /// Decoupled weight decay of AdamW.
+    /// Warm-up steps as a fraction of all steps, instead of warmup.
+    ///
+    /// From 0 to 1.
+    pub fn warmup_ratio(self, value: f64) -> Self {
+        Self { settings: self.settings.with("warmup_ratio", number(value)) }
+    }
+
+    /// optimizer; `adamw_8bit` keeps its states in 8 bits, `adafactor` in rows and columns, `lion`
+    /// one instead of two, `sgd` none.
+    ///
+    /// Default: `adamw`. One of `adamw`, `adafactor`, `lion`, `sgd`, `adamw_8bit`.
+    pub fn optim(self, value: &str) -> Self {
+        Self { settings: self.settings.with("optim", text(value)) }
+    }
+
+    /// Decay rate of the first moment of adamw, `adamw_8bit` and lion.
+    ///
+    /// Default: `0.9`. From 0 to 0.999999999.
+    pub fn adam_beta1(self, value: f64) -> Self {
+        Self { settings: self.settings.with("adam_beta1", number(value)) }
+    }
+
+    /// Decay rate of the second moment; without it 0.999, and 0.99 for lion.
+    ///
+    /// From 0 to 0.999999999.
+    pub fn adam_beta2(self, value: f64) -> Self {
+        Self { settings: self.settings.with("adam_beta2", number(value)) }
+    }
+
+    /// Added to the denominator of adamw and `adamw_8bit`.
+    ///
+    /// Default: `1e-8`. From 0 to 1.
+    pub fn adam_epsilon(self, value: f64) -> Self {
+        Self { settings: self.settings.with("adam_epsilon", number(value)) }
+    }
+
+    /// Momentum of sgd.
+    ///
+    /// Default: `0`. From 0 to 0.999999999.
+    pub fn momentum(self, value: f64) -> Self {
+        Self { settings: self.settings.with("momentum", number(value)) }
+    }
+
+    /// Weight decay: decoupled from the gradient, except for sgd, which adds it to the gradient.
     ///
     /// Default: `0`. From 0 to 10.
     pub fn weight_decay(self, value: f64) -> Self {
@@ -122,6 +209,21 @@ impl Train {
     /// Default: `1`. At least 0.
     pub fn max_grad_norm(self, value: f64) -> Self {
         Self { settings: self.settings.with("max_grad_norm", number(value)) }
+    }
+
+    /// Share of the target that is spread over all tokens (over all classes of a classifier) in the
+    /// training loss; validation losses are without it.
+    ///
+    /// Default: `0`. From 0 to 0.999.
+    pub fn label_smoothing(self, value: f64) -> Self {
+        Self { settings: self.settings.with("label_smoothing", number(value)) }
+    }
+
+    /// Strength of the noise on the token vectors (NEFTune), for example 5; 0 for none.
+    ///
+    /// Default: `0`. At least 0.
+    pub fn neftune_noise_alpha(self, value: f64) -> Self {
+        Self { settings: self.settings.with("neftune_noise_alpha", number(value)) }
     }
 
     /// Recompute the activations of each block in the backward pass instead of saving them: less
@@ -144,11 +246,33 @@ impl Train {
         Self { settings: self.settings.with("eval_every", integer(value)) }
     }
 
-    /// Validation examples used during training.
+    /// Validation examples used during training, the same in every validation.
     ///
     /// Default: `64`. At least 1.
     pub fn eval_examples(self, value: usize) -> Self {
         Self { settings: self.settings.with("eval_examples", integer(value)) }
+    }
+
+    /// Metric of the best weights, which the run keeps, of `early_stopping` and of
+    /// `schedule=reduce_on_plateau`: loss, or accuracy for data with labels.
+    ///
+    /// Default: `loss`.
+    pub fn best(self, value: &str) -> Self {
+        Self { settings: self.settings.with("best", text(value)) }
+    }
+
+    /// Stop after this many validations without a better value of the metric best; 0 for never.
+    ///
+    /// Default: `0`. From 0 to 1,000,000.
+    pub fn early_stopping(self, value: usize) -> Self {
+        Self { settings: self.settings.with("early_stopping", integer(value)) }
+    }
+
+    /// Attach the best weights at the end of the run instead of the last ones.
+    ///
+    /// Default: `false`.
+    pub fn load_best(self, value: bool) -> Self {
+        Self { settings: self.settings.with("load_best", flag(value)) }
     }
 
     /// Seconds between checkpoints; 0 saves only the last one.

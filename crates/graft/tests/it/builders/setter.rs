@@ -15,7 +15,9 @@ fn argument(key: &KeySpec) -> (&'static str, &'static str) {
         // Seeds take every value.
         KeyKind::Integer { max: i64::MAX, .. } => ("u64", "integer"),
         KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. } => ("usize", "integer"),
-        KeyKind::Float { .. } | KeyKind::FloatOrPath { .. } => ("f64", "number"),
+        KeyKind::Float { .. } | KeyKind::FloatOrAuto { .. } | KeyKind::FloatOrPath { .. } => {
+            ("f64", "number")
+        }
         KeyKind::Text | KeyKind::Choice(_) | KeyKind::Path => ("&str", "text"),
         KeyKind::Modules | KeyKind::List => ("impl IntoIterator<Item = T>", "list"),
     }
@@ -74,7 +76,9 @@ fn docs(key: &KeySpec) -> String {
         KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
             facts.push(range(&grouped(min), (max < 100_000_000).then(|| grouped(max))));
         }
-        KeyKind::Float { min, max } | KeyKind::FloatOrPath { min, max } => {
+        KeyKind::Float { min, max }
+        | KeyKind::FloatOrAuto { min, max }
+        | KeyKind::FloatOrPath { min, max } => {
             facts.push(range(&decimal(min), (max < 1e5).then(|| decimal(max))));
         }
         KeyKind::Choice(words) => {

@@ -210,6 +210,17 @@ impl ScriptWriter {
             }
             _ => {}
         }
+        if header.own_loss {
+            self.script.comment(
+                "a closure of a Rust cell computed the loss; set it with lab().train_loss() first",
+            );
+        }
+        if header.calls_on_step {
+            self.script.comment(
+                "a closure of a Rust cell ran after each step and may have changed the learning \
+                 rate; set it with lab().on_step() first",
+            );
+        }
         if runs.last().is_some_and(|run| run.resumed.is_none()) {
             self.script.comment(
                 "it was stopped and resumed with other keys; this script uses them from the first \
