@@ -41,8 +41,8 @@ pub(crate) struct Sequence {
 /// Encodes the examples of a data set.
 ///
 /// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
-/// has; only the completion and its end have labels. Conversations are written by the chat template.
-/// A classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
+/// has; only the completion and its end have labels. Conversations are written by the chat
+/// template. A classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     data: &'a Dataset,
@@ -107,9 +107,9 @@ impl<'a> Encoder<'a> {
     /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Stride`] when the stride
-    /// leaves no room, [`TrainError::ChatTemplate`] for conversations without a usable template, and
-    /// [`TrainError::Pairs`] for data that the model cannot learn from.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Stride`] when the
+    /// stride leaves no room, [`TrainError::ChatTemplate`] for conversations without a usable
+    /// template, and [`TrainError::Pairs`] for data that the model cannot learn from.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -211,8 +211,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Encodes the prompt with the chosen and with the rejected answer, each with its end token. A
-    /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start at
-    /// the same token, as in TRL.
+    /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start
+    /// at the same token, as in TRL.
     fn pair(&self, example: &Example) -> Result<Pieces> {
         let mut sequences = match (example.extra.as_deref(), &self.chat) {
             (
