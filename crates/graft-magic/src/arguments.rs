@@ -275,8 +275,11 @@ fn with_decimal_point(key: &KeySpec, value: &str) -> Option<String> {
     let is_decimal =
         is_digits(whole) && is_digits(digits) && (whole == "0" || digits.starts_with('0'));
     let number = format!("{whole}.{fraction}");
-    (matches!(key.kind, KeyKind::Float { .. }) && is_decimal && key.parse(&number).is_ok())
-        .then_some(number)
+    let is_number = matches!(
+        key.kind,
+        KeyKind::Float { .. } | KeyKind::FloatOrAuto { .. } | KeyKind::FloatOrPath { .. }
+    );
+    (is_number && is_decimal && key.parse(&number).is_ok()).then_some(number)
 }
 
 /// Returns the failure for several values where one is expected, with a hint at `%ablate`.

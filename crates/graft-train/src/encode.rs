@@ -107,9 +107,9 @@ impl<'a> Encoder<'a> {
     /// `max_length` if that is less.
     ///
     /// # Errors
-    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Stride`] when the stride
-    /// leaves no room, [`TrainError::ChatTemplate`] for conversations without a usable template, and
-    /// [`TrainError::Pairs`] for data that the model cannot learn from.
+    /// [`TrainError::NoRoom`] when fewer than two tokens fit, [`TrainError::Stride`] when the
+    /// stride leaves no room, [`TrainError::ChatTemplate`] for conversations without a usable
+    /// template, and [`TrainError::Pairs`] for data that the model cannot learn from.
     pub(crate) fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -216,8 +216,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Encodes the prompt with the chosen and with the rejected answer, each with its end token. A
-    /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start at
-    /// the same token, as in TRL.
+    /// pair that is too long loses the same tokens of the prompt on both sides. Both answers start
+    /// at the same token, as in TRL.
     fn pair(&self, example: &Example) -> Result<Pieces> {
         let mut sequences = match (example.extra.as_deref(), &self.chat) {
             (

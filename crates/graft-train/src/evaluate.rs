@@ -118,7 +118,8 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`],
-    /// [`TrainError::NoRoom`], and [`TrainError::Preferences`]: pairs have an evaluator of their own.
+    /// [`TrainError::NoRoom`], and [`TrainError::Preferences`]: pairs have an evaluator of their
+    /// own.
     pub fn new(
         model: &'a dyn Model,
         tokenizer: &'a dyn TokenEncoder,

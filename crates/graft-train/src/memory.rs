@@ -102,8 +102,8 @@ impl Memory {
     /// ```
     /// Attention probabilities and logits are not saved. Biases and adapters report their own
     /// [`SavedActivations`]. A batch is split into pieces ([`Batch::pieces`]), and only the pieces
-    /// in progress count. The pass of a reference model saves nothing and ends before the step, so it
-    /// does not raise the peak.
+    /// in progress count. The pass of a reference model saves nothing and ends before the step, so
+    /// it does not raise the peak.
     ///
     /// The test `memory` of graft-bench compares this with the resident memory of a process with
     /// one thread: it is within a tenth for every method. On several threads the tensors are the

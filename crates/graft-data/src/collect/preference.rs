@@ -50,8 +50,8 @@ impl Collector<'_> {
         self.push(content, split)
     }
 
-    /// A preference whose answers are lists of messages. Without a prompt in this form, the messages
-    /// that both lists start with are the prompt.
+    /// A preference whose answers are lists of messages. Without a prompt in this form, the
+    /// messages that both lists start with are the prompt.
     fn preferred_messages(
         &mut self,
         place: Place,

@@ -177,8 +177,8 @@ impl StepContext<'_> {
         if pieces.is_empty() { vec![batch.clone()] } else { pieces }
     }
 
-    /// The forward and backward pass of piece number `piece` of micro-batch number `index`, with the
-    /// log-probabilities of the reference model.
+    /// The forward and backward pass of piece number `piece` of micro-batch number `index`, with
+    /// the log-probabilities of the reference model.
     fn forward_backward(
         &self,
         index: usize,

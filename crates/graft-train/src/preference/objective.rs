@@ -2,8 +2,8 @@
 
 /// The kind of loss on a pair of answers.
 ///
-/// With the log-probabilities `c` and `r` of the chosen and the rejected answer, `c'` and `r'` those
-/// of the reference model, and `n` the number of tokens of an answer:
+/// With the log-probabilities `c` and `r` of the chosen and the rejected answer, `c'` and `r'`
+/// those of the reference model, and `n` the number of tokens of an answer:
 ///
 /// ```text
 /// dpo     -log sigmoid(beta d),            d = (c - c') - (r - r')
@@ -89,8 +89,8 @@ impl PreferenceLoss {
         self == Self::Orpo
     }
 
-    /// The loss of a pair. `tokens` are the numbers of tokens of the chosen and the rejected answer;
-    /// `reference` is not used by ORPO.
+    /// The loss of a pair. `tokens` are the numbers of tokens of the chosen and the rejected
+    /// answer; `reference` is not used by ORPO.
     pub fn of_pair(
         self,
         beta: f64,
