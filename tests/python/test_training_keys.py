@@ -21,7 +21,7 @@ def steps(kernel, run):
 def test_names_of_trainer_train_and_bad_values_are_answered(kernel):
     ready(kernel)
     line = (
-        "%train num_train_epochs=0.05, per_device_train_batch_size=8, learning_rate=2e-3, lr_scheduler_type=\"linear\", "
+        "%train num_train_epochs=0.02, eval_steps=0, per_device_train_batch_size=8, learning_rate=2e-3, lr_scheduler_type=\"linear\", "
         "warmup_ratio=0.2, optim=\"adafactor\", label_smoothing_factor=0.1, neftune_noise_alpha=5, task_type=\"CAUSAL_LM\""
     )
     cell = kernel.run(line, timeout=TRAINING)

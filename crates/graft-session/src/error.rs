@@ -133,9 +133,7 @@ pub enum SessionError {
         run: String,
     },
     /// A run with the cross entropy is resumed with the loss of a closure.
-    #[error(
-        "run `{run}` was trained with the cross entropy, but this session has your own loss"
-    )]
+    #[error("run `{run}` was trained with the cross entropy, but this session has your own loss")]
     OwnLoss {
         /// The run.
         run: String,

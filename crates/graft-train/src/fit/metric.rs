@@ -20,17 +20,15 @@ impl BestMetric {
     /// Finds the metric of a job, and checks that it is measured if anything depends on it.
     pub(super) fn of(job: &TrainingJob<'_>) -> Result<Self> {
         let config = &job.config;
-        let needed = match () {
-            () if config.early_stopping > 0 => Some("early_stopping"),
-            () if config.load_best => Some("load_best"),
-            () if config.best != "loss" => Some("best"),
-            () if matches!(config.decay, Decay::ReduceOnPlateau(_)) => {
-                Some("schedule=reduce_on_plateau")
-            }
-            () => None,
-        };
+        let dependents = [
+            ("early_stopping", config.early_stopping > 0),
+            ("load_best", config.load_best),
+            ("best", config.best != "loss"),
+            ("schedule=reduce_on_plateau", matches!(config.decay, Decay::ReduceOnPlateau(_))),
+        ];
         let is_validated = config.eval_every > 0 && job.batches.has_validation();
-        if let Some(key) = needed.filter(|_| !is_validated) {
+        let used = dependents.into_iter().find(|(_, is_used)| *is_used && !is_validated);
+        if let Some((key, _)) = used {
             return Err(TrainError::NoValidation { key, is_off: config.eval_every == 0 });
         }
         let other = || {
