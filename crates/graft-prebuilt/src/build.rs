@@ -14,6 +14,7 @@ use super::{
 };
 
 mod artifacts;
+mod stale;
 
 /// The version of the folder layout, part of the fingerprint.
 pub(super) const LAYOUT_VERSION: &str = "7";
@@ -98,6 +99,7 @@ fn write_library(
 ) -> Result<(), PrebuiltError> {
     progress("unpacking sources");
     write_sources(layout)?;
+    stale::forget(target, layout.root());
     compile(layout, target, variant, progress)?;
     collect_std(layout)?;
     write_native(layout, variant)?;

@@ -37,8 +37,8 @@ pub enum Decay {
 /// `constant` and `reduce_on_plateau` have no warm-up. `inverse_sqrt` without warm-up uses w =
 /// 10,000. Steps after the planned end have the last rate.
 ///
-/// The rate is that of the `LambdaLR` of transformers after k steps, except in the warm-up, where it
-/// is one step ahead: the first step has a learning rate above 0, so that it is not wasted.
+/// The rate is that of the `LambdaLR` of transformers after k steps, except in the warm-up, where
+/// it is one step ahead: the first step has a learning rate above 0, so that it is not wasted.
 ///
 /// # Examples
 /// ```

@@ -161,10 +161,12 @@ fn number_hint(error: &PeftError) -> Option<String> {
         E::NoSuchBlock { blocks, .. } => {
             format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))
         }
-        E::NoSuchToken { vocab, .. } => {
+        E::NoSuchToken { token, vocab } => {
+            let most = (*vocab as u64).saturating_mul(4);
             format!(
-                "tokens are numbered 0 to {}; `%model resize_tokens N` loads the model with more",
-                vocab.saturating_sub(1)
+                "tokens are numbered 0 to {}; `%model resize_tokens {}` loads the model with more",
+                vocab.saturating_sub(1),
+                token.saturating_add(1).min(most)
             )
         }
         _ => return None,

@@ -248,8 +248,9 @@ fn preferences_are_loaded_and_the_chosen_answers_can_be_trained_on() {
     let failure = test.train("steps=1").unwrap_err();
     assert_eq!(failure.code, "train::preferences");
     let hint = failure.hint.unwrap();
-    let keys = hint.split("FILE ").nth(1).unwrap();
-    load(&test, &path, keys).unwrap();
+    assert!(hint.contains("%train loss=dpo"), "{hint}");
+    test.train("steps=1 eval_every=0 loss=dpo").unwrap();
+    load(&test, &path, "columns=prompt:prompt,completion:chosen").unwrap();
     test.train("steps=1 eval_every=0").unwrap();
 }
 
