@@ -117,6 +117,13 @@ def test_qlora():
     check(execute("12-qlora.ipynb"))
 
 
+def test_chat():
+    notebook = execute("13-chat.ipynb")
+    check(notebook)
+    scores = re.findall(r"exact_match .*?([\d.]+)%", "".join(str(output.get("data", {}).get("text/plain", "")) for output in outputs(notebook)))
+    assert [float(score) for score in scores[:2]] == [0, 0] and float(scores[2]) >= 90, scores
+
+
 def test_saved_notebooks_are_valid_and_carry_outputs():
     """The stored notebooks, which websites show without running them."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):

@@ -31,6 +31,11 @@ struct Found {
     source: String,
 }
 
+/// The files that may contain the templates of a model folder.
+fn files_of(model: &str) -> String {
+    format!("`chat_template.jinja` and `chat_template` of `tokenizer_config.json` in `{model}`")
+}
+
 impl Templates {
     /// Reads a model folder as transformers does: `chat_template.jinja` and
     /// `additional_chat_templates/NAME.jinja`, else `chat_template` of `tokenizer_config.json`,
@@ -49,11 +54,14 @@ impl Templates {
             let path = folder.join("chat_template.json");
             found = in_config(&path, &json(&path)?.unwrap_or_default())?;
         }
-        let looked_for = format!(
-            "`chat_template.jinja` and `chat_template` of `tokenizer_config.json` in `{}`",
-            folder.display()
-        );
+        let looked_for = files_of(&folder.display().to_string());
         Ok(Self { found, special_tokens: special_tokens(&config, &map), looked_for })
+    }
+
+    /// The same templates of a folder, under the name by which the user knows the model.
+    #[must_use]
+    pub fn called(self, name: &str) -> Self {
+        Self { looked_for: files_of(name), ..self }
     }
 
     /// Templates of a model that is not a folder: its template, if it has one, from `file`.

@@ -109,7 +109,7 @@ pub fn load(
     let model_card =
         graft_spec::user_file::read_text(&place.join("README.md"), MAX_MODEL_CARD).ok();
     let ModelFiles { model, config_json, content_hash, mut warnings, keys, is_resized } = files;
-    let templates = chat::templates(&place, &tokenizer, &mut warnings);
+    let templates = chat::templates((source, &place), &tokenizer, &mut warnings);
     Ok(Loaded {
         model,
         tokenizer: Arc::new(tokenizer.with_chat_templates(templates)),

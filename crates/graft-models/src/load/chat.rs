@@ -18,26 +18,34 @@ const GGUF_TOKENS: [(&str, &str); 4] = [
     ("padding", "pad_token"),
 ];
 
-/// The chat templates of a folder or a GGUF file. A damaged template does not prevent the model
+/// The chat templates of a folder or a GGUF file; `source` is the model's name for the user. A damaged template does not prevent the model
 /// from being used for other things: it becomes a warning. The tokens that begin and end a text are
 /// those of the tokenizer if the files do not name them, so that an answer always has an end.
 pub(super) fn templates(
-    place: &Path,
+    (source, place): (&str, &Path),
     tokenizer: &Tokenizer,
     warnings: &mut Vec<String>,
 ) -> Templates {
     let tokens = [("bos_token", tokenizer.bos()), ("eos_token", tokenizer.eos())];
-    tokens.into_iter().fold(stored(place, tokenizer, warnings), |templates, (name, id)| match id {
-        Some(id) => templates.or_special_token(name, &tokenizer.token(id)),
-        None => templates,
-    })
+    tokens.into_iter().fold(
+        stored((source, place), tokenizer, warnings),
+        |templates, (name, id)| match id {
+            Some(id) => templates.or_special_token(name, &tokenizer.token(id)),
+            None => templates,
+        },
+    )
 }
 
-fn stored(place: &Path, tokenizer: &Tokenizer, warnings: &mut Vec<String>) -> Templates {
+fn stored(
+    (source, place): (&str, &Path),
+    tokenizer: &Tokenizer,
+    warnings: &mut Vec<String>,
+) -> Templates {
     if !is_gguf(place) {
-        return Templates::from_folder(place).unwrap_or_else(|error| {
+        let found = Templates::from_folder(place).map(|templates| templates.called(source));
+        return found.unwrap_or_else(|error| {
             warnings.push(format!("the chat template cannot be used: {error}"));
-            Templates::from_source(None, &place.display().to_string(), Vec::new())
+            Templates::from_source(None, source, Vec::new())
         });
     }
     let Ok(file) = Gguf::open(place) else { return Templates::default() };
@@ -64,5 +72,13 @@ mod tests {
         let end = tokens.iter().find(|(name, _)| name == "eos_token").expect("an end");
         let id = tiny.tokenizer.eos().expect("an end");
         assert_eq!(end.1, tiny.tokenizer.token(id));
+    }
+
+    #[test]
+    fn a_missing_template_names_the_model_and_not_where_it_is_unpacked() {
+        let settings = Settings::default();
+        let tiny = crate::load("tiny", &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+        let error = tiny.tokenizer.chat_templates().select(None, false).err().expect("none");
+        assert!(error.to_string().ends_with("`tokenizer_config.json` in `tiny`)"), "{error}");
     }
 }
