@@ -51,6 +51,20 @@ def test_a_run_stops_early_and_attaches_its_best_weights(kernel):
     kernel.fail("%resume lora-001", "has stopped early", "early_stopping=5")
 
 
+def test_the_best_weights_are_those_with_the_best_answers(kernel):
+    rows = [{"prompt": f"{word} means", "completion": f" {word}"} for word in ["red", "blue", "sun", "moon"]]
+    (kernel.places.work / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    kernel.run("%seed 7\n%model load tiny\n%data load train=words.jsonl validation=words.jsonl test=words.jsonl\n%lora attach r=8")
+    kernel.run("%train steps=60 lr=2e-2 batch=4 warmup=0 eval_every=20 best=exact_match load_best=true", timeout=TRAINING)
+    measured = [record["validation"]["metric"] for record in ledger(kernel, "lora-001") if "validation" in record]
+    assert len(measured) == 4 and all(0 <= value <= 1 for value in measured), measured
+    shown = kernel.run("%eval metric=exact_match base=false max_new_tokens=16").text
+    assert f"{100 * max(measured[1:]):.1f}%" in shown, (measured, shown)
+    kernel.run('lab().metric("length", |predicted, _| predicted.len() as f64)?;', timeout=TRAINING)
+    kernel.run("%train steps=2 batch=4 eval_every=1 best=length", timeout=TRAINING)
+    kernel.fail("%train steps=2 best=rougel2", "do not measure `rougel2`", "best=exact_match")
+
+
 def test_a_closure_logs_stops_changes_the_rate_and_computes_the_loss(kernel):
     ready(kernel)
     kernel.run(

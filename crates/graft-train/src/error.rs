@@ -463,7 +463,7 @@ impl Hint for TrainError {
             )),
             Self::NoValidation { is_off: true, .. } => Some("validate, for example after every 20th step: eval_every=20".to_owned()),
             Self::NoValidation { .. } => Some("split some off with %data load FILE validation=0.1, or leave the key out".to_owned()),
-            Self::UnknownMetric { name, known } => Some(format!("{}metrics: {}", meant(name, known), known.join(", "))),
+            Self::UnknownMetric { name, known } => Some(format!("{}metrics: {}; or one of generated text, such as best=exact_match", meant(name, known), known.join(", "))),
             Self::Callback { .. } => Some("the steps before it are kept; correct the closure, then continue with %resume".to_owned()),
             Self::WouldNotFit { recomputed: true, .. } => {
                 Some("gradient_checkpointing=true saves fewer activations and takes about 1.5 times as long".to_owned())

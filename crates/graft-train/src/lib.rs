@@ -95,6 +95,7 @@ pub use graft_data as data;
 
 pub use batch_size::largest_batch;
 pub use batch_source::{BatchSource, Validation, ValidationMetric};
+pub use best::Direction;
 pub use callbacks::{Callbacks, StepEvent};
 pub use chat::{chat_template, encode_chat};
 pub use checkpoint_state::{AdapterCheckpoint, CheckpointState};

@@ -18,9 +18,10 @@ const GGUF_TOKENS: [(&str, &str); 4] = [
     ("padding", "pad_token"),
 ];
 
-/// The chat templates of a folder or a GGUF file; `source` is the model's name for the user. A damaged template does not prevent the model
-/// from being used for other things: it becomes a warning. The tokens that begin and end a text are
-/// those of the tokenizer if the files do not name them, so that an answer always has an end.
+/// The chat templates of a folder or a GGUF file; `source` is the model's name for the user. A
+/// damaged template does not prevent the model from being used for other things: it becomes a
+/// warning. The tokens that begin and end a text are those of the tokenizer if the files do not
+/// name them, so that an answer always has an end.
 pub(super) fn templates(
     (source, place): (&str, &Path),
     tokenizer: &Tokenizer,

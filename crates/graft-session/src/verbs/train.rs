@@ -1,5 +1,6 @@
 //! `%train`: trains the active adapter on the current data.
 
+mod generated_metric;
 mod header;
 pub(super) mod job;
 mod settings;
@@ -13,7 +14,7 @@ use graft_spec::{
     training::{TRAIN, check_train},
 };
 use graft_train::{
-    Control, TrainConfig, TrainError, TrainingJob, fit, largest_batch,
+    Control, TrainConfig, TrainError, TrainingJob, ValidationMetric, fit, largest_batch,
     preference::Objective,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
@@ -31,6 +32,7 @@ use crate::{
     state::{AttachedAdapter, LoadedData, LoadedModel},
 };
 
+use generated_metric::GeneratedMetric;
 pub(crate) use header::header;
 pub(crate) use job::{TrainingSetup, checkpoint_state, default_rate, examples, job};
 pub(crate) use settings::resolved;
@@ -314,7 +316,10 @@ fn execute(
             return Err(error.into());
         }
     };
-    let job = job(setup, header, &trainables, &checkpoint, &examples);
+    let metric =
+        GeneratedMetric::of(cx, setup).inspect_err(|_| setup.folder.discard_if_unused())?;
+    let metrics = metric.iter().map(|metric| metric as &dyn ValidationMetric).collect();
+    let job = TrainingJob { metrics, ..job(setup, header, &trainables, &checkpoint, &examples) };
     Ok(run_job(job, &cx.control(), emit)?)
 }
 

@@ -153,7 +153,7 @@ fn the_trainer_can_compute_metrics_of_generated_text() {
                 GenerateOptions { max_new_tokens: 3, ..Default::default() }
             );
             let data = cx.state().data(None)?;
-            evaluate_generated(cx, &data.dataset, &request, "the model")
+            evaluate_generated(cx, (&*cx.state().model()?, &data.dataset), &request, "the model")
         })
         .unwrap();
     assert_eq!(

@@ -217,7 +217,7 @@ pub const TRAIN: &[KeySpec] = &[
         aliases: &["metric_for_best_model"],
         kind: KeyKind::Text,
         default: "loss",
-        help: "metric of the best weights, which the run keeps, of early_stopping and of schedule=reduce_on_plateau: loss, or accuracy for data with labels",
+        help: "metric of the best weights, which the run keeps, of early_stopping and of schedule=reduce_on_plateau: loss, accuracy for data with labels, or a metric of generated text such as exact_match, rougeL, or your own from lab().metric",
     },
     KeySpec {
         name: "early_stopping",

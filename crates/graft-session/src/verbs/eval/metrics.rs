@@ -12,6 +12,7 @@ use graft_train::data::{Dataset, Kind, SplitName};
 
 use crate::{
     CommandContext, SessionError, SessionState,
+    state::LoadedModel,
     verbs::{answers, answers::Questions, format::counted},
 };
 
@@ -128,7 +129,7 @@ pub fn measure(
 ) -> Result<Measured, Failure> {
     let mut measured = Measured::default();
     let texts = if request.needs_texts(data) {
-        generated_pairs(cx, data, request, who, &mut measured.notes)?
+        generated_pairs(cx, (&*cx.state().model()?, data), request, who, &mut measured.notes)?
     } else {
         Vec::new()
     };
@@ -161,11 +162,11 @@ pub fn measure(
 /// As [`measure`].
 pub fn evaluate_generated(
     cx: &CommandContext,
-    data: &Dataset,
+    (model, data): (&LoadedModel, &Dataset),
     request: &MetricRequest,
     who: &str,
 ) -> Result<Vec<Score>, Failure> {
-    let texts = generated_pairs(cx, data, request, who, &mut Vec::new())?;
+    let texts = generated_pairs(cx, (model, data), request, who, &mut Vec::new())?;
     let pairs: Vec<Pair<'_>> =
         texts.iter().map(|(prediction, gold)| Pair { prediction, gold }).collect();
     let builtin = request.metrics.iter().map(|metric| {
@@ -201,19 +202,18 @@ fn of_labels(
 /// The generated and the expected text of each example, without spaces around them.
 fn generated_pairs(
     cx: &CommandContext,
-    data: &Dataset,
+    (model, data): (&LoadedModel, &Dataset),
     request: &MetricRequest,
     who: &str,
     notes: &mut Vec<String>,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let model = cx.state().model()?;
     let examples = data.scored(request.split, request.examples);
-    let questions = Questions::new(&model, data, examples, request.options.clone())?;
+    let questions = Questions::new(model, data, examples, request.options.clone())?;
     if questions.all.iter().all(|question| question.gold.is_none()) {
         return Err(SessionError::NoAnswers { data: data.name.clone() }.into());
     }
     let label = format!("generating answers of {who} for {}", data.name);
-    let answers = questions.answer(cx, &model, request.batch, &label)?;
+    let answers = questions.answer(cx, model, request.batch, &label)?;
     if cx.is_stopping() {
         let done = answers.iter().flatten().count();
         let what = format!("stopped after {done} of {} answers", answers.len());

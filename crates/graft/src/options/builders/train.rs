@@ -254,7 +254,8 @@ impl Train {
     }
 
     /// Metric of the best weights, which the run keeps, of `early_stopping` and of
-    /// `schedule=reduce_on_plateau`: loss, or accuracy for data with labels.
+    /// `schedule=reduce_on_plateau`: loss, accuracy for data with labels, or a metric of generated
+    /// text such as `exact_match`, rougeL, or your own from lab().metric.
     ///
     /// Default: `loss`.
     pub fn best(self, value: &str) -> Self {
