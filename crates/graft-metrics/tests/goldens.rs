@@ -53,7 +53,8 @@ fn read<T: DeserializeOwned>(file: &str) -> T {
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/metrics")),
         PathBuf::from,
     );
-    serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+    let content = std::fs::read(folder.join(file)).expect("a golden file");
+    serde_json::from_slice(&content).expect("valid JSON")
 }
 
 #[track_caller]
