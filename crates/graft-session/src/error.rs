@@ -148,6 +148,12 @@ pub enum SessionError {
         /// The run.
         run: String,
     },
+    /// A closure that computes the loss, and a preference loss.
+    #[error("`loss={loss}` and the closure of `lab().train_loss` are two losses for one run")]
+    TwoLosses {
+        /// The value of the key `loss`.
+        loss: &'static str,
+    },
     /// A run with the loss of a closure is resumed without it.
     #[error("run `{run}` was trained with your own loss, which this session does not have")]
     NoOwnLoss {

@@ -72,6 +72,12 @@ impl<'a> Examples<'a> {
         let encoder = Encoder::new(model, tokenizer, data, options)?.with_classes(classes);
         let mut report = Report::new(&encoder, unmatched);
         let train = encoded(&encoder, data, config, &mut report)?;
+        let mut config = config.clone();
+        if config.packing && model.embedding().positions_taken() > 0 {
+            // Every example is preceded by the soft prompt, so it needs a row of its own.
+            config.packing = false;
+            report.warn("`packing` has no effect with a soft prompt, which precedes every example");
+        }
         let rows = if config.preference.is_some() {
             (0..train.len() / 2).map(|pair| vec![2 * pair, 2 * pair + 1]).collect()
         } else if config.packing {
@@ -81,7 +87,6 @@ impl<'a> Examples<'a> {
             (0..train.len()).map(|index| vec![index]).collect()
         };
         let largest_validation = OnceLock::new();
-        let config = config.clone();
         Ok(Self {
             data,
             validation: data,
@@ -325,7 +330,9 @@ impl BatchSource for Examples<'_> {
     }
 
     fn has_accuracy(&self) -> bool {
-        matches!(self.validation.kind, Kind::Labels(_))
+        let has_pairs =
+            self.config.preference.is_some() && self.validation.kind == Kind::Preference;
+        has_pairs || matches!(self.validation.kind, Kind::Labels(_))
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {

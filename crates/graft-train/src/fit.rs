@@ -132,6 +132,7 @@ impl TrainingLoop<'_> {
         emit: Emit<'_>,
     ) -> Result<Option<RunOutcome>> {
         self.validate_before_next_step(control, emit)?;
+        self.stop_early();
         while self.step() < last.min(self.job.config.steps) && self.stop_reason.is_none() {
             control.pause();
             self.exclude_pauses(control);

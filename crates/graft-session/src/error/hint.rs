@@ -26,6 +26,7 @@ impl Hint for SessionError {
             Self::NoSuchLayer { .. } => "session::no_such_layer",
             Self::NoWeights { .. } => "session::no_weights",
             Self::OtherBatch { .. } => "session::other_batch",
+            Self::TwoLosses { .. } => "session::two_losses",
             Self::NoOwnLoss { .. } => "session::no_own_loss",
             Self::OwnLoss { .. } => "session::own_loss",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
@@ -104,6 +105,7 @@ impl SessionError {
             Self::NoOwnLoss { .. } => {
                 "run the cell with `lab().train_loss(|logits, labels| ...)` again, then %resume"
             }
+            Self::TwoLosses { .. } => "run `lab().clear_callbacks();` in a cell first",
             Self::OwnLoss { .. } => {
                 "run `lab().clear_callbacks();` in a cell first, or start a new run with %train"
             }

@@ -7,7 +7,7 @@ use graft_models::{
 use graft_nn::TokenEncoder;
 use graft_protocol::Event;
 use graft_spec::Failure;
-use graft_train::data::{Dataset, Example, Kind};
+use graft_train::data::{Dataset, Example, Extra, Kind};
 use serde_json::Value;
 
 use super::chat;
@@ -57,11 +57,11 @@ impl Questions {
         if let Some(template) = templates.iter().flatten().next() {
             chat::end_at_message(&mut options, tokenizer, template);
         }
-        let question = |example: &Example| match data.conversation(example) {
-            Some(found) => {
-                let template = templates[usize::from(!found.tools.is_empty())].as_ref();
+        let question = |example: &Example| match messages(example) {
+            Some((messages, tools)) => {
+                let template = templates[usize::from(!tools.is_empty())].as_ref();
                 let template = template.ok_or(ChatError::Empty)?;
-                of_conversation(tokenizer, template, &found.messages, &found.tools, room)
+                of_conversation(tokenizer, template, messages, tools, room)
             }
             None => of_text(tokenizer, data, example, room),
         };
@@ -145,7 +145,7 @@ fn chat_template(
     has_tools: bool,
 ) -> Result<Option<ChatTemplate>, Failure> {
     let uses_it = |example: &Example| {
-        data.conversation(example).is_some_and(|chat| chat.tools.is_empty() != has_tools)
+        messages(example).is_some_and(|(_, tools)| tools.is_empty() != has_tools)
     };
     let template = examples
         .iter()
@@ -179,6 +179,15 @@ impl Room {
             ids.drain(prefix..prefix + excess);
         }
         (ids, excess > 0)
+    }
+}
+
+/// The messages and tools of a conversation, of a preference those with the chosen answer.
+fn messages(example: &Example) -> Option<(&str, &str)> {
+    match example.extra.as_deref()? {
+        Extra::Conversation(chat) => Some((&*chat.messages, &*chat.tools)),
+        Extra::RejectedConversation { chosen, .. } => Some((&**chosen, "")),
+        _ => None,
     }
 }
 

@@ -82,6 +82,7 @@ pub fn train(
         default_rate(&model, attached.adapter.spec()),
         state.seed,
     );
+    check_own_loss(&state, &config)?;
     let callbacks = callbacks(cx);
     length.into_iter().for_each(|line| cx.note(line));
     settings::warn(cx, settings, &config);
@@ -98,11 +99,20 @@ fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
     let (keys, with) = match config.preference {
         None => (&["beta", "reference"][..], "without loss=".to_owned()),
         Some(Objective { loss, .. }) => {
-            (&["packing", "stride", "loss_on"][..], format!("with loss={}", loss.name()))
+            let unused = &["packing", "stride", "loss_on", "label_smoothing"][..];
+            (unused, format!("with loss={}", loss.name()))
         }
     };
     let given = keys.iter().filter(|key| settings.values.contains_key(**key));
     given.map(|key| format!("`{key}` has no effect {with}")).collect()
+}
+
+/// Refuses a closure that computes the loss together with a preference loss.
+fn check_own_loss(state: &SessionState, config: &TrainConfig) -> Result<(), SessionError> {
+    match config.preference.filter(|_| state.callbacks.has_loss()) {
+        Some(Objective { loss, .. }) => Err(SessionError::TwoLosses { loss: loss.name() }),
+        None => Ok(()),
+    }
 }
 
 /// The closures of Rust cells, with a note if there are any.

@@ -35,6 +35,11 @@ impl Report {
         Self { limit: encoder.limit(), most: encoder.most(), warnings, ..Self::default() }
     }
 
+    /// Adds a warning.
+    pub(super) fn warn(&mut self, text: &str) {
+        self.warnings.push(text.to_owned());
+    }
+
     /// Counts an example.
     pub(super) fn add(&mut self, pieces: &Pieces) {
         self.examples += 1;

@@ -187,8 +187,10 @@ impl StepContext<'_> {
     ) -> Result<LossAndGradients> {
         // Each piece has its own counter, so that each has its own dropout masks.
         let counter = (index * Batch::MOST_PIECES + piece) as u32;
+        // A preference loss compares log-probabilities, which smoothing would change.
+        let smoothing = if self.preference.is_some() { 0.0 } else { self.config.label_smoothing };
         let mut cx = Context::train(self.config.seed, self.step, counter)
-            .with_label_smoothing(self.config.label_smoothing)
+            .with_label_smoothing(smoothing)
             .with_embedding_noise(self.config.neftune_noise_alpha);
         let recompute = if self.config.recompute {
             Some(Arc::new(Recompute::new(self.trainables)?))

@@ -197,6 +197,22 @@ fn training_raises_the_margin_over_the_reference() {
 }
 
 #[test]
+fn label_smoothing_does_not_change_a_preference_loss() {
+    let data = preferred_data();
+    let run = |label_smoothing: f64| {
+        let model = TinyLlama::new(16, 32);
+        let trainables = model.attach(0.0);
+        let off = Off(&model);
+        let base = tempfile::tempdir().expect("folder");
+        let folder = RunFolder::create(base.path(), "test").expect("creates");
+        let config = TrainConfig { label_smoothing, ..config_of(PreferenceLoss::Dpo, 3) };
+        let job = job_in((&model, &data, &trainables), config, folder, Some(&off));
+        bits(&steps(job, usize::MAX, fit).0)
+    };
+    assert_eq!(run(0.0), run(0.3));
+}
+
+#[test]
 fn a_resumed_run_has_the_losses_and_rewards_of_an_uninterrupted_one() {
     let data = preferred_data();
     let run = |go: Go, folder: &RunFolder, stop_after: usize, off: bool| {

@@ -105,6 +105,11 @@ impl MetricRequest {
         Ok(())
     }
 
+    /// Whether the labels with the highest score are enough for all metrics.
+    pub fn uses_labels(&self, data: &Dataset) -> bool {
+        !self.needs_texts(data)
+    }
+
     /// Whether the metrics need generated texts. Metrics of classes use the labels with the highest
     /// score where the data has labels.
     fn needs_texts(&self, data: &Dataset) -> bool {

@@ -1,13 +1,16 @@
-//! `best=rougeL`: a metric of generated text that every validation measures.
+//! `best=rougeL` or `best=f1_macro`: a metric that every validation measures.
 
 use graft_nn::Model;
 use graft_spec::{Failure, Settings, Value};
-use graft_train::{Control, Direction, Result, TrainError, ValidationMetric};
+use graft_train::{
+    Control, Direction, Request, Result, TrainError, VALIDATION_BATCH, ValidationMetric,
+    data::SplitName, evaluate_with_predictions,
+};
 
 use super::job::TrainingSetup;
 use crate::{
     CommandContext,
-    verbs::eval::{MetricRequest, evaluate_generated},
+    verbs::eval::{MetricRequest, evaluate_generated, measure},
 };
 
 /// The metrics that a validation computes without generating text.
@@ -16,7 +19,8 @@ const OF_LOSS: [&str; 2] = ["loss", "accuracy"];
 /// Code of the error of an unknown metric.
 const UNKNOWN: &str = "metrics::unknown";
 
-/// The metric of the key `best` on texts that the model generates for the validation examples.
+/// The metric of the key `best` on the validation examples: on the labels with the highest score
+/// where it is about classes and the data has labels, else on texts that the model generates.
 pub(super) struct GeneratedMetric<'a> {
     cx: &'a CommandContext,
     setup: &'a TrainingSetup,
@@ -53,6 +57,24 @@ impl<'a> GeneratedMetric<'a> {
     }
 }
 
+impl GeneratedMetric<'_> {
+    /// The label with the highest score for each validation example.
+    fn predicted(&self, model: &dyn Model, control: &Control) -> Result<Vec<Option<usize>>> {
+        let config = &self.setup.config;
+        let request = Request {
+            split: SplitName::Validation,
+            examples: config.eval_examples,
+            batch: config.batch.max(VALIDATION_BATCH),
+            encoding: config.encode_options(),
+        };
+        let tokenizer = self.setup.model.loaded.tokenizer.as_ref();
+        let data = &self.setup.data.dataset;
+        let found =
+            evaluate_with_predictions(model, tokenizer, data, request, control, &mut |_, _| {});
+        Ok(found?.1)
+    }
+}
+
 impl ValidationMetric for GeneratedMetric<'_> {
     fn name(&self) -> &str {
         &self.setup.config.best
@@ -62,9 +84,19 @@ impl ValidationMetric for GeneratedMetric<'_> {
         Direction::Higher
     }
 
-    fn measure(&self, _model: &dyn Model, _control: &Control) -> Result<Option<f64>> {
-        let data = (&*self.setup.model, &self.setup.data.dataset);
-        match evaluate_generated(self.cx, data, &self.request, self.name()) {
+    fn measure(&self, model: &dyn Model, control: &Control) -> Result<Option<f64>> {
+        let data = &self.setup.data.dataset;
+        let found = if self.request.uses_labels(data) {
+            let predicted = match self.predicted(model, control) {
+                Err(TrainError::Stopped) => return Ok(None),
+                predicted => predicted?,
+            };
+            measure(self.cx, data, &self.request, &predicted, self.name()).map(|it| it.scores)
+        } else {
+            let data = (&*self.setup.model, data);
+            evaluate_generated(self.cx, data, &self.request, self.name())
+        };
+        match found {
             // `rouge` stands for three scores, of which the first counts.
             Ok(scores) => {
                 let named = scores.iter().find(|score| score.metric == self.name());

@@ -173,7 +173,8 @@ fn what_depends_on_validations_is_refused_without_them() {
     let error = events(unknown, &bench).1.expect_err("refused");
     assert!(matches!(error, TrainError::UnknownMetric { .. }), "{error}");
     let hint = graft_spec::Hint::hint(&error);
-    assert_eq!(hint.as_deref(), Some("did you mean best=accuracy? metrics: loss, accuracy"));
+    let start = "did you mean best=accuracy? metrics: loss, accuracy; ";
+    assert!(hint.as_deref().is_some_and(|hint| hint.starts_with(start)), "{hint:?}");
 }
 
 /// Prefers the validation after a certain step.
