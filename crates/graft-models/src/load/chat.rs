@@ -79,7 +79,7 @@ mod tests {
     fn a_missing_template_names_the_model_and_not_where_it_is_unpacked() {
         let settings = Settings::default();
         let tiny = crate::load("tiny", &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
-        let error = tiny.tokenizer.chat_templates().select(None, false).err().expect("none");
+        let error = tiny.tokenizer.chat_templates().select(None, false).expect_err("no template");
         assert!(error.to_string().ends_with("`tokenizer_config.json` in `tiny`)"), "{error}");
     }
 }

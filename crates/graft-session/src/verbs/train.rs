@@ -14,7 +14,7 @@ use graft_spec::{
     training::{TRAIN, check_train},
 };
 use graft_train::{
-    Control, TrainConfig, TrainError, TrainingJob, ValidationMetric, fit, largest_batch,
+    Callbacks, Control, TrainConfig, TrainError, TrainingJob, ValidationMetric, fit, largest_batch,
     preference::Objective,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
