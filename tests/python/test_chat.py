@@ -77,7 +77,7 @@ def test_conversations_are_trained_scored_compared_resumed_and_continued(kernel)
     # The loss is on the answer and the token that ends it.
     assert "ist ant :" in shown.text and shown.text.count("«</s>»") == 3 and min(loss_tokens(shown)) >= 2, shown.text
     everything = loss_tokens(kernel.run("%data show n=1 loss_on=all"))
-    assert all(more > some for more, some in zip(everything, loss_tokens(shown))), (everything, shown.text)
+    assert all(more > some for more, some in zip(everything, loss_tokens(shown), strict=True)), (everything, shown.text)
     trained = kernel.run("%train steps=4 batch=2 eval_every=2 warmup=0", timeout=60)
     assert "validation" in trained.text.lower(), trained.text
     scores = kernel.run("%eval batch=4 base=false").text
