@@ -151,8 +151,8 @@ pub(crate) fn reference_log_probabilities(
 /// The loss of a batch of pairs, as a scalar with the gradients of the loss, and the sums over its
 /// pairs, which contain the value of the loss.
 ///
-/// The scalar is linear in the log-probabilities, with the slopes of [`super::PairLoss`] as factors.
-/// Its gradients are those of the loss, and the loss itself is computed with 64 bits.
+/// The scalar is linear in the log-probabilities, with the slopes of [`super::PairLoss`] as
+/// factors. Its gradients are those of the loss, and the loss itself is computed with 64 bits.
 ///
 /// # Shapes
 /// `batch.ids: (2 pairs, T)` -> scalar
