@@ -99,6 +99,10 @@ def test_bad_preferences_and_keys_are_refused_with_the_next_step(kernel):
     kernel.run("%data load chat.jsonl chat_template=chatml")
     kernel.run("%train loss=dpo steps=1 batch=1 warmup=0 eval_every=0", timeout=600)
     assert abs(steps_of(kernel)[0]["loss"] - math.log(2)) < 1e-6
+    # The prompt of a preference between conversations is a conversation too.
+    kernel.run("%generate data=train out=answers.jsonl max_new_tokens=2")
+    answer = json.loads((work / "answers.jsonl").read_text())
+    assert answer["messages"] == messages[0][:1] and answer["expected"] == "b" and "prompt" not in answer, answer
     kernel.run("%data load which-book")
     kernel.fail("%train loss=dpo steps=1", "which-book", "%data load prose-or-code")
     assert "`beta` has no effect" in kernel.run("%train steps=1 beta=0.2 batch=1 eval_every=0", timeout=600).text

@@ -13,6 +13,7 @@ mod parse;
 
 use std::fmt;
 
+use crate::training::DATA_NAME;
 use crate::{KeyKind, KeySpec, Settings};
 
 pub use metrics::{METRICS, MetricSpec, Quantity, Unit};
@@ -33,13 +34,7 @@ pub const KEYS: &[KeySpec] = &[
         default: "false",
         help: "show the result only; a failed check does not fail the cell",
     },
-    KeySpec {
-        name: "data",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "name of the data set; default: the current one",
-    },
+    DATA_NAME,
     KeySpec {
         name: "examples",
         aliases: &["n"],

@@ -19,15 +19,18 @@ use vocabulary::{ADDED_TOKENS, RESIZE_TOKENS};
 
 use crate::{KeyKind, KeySpec};
 
+/// The key that names a data set of the session.
+pub(crate) const DATA_NAME: KeySpec = KeySpec {
+    name: "data",
+    aliases: &[],
+    kind: KeyKind::Text,
+    default: "",
+    help: "name of the data set; default: the current one",
+};
+
 /// Keys of `%eval`.
 pub const EVAL: &[KeySpec] = &[
-    KeySpec {
-        name: "data",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "name of the data set; default: the current one",
-    },
+    DATA_NAME,
     KeySpec {
         name: "split",
         aliases: &[],

@@ -20,6 +20,8 @@ const SORTED_BATCHES: usize = 8;
 pub(crate) struct Question {
     /// The prompt as text or, for a conversation, its messages as JSON.
     pub(crate) prompt: String,
+    /// Whether the prompt is a conversation.
+    pub(crate) is_conversation: bool,
     /// The expected text, if the data has one.
     pub(crate) gold: Option<String>,
     /// The tokens of the prompt.
@@ -208,7 +210,8 @@ fn of_text(
     };
     let (ids, is_cut) = room.fit(prompt_ids(tokenizer, prompt)?);
     let gold = gold.map(|text| text.trim().to_owned());
-    Ok(Question { prompt: prompt.to_owned(), gold, ids, is_cut })
+    let prompt = prompt.to_owned();
+    Ok(Question { prompt, is_conversation: false, gold, ids, is_cut })
 }
 
 fn of_conversation(
@@ -229,7 +232,7 @@ fn of_conversation(
     let ids = encode_prompt(template, &tokenize, &chat, Ending::GenerationPrompt)?;
     let (ids, is_cut) = room.fit(ids);
     let gold = gold.map(|message| text_of(&message).trim().to_owned());
-    Ok(Question { prompt, gold, ids, is_cut })
+    Ok(Question { prompt, is_conversation: true, gold, ids, is_cut })
 }
 
 /// The text of a message: its content, the texts of its parts, or its tool calls as JSON.

@@ -1,7 +1,7 @@
 //! The keys of `%train`.
 
-use super::preference;
 use super::tokens::{LOSS_ON, MAX_LENGTH, PACKING, STRIDE};
+use super::{DATA_NAME, preference};
 use crate::{AUTO, KeyKind, KeySpec, Settings, SpecError, Value};
 
 /// Values of `schedule`, named as in transformers.
@@ -191,13 +191,7 @@ pub const TRAIN: &[KeySpec] = &[
         default: "false",
         help: "recompute the activations of each block in the backward pass instead of saving them: less memory, about 50 % more time",
     },
-    KeySpec {
-        name: "data",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "name of the data set; default: the current one",
-    },
+    DATA_NAME,
     KeySpec {
         name: "eval_every",
         aliases: &["eval_steps"],

@@ -57,7 +57,17 @@ impl Scores {
             table.row(std::iter::once(Cell::Text(name.to_owned())).chain(cells).collect());
         };
         row("loss", &|evaluation| Cell::Float(evaluation.loss, 3));
-        row("perplexity", &|evaluation| Cell::Float(evaluation.perplexity, 2));
+        // A loss on pairs of answers has no perplexity.
+        if columns.iter().any(|(_, evaluation, _)| evaluation.rewards.is_some()) {
+            let share = |share: f64| Cell::Percent(share, 1);
+            row("accuracy", &|evaluation| evaluation.accuracy.map_or(Cell::Empty, share));
+            row("reward margin", &|evaluation| {
+                let margin = evaluation.rewards.map(|rewards| rewards.margin());
+                margin.map_or(Cell::Empty, |margin| Cell::Float(margin, 3))
+            });
+        } else {
+            row("perplexity", &|evaluation| Cell::Float(evaluation.perplexity, 2));
+        }
         row("examples", &|evaluation| Cell::Integer(evaluation.examples as i64));
         let measured: Vec<&Measured> = columns.iter().filter_map(|(.., it)| *it).collect();
         for place in 0..measured.first().map_or(0, |it| it.scores.len()) {

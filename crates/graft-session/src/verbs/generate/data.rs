@@ -8,10 +8,7 @@ use graft_models::{GenerateOptions, Generated, StopReason};
 use graft_nn::atomic_file;
 use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::{Failure, Settings, training::GENERATE_DATA};
-use graft_train::{
-    TrainError,
-    data::{Kind, SplitName},
-};
+use graft_train::{TrainError, data::SplitName};
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,6 +44,8 @@ pub struct DataText {
     pub example: usize,
     /// The prompt; for a conversation its messages as JSON.
     pub prompt: String,
+    /// Whether the prompt is a conversation.
+    pub is_conversation: bool,
     /// The generated text.
     pub text: String,
     /// The text of the data, if it has one.
@@ -84,11 +83,10 @@ pub fn generate_data(cx: &CommandContext, settings: &Settings) -> Result<DataTex
     let label = format!("generating texts for {title}");
     let answers = questions.answer(cx, &model, whole("batch").unwrap_or(16), &label)?;
     let total = answers.len();
-    let is_chat = data.dataset.kind == Kind::Chat;
     let notes = notes(&questions.all, &answers);
     let texts = texts(questions.all, answers);
     if let Some(file) = file.as_ref().filter(|_| !texts.is_empty()) {
-        write(file, &texts, is_chat)?;
+        write(file, &texts)?;
     }
     if texts.len() < total {
         let kept = match &file {
@@ -133,17 +131,17 @@ fn writable(path: &Path) -> Result<PathBuf, SessionError> {
 fn texts(questions: Vec<Question>, answers: Vec<Option<Generated>>) -> Vec<DataText> {
     let text = |((question, answer), example): ((Question, Option<Generated>), usize)| {
         let Generated { text, tokens, stop, .. } = answer?;
-        let Question { prompt, gold: expected, .. } = question;
-        Some(DataText { example, prompt, text, expected, tokens, stop })
+        let Question { prompt, is_conversation, gold: expected, .. } = question;
+        Some(DataText { example, prompt, is_conversation, text, expected, tokens, stop })
     };
     questions.into_iter().zip(answers).zip(1..).filter_map(text).collect()
 }
 
 /// Writes one JSON object per line.
-fn write(file: &Path, texts: &[DataText], is_chat: bool) -> Result<(), SessionError> {
+fn write(file: &Path, texts: &[DataText]) -> Result<(), SessionError> {
     let written = atomic_file::write_with(file, |out| {
         for text in texts {
-            writeln!(out, "{}", line(text, is_chat))?;
+            writeln!(out, "{}", line(text))?;
         }
         Ok(())
     });
@@ -153,11 +151,10 @@ fn write(file: &Path, texts: &[DataText], is_chat: bool) -> Result<(), SessionEr
     })
 }
 
-fn line(text: &DataText, is_chat: bool) -> Value {
-    let messages = || serde_json::from_str(&text.prompt).unwrap_or(Value::Null);
+fn line(text: &DataText) -> Value {
     let mut line = json!({ "example": text.example });
-    if is_chat {
-        line["messages"] = messages();
+    if text.is_conversation {
+        line["messages"] = serde_json::from_str(&text.prompt).unwrap_or(Value::Null);
     } else {
         line["prompt"] = json!(text.prompt);
     }
