@@ -26,23 +26,27 @@ def text(output):
     return output.get("text") or "\\n".join(output.get("traceback", [])) or output.get("data", {}).get("text/plain", "")
 print(json.dumps(["\\n".join(text(output) for output in cell.outputs) for cell in notebook.cells]))
 """
+FILES = {"kernel": "graft_kernel", "rust": "graft_kernel_rust", "crates": "graft_kernel_rust_crates"}
+# Names of packages, in an order in which a user may remove them.
+KERNEL, RUST = ["graft-kernel"], ["graft-kernel-rust", "graft-kernel-rust-crates"]
 TRAINING = ["%seed 7", "%model load tiny", "%data load which-book", "%lora attach r=2", "%train steps=2 batch=2", "%status"]
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
-    """The kernel of the tests as wheels: `kernel` for magics, `rust` with what Rust cells need."""
+    """The kernel of the tests as wheels: `kernel` for magics, `rust` and `crates` with what Rust cells need."""
     output = tmp_path_factory.mktemp("wheels")
     command = [ROOT / "target" / "debug" / "xtask", "wheel", "--from", PREFIX, "--output", output]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    [kernel], [rust] = (list(output.glob(f"{name}-*.whl")) for name in ["graft_kernel", "graft_kernel_rust"])
-    return {"kernel": kernel, "rust": rust}
+    found = {name: list(output.glob(f"{file}-*.whl")) for name, file in FILES.items()}
+    assert [len(paths) for paths in found.values()] == [1, 1, 1], found
+    return {name: paths[0] for name, paths in found.items()}
 
 
 @pytest.fixture(scope="module")
 def installed(wheels, tmp_path_factory):
-    """An environment with both wheels and with the Jupyter of the tests."""
+    """An environment with all wheels and with the Jupyter of the tests."""
     environment = new_environment(tmp_path_factory.mktemp("env") / "venv")
     pip(environment, "install", "--no-index", "--find-links", wheels["kernel"].parent, "graft-kernel[rust]")
     return environment
@@ -110,7 +114,7 @@ def doctor(environment, variables):
     return done.returncode, {line[6:23].strip(): (line[:4].strip(), line[23:]) for line in done.stdout.splitlines()}
 
 
-def test_without_the_second_wheel_a_rust_cell_says_what_to_type_and_the_line_works(wheels, places, tmp_path):
+def test_without_its_wheels_a_rust_cell_says_what_to_type_and_the_line_works(wheels, places, tmp_path):
     """Magics work. The cell and the doctor name the package, and after its installation the same kernel runs the cell."""
     environment = new_environment(tmp_path / "venv")
     pip(environment, "install", wheels["kernel"])
@@ -138,7 +142,7 @@ def test_the_library_can_be_built_from_the_sources_instead(magics_only, places):
 
 
 def test_files_for_rust_cells_of_another_build_are_named(wheels, places, tmp_path):
-    """Both wheels have the same version but do not belong together, as between two checkouts."""
+    """The wheels have the same version but do not belong together, as between two checkouts."""
     environment = new_environment(tmp_path / "venv")
     pip(environment, "install", "--no-index", "--find-links", wheels["kernel"].parent, "graft-kernel[rust]")
     [folder] = environment.glob("share/graft/templates/*")
@@ -200,24 +204,30 @@ esac
     return shim
 
 
-@pytest.mark.parametrize(("file", "part", "cell"), [("libgraft.so", "kernel", "%model load tiny"), ("deps/libcandle_core-*.rlib", "rust", "1 + 1")])
-def test_a_damaged_installation_names_the_file_and_the_repair(wheels, places, tmp_path, file, part, cell):
+@pytest.mark.parametrize(
+    ("file", "parts", "repair", "cell"),
+    [
+        ("libgraft.so", ["kernel"], "graft_kernel-", "%model load tiny"),
+        ("deps/libcandle_core-*.rlib", ["rust", "crates"], "graft_kernel_rust*-", "1 + 1"),
+    ],
+)
+def test_a_damaged_installation_names_the_file_and_the_repair(wheels, places, tmp_path, file, parts, repair, cell):
     environment = new_environment(tmp_path / "venv")
     pip(environment, "install", *wheels.values())
     [damaged] = environment.glob(f"share/graft/templates/*/lib/{file}")
     os.truncate(damaged, 1000)
     variables = with_rust(places, environment)
     [output] = execute(environment, [cell], variables)
-    assert damaged.name in output and f"pip install --force-reinstall --no-deps {wheels[part].name.split('-')[0]}-" in output, output
+    assert damaged.name in output and f"pip install --force-reinstall --no-deps {repair}" in output, output
     status, found = doctor(environment, variables)
     assert status == 1 and found["prebuilt library"][0] == "FAIL" and damaged.name in found["prebuilt library"][1], found
     # The advice works.
-    pip(environment, "install", "--force-reinstall", "--no-deps", wheels[part])
+    pip(environment, "install", "--force-reinstall", "--no-deps", *(wheels[part] for part in parts))
     outputs = execute(environment, ["%model load tiny", "%status", "1 + 1"], variables)
     assert "tiny" in outputs[1] and outputs[2].strip() == "2", outputs
 
 
-@pytest.mark.parametrize("names", [["graft-kernel"], ["graft-kernel", "graft-kernel-rust"], ["graft-kernel-rust", "graft-kernel"]])
+@pytest.mark.parametrize("names", [KERNEL, KERNEL + RUST, RUST[::-1] + KERNEL])
 def test_uninstalling_leaves_nothing_and_graft_leaves_pips_files_alone(wheels, places, tmp_path, names):
     environment = new_environment(tmp_path / "venv")
     before = set(environment.rglob("*"))
@@ -272,6 +282,7 @@ def pack(prefix, output, part):
         "share/graft/templates/abc/lib/libgraft.so": "library",
         "share/graft/templates/abc/lib/libstd-1.so": "library",
         "share/graft/templates/abc/lib/deps/liba-1.rlib": "metadata",
+        "share/graft/templates/abc/lib/deps/libz-1.rlib": "metadata",
         "share/graft/templates/lock": "",
         "share/graft/templates/abc/session/Cargo.toml": "",
         "share/graft/templates/abc/sources/Cargo.toml": "",
@@ -288,14 +299,14 @@ def pack(prefix, output, part):
     return pathlib.Path(done.stdout.strip())
 
 
-@pytest.mark.parametrize("part", ["kernel", "rust"])
+@pytest.mark.parametrize("part", FILES)
 def test_the_same_input_gives_the_same_bytes(tmp_path, part):
     one, two = (pack(tmp_path / name / "prefix", tmp_path / name / "wheels", part) for name in ["one", "two"])
     assert one.name == two.name and one.read_bytes() == two.read_bytes()
 
 
 def test_each_file_is_in_one_wheel_and_the_wheels_are_pinned_to_each_other(tmp_path):
-    kernel, rust = (zipfile.ZipFile(pack(tmp_path / "prefix", tmp_path / "wheels", part)) for part in ["kernel", "rust"])
+    kernel, rust, crates = (zipfile.ZipFile(pack(tmp_path / "prefix", tmp_path / "wheels", part)) for part in FILES)
 
     def installed(wheel):
         return {name.split(".data/", 1)[1] for name in wheel.namelist() if ".data/" in name}
@@ -305,6 +316,7 @@ def test_each_file_is_in_one_wheel_and_the_wheels_are_pinned_to_each_other(tmp_p
 
     library = "data/share/graft/templates/abc"
     assert installed(rust) == {f"{library}/lib/deps/liba-1.rlib", f"{library}/analysis/x/src/target/mod.rs", "data/share/graft/rust-installed-by-pip"}
+    assert installed(crates) == {f"{library}/lib/deps/libz-1.rlib", "data/share/graft/rust-crates-installed-by-pip"}
     assert installed(kernel) == {
         "scripts/graft",
         "data/share/jupyter/kernels/graft/kernel.json",
@@ -313,7 +325,8 @@ def test_each_file_is_in_one_wheel_and_the_wheels_are_pinned_to_each_other(tmp_p
     }
     version = re.search(r"^Version: (.+)$", metadata(kernel), re.M).group(1)
     assert f'Requires-Dist: graft-kernel-rust=={version}; extra == "rust"\n' in metadata(kernel)
-    assert f"Requires-Dist: graft-kernel=={version}\n" in metadata(rust)
+    assert f"Requires-Dist: graft-kernel=={version}\nRequires-Dist: graft-kernel-rust-crates=={version}\n" in metadata(rust)
+    assert f"Requires-Dist: graft-kernel=={version}\n" in metadata(crates)
     spec = json.loads(kernel.read(next(name for name in kernel.namelist() if name.endswith("kernel.json"))))
     assert spec["argv"][0].startswith("{resource_dir}/") and spec["metadata"]["graft"]["installer"] == "pip"
 

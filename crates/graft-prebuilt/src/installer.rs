@@ -34,12 +34,12 @@ impl Installer {
         match self {
             Self::Pip => {
                 let wheel = match is_for_rust_cells(file) {
-                    true => "graft_kernel_rust",
+                    true => "graft_kernel_rust*",
                     false => "graft_kernel",
                 };
                 let version = env!("CARGO_PKG_VERSION");
                 format!(
-                    "free disk space, then run `pip install --force-reinstall --no-deps {wheel}-{version}-*.whl` with the wheel of Graft"
+                    "free disk space, then run `pip install --force-reinstall --no-deps {wheel}-{version}-*.whl` with the wheels of Graft"
                 )
             }
             Self::Graft => "free disk space, then run `graft clean` and `graft install`, with the same options as before".to_owned(),
@@ -74,6 +74,6 @@ mod tests {
         let library = "/usr/lib/x/share/graft/templates/abc/lib/libgraft.so";
         assert!(repair(library).contains(" graft_kernel-"), "{}", repair(library));
         let metadata = "/usr/lib/x/share/graft/templates/abc/lib/deps/liba-1.rlib";
-        assert!(repair(metadata).contains(" graft_kernel_rust-"), "{}", repair(metadata));
+        assert!(repair(metadata).contains(" graft_kernel_rust*-"), "{}", repair(metadata));
     }
 }

@@ -1,7 +1,7 @@
 //! The files of a prebuilt library that only Rust cells need: crate metadata and procedural macros.
 //!
 //! They are larger than all other files together, so the wheel `graft-kernel` does not contain
-//! them. The wheel `graft-kernel-rust` adds them to the same folder.
+//! them. The wheels `graft-kernel-rust` and `graft-kernel-rust-crates` add them to the same folder.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ fn missing(layout: &Layout) -> (String, String) {
     };
     let version = env!("CARGO_PKG_VERSION");
     let solution = format!(
-        "run `pip install \"graft-kernel[rust]=={version}\"`, or with a file `pip install --force-reinstall --no-deps graft_kernel_rust-{version}-*.whl`; or build these files from the sources, which takes minutes: `graft build`"
+        "run `pip install \"graft-kernel[rust]=={version}\"`, or with a file `pip install --force-reinstall --no-deps graft_kernel_rust*-{version}-*.whl`; or build these files from the sources, which takes minutes: `graft build`"
     );
     (problem, solution)
 }

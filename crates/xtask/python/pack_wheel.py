@@ -20,18 +20,24 @@ from pathlib import Path
 # Jupyter replaces `{resource_dir}` by the folder of kernel.json, which is in the same prefix as the
 # program whether the wheel is in an environment, in the user's home or in a folder of `--target`.
 PROGRAM = "{resource_dir}/../../../../bin/graft"
-# Marks `share/graft` for `graft uninstall` and for the hint about damaged files. As each wheel has a
-# file in this folder, pip removes the whole folder with the last one.
-MARKER = "share/graft/installed-by-pip"
-RUST_MARKER = "share/graft/rust-installed-by-pip"
 PYTHON = ">=3.9"
-# The wheels: the kernel, whose magics need nothing else, and what Rust cells need in addition. The
-# second is the larger one.
-PARTS = {"kernel": "graft_kernel", "rust": "graft_kernel_rust"}
+# The wheels: the kernel, whose magics need nothing else, and in two halves what Rust cells need in
+# addition. Metadata of crates compress badly, and as one wheel they would exceed 60 MB.
+PARTS = {"kernel": "graft_kernel", "rust": "graft_kernel_rust", "crates": "graft_kernel_rust_crates"}
 SUMMARIES = {
     "kernel": "A Jupyter kernel for Rust with parameter-efficient fine-tuning built in",
-    "rust": "The crate metadata with which the Graft kernel compiles Rust cells",
+    "rust": "What the Graft kernel needs to compile Rust cells: macros, sources and metadata of crates",
+    "crates": "What the Graft kernel needs to compile Rust cells: metadata of more crates",
 }
+# Files in `share/graft`. The first marks this folder for `graft uninstall` and for the hint about
+# damaged files. As each wheel has one, pip removes the whole folder with the last wheel.
+MARKERS = {
+    "kernel": "installed-by-pip",
+    "rust": "rust-installed-by-pip",
+    "crates": "rust-crates-installed-by-pip",
+}
+# The first name of the second half of the crates.
+SECOND_HALF = "libn"
 
 
 class Wheel:
@@ -73,9 +79,12 @@ class Wheel:
 
 def requirements(part, version):
     """Return the fields of METADATA that tie the wheels to each other, in the same version."""
-    if part == "rust":
-        return [f"Requires-Dist: graft-kernel=={version}"]
-    return ["Provides-Extra: rust", f'Requires-Dist: graft-kernel-rust=={version}; extra == "rust"']
+    kernel, rust, crates = (f"{name.replace('_', '-')}=={version}" for name in PARTS.values())
+    return {
+        "kernel": ["Provides-Extra: rust", f'Requires-Dist: {rust}; extra == "rust"'],
+        "rust": [f"Requires-Dist: {kernel}", f"Requires-Dist: {crates}"],
+        "crates": [f"Requires-Dist: {kernel}"],
+    }[part]
 
 
 def metadata(root, part, version):
@@ -124,7 +133,9 @@ def part_of(path):
     if path.parts[0] == "sources":
         return None
     is_loaded = path.parts[0] == "lib" and (path.name == "libgraft.so" or path.name.startswith("libstd-"))
-    return "kernel" if is_loaded or path.parts[0] in {"session", "template.json"} else "rust"
+    if is_loaded or path.parts[0] in {"session", "template.json"}:
+        return "kernel"
+    return "crates" if path.parts[:2] == ("lib", "deps") and path.name >= SECOND_HALF else "rust"
 
 
 def add_kernel(wheel, root, prefix, data):
@@ -146,7 +157,7 @@ def add_library(wheel, prefix, part, data):
     folder = library(prefix)
     installed = f"{data}/data/share/graft/templates/{folder.name}"
     wheel.add_folder(folder, installed, lambda path: part_of(path) != part)
-    wheel.add(f"{data}/data/{MARKER if part == 'kernel' else RUST_MARKER}", b"")
+    wheel.add(f"{data}/data/share/graft/{MARKERS[part]}", b"")
 
 
 def main(root, prefix, output, part, tag, epoch, level=9):

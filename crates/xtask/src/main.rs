@@ -72,7 +72,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "wheel",
         usage: "wheel [--output DIR] [--from PREFIX]",
-        summary: "pack the optimized kernel, its prebuilt library and the notebooks as two Python wheels in target/wheels or DIR; --from packs the kernel installed in PREFIX",
+        summary: "pack the optimized kernel, its prebuilt library and the notebooks as Python wheels in target/wheels or DIR; --from packs the kernel installed in PREFIX",
         run: wheel::run,
     },
     Task {

@@ -1,6 +1,7 @@
-//! `cargo xtask wheel`: the program, its prebuilt library and the notebooks as two Python wheels.
+//! `cargo xtask wheel`: the program, its prebuilt library and the notebooks as Python wheels.
 //!
-//! `graft_kernel` is all that magics need; `graft_kernel_rust` adds what Rust cells need.
+//! `graft_kernel` is all that magics need; `graft_kernel_rust` and `graft_kernel_rust_crates` add
+//! what Rust cells need.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ const ANY_GLIBC: &str = "linux_x86_64";
 const FAST: &str = "1";
 const SMALL: &str = "9";
 /// The wheels, by their names in `pack_wheel.py`.
-const PARTS: [&str; 2] = ["kernel", "rust"];
+const PARTS: [&str; 3] = ["kernel", "rust", "crates"];
 /// The beginning of the tags that name a version of glibc.
 const POLICY: &str = "manylinux_";
 
