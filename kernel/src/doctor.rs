@@ -171,9 +171,10 @@ fn found_library(name: &'static str, library: &PrebuiltLibrary) -> Finding {
     let part = library.rust_part();
     match part.problem(&library.layout) {
         None => ok(name, folder.to_string()),
-        Some((problem, solution)) if part == RustPart::Missing => {
-            note(name, format!("{folder}; Rust cells do not work, magics do: {problem}: {solution}"))
-        }
+        Some((problem, solution)) if part == RustPart::Missing => note(
+            name,
+            format!("{folder}; Rust cells do not work, magics do: {problem}: {solution}"),
+        ),
         Some((problem, solution)) => {
             fail(name, format!("Rust cells do not work: {problem}: {solution}"))
         }

@@ -129,5 +129,7 @@ fn damaged_installation(dirs: &Dirs) -> Option<Failure> {
     let file = graft_prebuilt::damaged_file(dirs).filter(|file| !file.starts_with(dirs.cache()))?;
     let message =
         format!("the installation is incomplete: `{}` is missing or truncated", file.display());
-    Some(Failure::new("prebuilt::incomplete", message).hint(Installer::of_file(&file).repair(&file)))
+    Some(
+        Failure::new("prebuilt::incomplete", message).hint(Installer::of_file(&file).repair(&file)),
+    )
 }
