@@ -1,5 +1,6 @@
 """The wheels: packed from the kernel that the tests use, and installed with the real pip into fresh environments, with and without that for Rust cells."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -8,11 +9,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
 
 import pytest
 
 from graft_testing import ANSWER, PATIENCE, PREFIX, ROOT, Kernel, Places
+from test_students import Student
 
 PACK = ROOT / "crates" / "xtask" / "python" / "pack_wheel.py"
 # Runs in the environment with the wheel: executes cells as a notebook and prints the text of their outputs as JSON.
@@ -255,6 +258,31 @@ def test_a_target_folder_works(wheels, places, tmp_path):
     assert "tiny" in outputs[1] and outputs[2].strip() == "2", outputs
     version = subprocess.run([environment / "bin" / "python", "-m", "graft_kernel", "--version"], env=variables, capture_output=True, text=True)
     assert re.match(r"graft \d+\.\d+\.\d+ \([0-9a-f]{9} \d{4}-\d\d-\d\d\)\n", version.stdout), version
+
+
+def test_users_share_an_installation_that_they_cannot_write(wheels, places):
+    """The files belong to the administrator. Two students train at the same time, without a writable home, and change nothing."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can create the accounts of students")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="graft-shared-"))
+    students = []
+    try:
+        folder.chmod(0o755)
+        environment = new_environment(folder / "venv")
+        pip(environment, "install", wheels["kernel"])
+        program = environment / "bin" / "graft"
+        before = files(environment)
+        lesson = folder / "lesson.graft"
+        lesson.write_text("\n".join(TRAINING))
+        students = [Student(places), Student(places)]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = list(pool.map(lambda student: student.run(program, "run", lesson), students))
+        assert all(run.returncode == 0 and "2 steps" in run.stdout for run in runs), runs
+        assert files(environment) == before
+    finally:
+        for student in students:
+            student.remove()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("platform", ["manylinux_2_12_x86_64", "manylinux_2_34_aarch64", "macosx_14_0_arm64"])
