@@ -151,7 +151,7 @@ def test_files_for_rust_cells_of_another_build_are_named(wheels, places, tmp_pat
     [folder] = environment.glob("share/graft/templates/*")
     other = folder.with_name("0123456789abcdef")
     shutil.copytree(folder, other, ignore=shutil.ignore_patterns("template.json", "libgraft.so", "session"))
-    for path in ["deps", "macros", "native"]:
+    for path in ["deps", "macros"]:
         shutil.rmtree(folder / "lib" / path)
     for path in ["libgraft.rmeta", "crates"]:
         (folder / "lib" / path).unlink()
