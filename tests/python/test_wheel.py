@@ -260,6 +260,29 @@ def test_a_target_folder_works(wheels, places, tmp_path):
     assert re.match(r"graft \d+\.\d+\.\d+ \([0-9a-f]{9} \d{4}-\d\d-\d\d\)\n", version.stdout), version
 
 
+@pytest.mark.long
+def test_uv_and_pipx_find_the_kernel_in_their_environments(wheels, tmp_path):
+    """The lines of the guide, with a package of Jupyter that is smaller than JupyterLab. Needs a network."""
+    tools = new_environment(tmp_path / "tools")
+    pip(tools, "install", "uv", "pipx")
+    folder = wheels["kernel"].parent
+    variables = {**os.environ, "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "uv"), "PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+
+    def run(program, *words):
+        done = subprocess.run([program, *map(str, words)], env=variables, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    given = [word for wheel in wheels.values() for word in ("--with", wheel)]
+    listed = run(tools / "bin" / "uvx", "--from", "jupyter-core", "--with", "jupyter-client", *given, "jupyter", "kernelspec", "list", "--json")
+    assert "graft" in json.loads(listed)["kernelspecs"], listed
+    run(tools / "bin" / "pipx", "install", "jupyter_client")
+    run(tools / "bin" / "pipx", "inject", "jupyter_client", f"--pip-args=--no-index --find-links {folder}", "graft-kernel[rust]")
+    listed = json.loads(run(tmp_path / "bin" / "jupyter-kernelspec", "list", "--json"))
+    program = pathlib.Path(listed["kernelspecs"]["graft"]["resource_dir"]) / "../../../../bin/graft"
+    assert "ok    prebuilt library" in run(program, "doctor")
+
+
 def test_users_share_an_installation_that_they_cannot_write(wheels, places):
     """The files belong to the administrator. Two students train at the same time, without a writable home, and change nothing."""
     if os.geteuid() != 0:
