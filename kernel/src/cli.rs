@@ -33,6 +33,8 @@ pub(crate) struct Cli {
 pub(crate) enum Subcommand {
     /// Install the kernel for Jupyter and prebuild the library that cells link to
     Install(InstallArgs),
+    /// Build the library that cells link to from the sources, in the cache of this user
+    Build,
     /// Remove the kernel from Jupyter
     Uninstall(UninstallArgs),
     /// Remove prebuilt libraries, sessions and other generated files

@@ -7,9 +7,7 @@ mod jupyter;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use graft_prebuilt::{Dirs, toolchain};
-
-use crate::engine_handle::repair;
+use graft_prebuilt::{Dirs, Installer, PrebuiltLibrary, RustPart, toolchain};
 
 /// The result of one check.
 struct Finding {
@@ -153,16 +151,32 @@ fn prebuilt_library() -> Finding {
     let name = "prebuilt library";
     let dirs = Dirs::user();
     if let Some(library) = graft_prebuilt::find(&dirs) {
-        return ok(name, library.layout.root().display().to_string());
+        return found_library(name, &library);
     }
     if let Some(file) = graft_prebuilt::damaged_file(&dirs) {
-        let text = format!("`{}` is missing or truncated: {}", file.display(), repair(&file));
-        return fail(name, text);
+        let repair = Installer::of_file(&file).repair(&file);
+        return fail(name, format!("`{}` is missing or truncated: {repair}", file.display()));
     }
     match dirs.all_prebuilt().iter().any(|folder| graft_prebuilt::open(folder).is_some()) {
         true => note(name, "built from other sources: graft install"),
         false => {
             note(name, "not built yet; the first kernel builds it, or build it now: graft install")
+        }
+    }
+}
+
+/// Describes a library that magics can use; Rust cells may lack files.
+fn found_library(name: &'static str, library: &PrebuiltLibrary) -> Finding {
+    let folder = library.layout.root().display();
+    let part = library.rust_part();
+    match part.problem(&library.layout) {
+        None => ok(name, folder.to_string()),
+        Some((problem, solution)) if part == RustPart::Missing => note(
+            name,
+            format!("{folder}; Rust cells do not work, magics do: {problem}: {solution}"),
+        ),
+        Some((problem, solution)) => {
+            fail(name, format!("Rust cells do not work: {problem}: {solution}"))
         }
     }
 }

@@ -3,7 +3,6 @@
 //! If no prebuilt library is ready (first start, another rustc, other sources), it is built first,
 //! and its progress is sent as [`EngineEvent::Status`], which the first cell shows.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use graft_engine::{Engine, EngineEvent, EngineOptions, Executor};
 use graft_frontend::OutputBudget;
-use graft_prebuilt::{Dirs, Intermediates, PrebuiltLibrary, Variant};
-
-use crate::install::kernelspec::Installer;
+use graft_prebuilt::{Dirs, Installer, Intermediates, PrebuiltLibrary, Variant};
 
 use crate::error::KernelError;
 
@@ -132,15 +129,7 @@ fn damaged_installation(dirs: &Dirs) -> Option<Failure> {
     let file = graft_prebuilt::damaged_file(dirs).filter(|file| !file.starts_with(dirs.cache()))?;
     let message =
         format!("the installation is incomplete: `{}` is missing or truncated", file.display());
-    Some(Failure::new("prebuilt::incomplete", message).hint(repair(&file)))
-}
-
-/// How to repair an installation with the damaged file `file`.
-pub(crate) fn repair(file: &Path) -> String {
-    match Installer::of_file(file) {
-        Installer::Pip => {
-            "free disk space, then run `pip install --force-reinstall --no-deps FILE.whl` with the wheel of Graft".to_owned()
-        }
-        Installer::Graft => "free disk space, then run `graft clean` and `graft install`, with the same options as before".to_owned(),
-    }
+    Some(
+        Failure::new("prebuilt::incomplete", message).hint(Installer::of_file(&file).repair(&file)),
+    )
 }

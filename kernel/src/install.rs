@@ -122,6 +122,18 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds the library in the cache of this user, for example if the wheel with the files for Rust
+/// cells is not installed. The kernel uses it from its next start.
+///
+/// # Errors
+/// The failure to print.
+pub(crate) fn build() -> Result<(), Failure> {
+    let dirs = Dirs::user().claimed().map_err(InstallError::file(Dirs::user().cache()))?;
+    let library = prebuilt_library(&dirs, Variant::Plain, &Intermediates::Remove)?;
+    say(&format!("library   {}", library.layout.root().display()));
+    Ok(())
+}
+
 /// Where to store the prebuilt library: a prefix contains everything that its users need.
 fn dirs(place: &Place) -> Result<Dirs, InstallError> {
     let Some(prefix) = place.prefix()? else { return Ok(Dirs::user()) };
@@ -148,8 +160,9 @@ fn prebuilt_library(
     variant: Variant,
     intermediates: &Intermediates,
 ) -> Result<PrebuiltLibrary, Failure> {
-    if let Some(found) = graft_prebuilt::find_variant(dirs, variant) {
-        return Ok(found);
+    let found = graft_prebuilt::find_variant(dirs, variant);
+    if let Some(complete) = found.filter(PrebuiltLibrary::has_rust_part) {
+        return Ok(complete);
     }
     say("building the library that cells link to (once per compiler; takes several minutes)");
     Ok(graft_prebuilt::build(dirs, variant, intermediates, &mut |line| say(&format!("  {line}")))?)

@@ -3,6 +3,7 @@
 mod assist;
 mod code_points;
 mod info;
+mod known_names;
 
 use std::convert::Infallible;
 use std::sync::Arc;

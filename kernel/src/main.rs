@@ -78,6 +78,7 @@ fn inner_process() -> Option<i32> {
 fn run(command: Subcommand) -> Result<ExitCode, Failure> {
     match command {
         Subcommand::Install(args) => install::run(&args)?,
+        Subcommand::Build => install::build()?,
         Subcommand::Uninstall(args) => uninstall::run(&args)?,
         Subcommand::Clean(args) => clean::run(&args)?,
         Subcommand::Notebooks(args) => notebooks::run(&args)?,

@@ -41,6 +41,20 @@ def test_the_analyzer_starts_with_the_first_completion_and_answers_with_the_type
     assert kernel.run("words.len()").text.strip().endswith("1"), "cells do not need the analyzer"
 
 
+def test_the_first_tab_answers_with_what_is_known_without_the_analyzer():
+    """rust-analyzer needs seconds to start. Until then, and without it, words, variables, the prelude and the methods of handles are offered."""
+    with Kernel(env={"GRAFT_ANALYZER": "off"}) as kernel:
+        assert kernel.complete("let weights = 1;\nwei")["matches"] == ["weights"], "no Rust cell has run"
+        kernel.run("let wording = vec![1.0_f32];")
+        reply = kernel.complete("wor")
+        [kind] = [it for it in reply["metadata"]["_jupyter_types_experimental"] if it["text"] == "wording"]
+        assert "Vec<f32>" in kind["signature"] and (reply["cursor_start"], reply["cursor_end"]) == (0, 3), reply
+        assert "Tensor" in kernel.complete("let t: Ten")["matches"]
+        assert kernel.complete("lab().on_st")["matches"] == ["on_step"]
+        assert kernel.complete("wording.unknown_met")["matches"] == []
+        assert not analyzers(kernel)
+
+
 def test_a_session_over_its_memory_limit_ends_and_the_kernel_goes_on():
     with Kernel(env={"GRAFT_MEMORY": "600MB"}) as kernel:
         kernel.run("%model load tiny")

@@ -33,6 +33,14 @@ def test_a_home_that_cannot_be_written():
         assert [entry[2] for entry in told] == ["1 + 1"]
 
 
+def test_no_folder_that_can_be_written():
+    """Neither home, temporary directory nor notebook folder: the cell says which variable to set, and the kernel goes on."""
+    nowhere = {name: "/proc/nowhere" for name in ["HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "TMPDIR"]}
+    with Kernel(env=nowhere, cwd="/proc") as kernel:
+        kernel.fail("%model load tiny", "/proc/nowhere", "XDG_CACHE_HOME")
+        assert "%train" in kernel.run("%lsmagic").text
+
+
 def test_no_compiler_on_the_path(places):
     """Every magic works, and a Rust cell reports in one line what to install."""
     bare = places.folder("bare")

@@ -31,9 +31,12 @@ mod worker;
 
 /// Longest wait for completion or inspection while a cell runs or evcxr starts.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(300);
-/// Longest wait for completion or inspection otherwise; the first answer after a change takes
-/// rust-analyzer a while.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest wait for completion otherwise. JupyterLab drops an answer after a second, so an answer
+/// without rust-analyzer must arrive before.
+const COMPLETION_TIMEOUT: Duration = Duration::from_millis(850);
+/// Longest wait for inspection otherwise; the first answer after a change takes rust-analyzer a
+/// while.
+const INSPECTION_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest wait for the thread's end. Jupyter sends signals after 2.5
 /// seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -142,12 +145,12 @@ impl RustThread {
 
     /// Completes code at a byte offset; `None` without an answer in time.
     pub(crate) async fn complete(&self, code: &str, byte: usize) -> Option<Vec<RustCompletion>> {
-        self.ask(code, byte, Job::Complete).await
+        self.ask(code, byte, COMPLETION_TIMEOUT, Job::Complete).await
     }
 
     /// Inspects the name at a byte offset; `None` without an answer in time.
     pub(crate) async fn inspect(&self, code: &str, byte: usize) -> Option<RustInspection> {
-        self.ask(code, byte, Job::Inspect).await.flatten()
+        self.ask(code, byte, INSPECTION_TIMEOUT, Job::Inspect).await.flatten()
     }
 
     /// Starts evcxr in the background.
@@ -181,6 +184,7 @@ impl RustThread {
         &self,
         code: &str,
         byte: usize,
+        idle_timeout: Duration,
         job: impl FnOnce(Query, oneshot::Sender<T>) -> Job,
     ) -> Option<T> {
         if !self.flags.ready.load(Ordering::Acquire) {
@@ -189,7 +193,7 @@ impl RustThread {
             }
             return None;
         }
-        let timeout = if self.is_busy() { BUSY_TIMEOUT } else { IDLE_TIMEOUT };
+        let timeout = if self.is_busy() { BUSY_TIMEOUT } else { idle_timeout };
         let (sender, receiver) = oneshot::channel();
         let query = Query { code: code.to_owned(), byte, deadline: Instant::now() + timeout };
         let _ = self.jobs.send(job(query, sender));

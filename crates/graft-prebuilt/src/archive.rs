@@ -21,6 +21,12 @@ pub(crate) fn text(name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(content).into_owned())
 }
 
+/// The texts of all files in a folder.
+pub(crate) fn texts(folder: &str) -> impl Iterator<Item = String> {
+    let files = FILES.iter().filter(move |(path, _)| path.starts_with(folder));
+    files.map(|(_, content)| String::from_utf8_lossy(content).into_owned())
+}
+
 /// The names of the manifests of the packed crates.
 pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
     FILES

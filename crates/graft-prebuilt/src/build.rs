@@ -57,14 +57,15 @@ pub fn build(
     progress: &mut dyn FnMut(&str),
 ) -> Result<PrebuiltLibrary, PrebuiltError> {
     let fingerprint = fingerprint(variant)?;
-    if let Some(ready) = super::find_variant(dirs, variant) {
+    let is_complete = |library: &PrebuiltLibrary| library.has_rust_part();
+    if let Some(ready) = super::find_variant(dirs, variant).filter(is_complete) {
         return Ok(ready);
     }
     dirs.claim().map_err(PrebuiltError::file(dirs.cache()))?;
     let layout = Layout::new(dirs.prebuilt_folder(&fingerprint));
     std::fs::create_dir_all(layout.root()).map_err(PrebuiltError::file(layout.root()))?;
     let _lock = wait_for_lock(&layout, progress)?;
-    if let Some(ready) = open(layout.root()) {
+    if let Some(ready) = open(layout.root()).filter(is_complete) {
         return Ok(ready);
     }
     let target = match intermediates {
@@ -87,6 +88,7 @@ pub fn build(
         let _ = std::fs::remove_dir_all(&target);
     }
     open(layout.root())
+        .filter(is_complete)
         .ok_or_else(|| PrebuiltError::Build { message: "the build produced no library".to_owned() })
 }
 

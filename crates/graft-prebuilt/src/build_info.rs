@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::rust_part::{self, RustPart};
 use super::{Fingerprint, Layout, PrebuiltError};
 
 /// The inputs and the files of a build.
@@ -46,14 +47,23 @@ impl BuildInfo {
         version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then_some(version)
     }
 
-    /// The first file that is missing or has another size.
+    /// The first file that is missing or has another size, among those that a session needs.
     pub(crate) fn damaged_file(&self, layout: &Layout) -> Option<PathBuf> {
         let libraries = layout.libraries();
-        let is_whole = |file: &Path, size: u64| {
-            std::fs::metadata(libraries.join(file)).is_ok_and(|data| data.len() == size)
-        };
-        let damaged = self.files.iter().find(|(file, size)| !is_whole(file, **size));
+        let mut files = self.files.iter().filter(|(file, _)| !rust_part::contains(file));
+        let damaged = files.find(|(file, size)| !has_size(&libraries.join(file), **size));
         damaged.map(|(file, _)| libraries.join(file))
+    }
+
+    /// The state of the files that only Rust cells need.
+    pub(crate) fn rust_part(&self, layout: &Layout) -> RustPart {
+        let libraries = layout.libraries();
+        let files = || self.files.iter().filter(|(file, _)| rust_part::contains(file));
+        match files().find(|(file, size)| !has_size(&libraries.join(file), **size)) {
+            None => RustPart::Complete,
+            Some(_) if files().all(|(file, _)| !libraries.join(file).exists()) => RustPart::Missing,
+            Some((file, _)) => RustPart::Damaged(libraries.join(file)),
+        }
     }
 
     /// Reads the description; `None` if the file is missing or invalid.
@@ -71,6 +81,11 @@ impl BuildInfo {
         std::fs::write(&temporary, json).map_err(PrebuiltError::file(&temporary))?;
         std::fs::rename(&temporary, path).map_err(PrebuiltError::file(path))
     }
+}
+
+/// Whether a file exists with this size.
+fn has_size(file: &Path, size: u64) -> bool {
+    std::fs::metadata(file).is_ok_and(|data| data.len() == size)
 }
 
 /// Adds the size of each file in `root`.

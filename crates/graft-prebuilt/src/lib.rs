@@ -13,12 +13,15 @@ mod build;
 mod build_info;
 mod compiled_crate;
 mod dirs;
+mod facade_names;
 mod fingerprint;
 mod hash;
+mod installer;
 mod layout;
 mod manifests;
 pub mod process;
 mod reuse;
+mod rust_part;
 pub mod rustc_wrapper;
 pub mod toolchain;
 mod variant;
@@ -30,12 +33,15 @@ use graft_spec::Hint;
 pub use build::{Intermediates, build, stop as stop_build};
 pub use build_info::BuildInfo;
 pub use dirs::{Dirs, make_private};
+pub use facade_names::{method_names, prelude_names};
 pub use fingerprint::Fingerprint;
 use fingerprint::fingerprint;
+pub use installer::Installer;
 pub use layout::{FACADE, Layout};
 pub use manifests::{
     analysis_config, session_config, session_keep, session_without_crates, shared_version,
 };
+pub use rust_part::RustPart;
 pub use variant::Variant;
 
 /// The supported platform.
@@ -142,9 +148,10 @@ pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
     has_compiler.then(|| find_fitting(dirs)).flatten().or(Some(other))
 }
 
-/// Finds the prebuilt library of the installed compiler.
+/// Finds the prebuilt library of the installed compiler; one that Rust cells can use is preferred.
 pub fn find_fitting(dirs: &Dirs) -> Option<PrebuiltLibrary> {
-    Variant::BEST_FIRST.into_iter().find_map(|variant| find_variant(dirs, variant))
+    let found = Variant::BEST_FIRST.map(|variant| find_variant(dirs, variant));
+    found.into_iter().flatten().min_by_key(|library| !library.has_rust_part())
 }
 
 /// All complete prebuilt libraries, newest first.
@@ -162,15 +169,18 @@ pub fn damaged_file(dirs: &Dirs) -> Option<PathBuf> {
     })
 }
 
-/// Finds the prebuilt library of a variant.
+/// Finds the prebuilt library of a variant; one that Rust cells can use is preferred.
 pub fn find_variant(dirs: &Dirs, variant: Variant) -> Option<PrebuiltLibrary> {
     let fingerprint = fingerprint(variant).ok()?;
-    dirs.prebuilt_folders(&fingerprint).into_iter().find_map(|folder| {
-        open(&folder).filter(|prebuilt| prebuilt.info.fingerprint == fingerprint)
-    })
+    let folders = dirs.prebuilt_folders(&fingerprint).into_iter();
+    let found = folders.filter_map(|folder| open(&folder));
+    found
+        .filter(|prebuilt| prebuilt.info.fingerprint == fingerprint)
+        .min_by_key(|library| !library.has_rust_part())
 }
 
-/// Opens the prebuilt library in `folder`; `None` if it is missing or incomplete.
+/// Opens the prebuilt library in `folder`; `None` if it is missing or a file that sessions need is
+/// missing or truncated. Rust cells need more ([`PrebuiltLibrary::rust_part`]).
 pub fn open(folder: &Path) -> Option<PrebuiltLibrary> {
     let layout = Layout::new(folder.to_owned());
     let info = BuildInfo::read(&layout.build_info())?;
@@ -186,6 +196,8 @@ mod tests {
         let layout = Layout::new(dirs.prebuilt().join("abc"));
         std::fs::create_dir_all(layout.libraries()).unwrap();
         std::fs::write(layout.library(), "machine code").unwrap();
+        std::fs::write(layout.metadata(), "types").unwrap();
+        std::fs::write(layout.crates(), "").unwrap();
         let fingerprint = fingerprint(Variant::Plain).unwrap();
         let rustc = "rustc 1.0.0 (aaaa 2015-05-15)".to_owned();
         let info = BuildInfo::new(fingerprint, archive::HASH, rustc, &layout).unwrap();
@@ -219,5 +231,38 @@ mod tests {
         assert_eq!(damaged_file(&dirs), Some(layout.library()));
         std::fs::remove_file(layout.library()).unwrap();
         assert_eq!(damaged_file(&dirs), Some(layout.library()));
+    }
+
+    #[test]
+    fn without_the_files_for_rust_cells_the_library_is_complete_for_magics() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::in_cache(home.path().to_owned());
+        let layout = library(&dirs);
+        assert!(find(&dirs).unwrap().has_rust_part());
+        std::fs::remove_file(layout.crates()).unwrap();
+        let part = find(&dirs).unwrap().rust_part();
+        assert_eq!(part, RustPart::Damaged(layout.crates()));
+        let (problem, _) = part.problem(&layout).unwrap();
+        assert!(problem.contains("lib/crates` is missing or truncated"), "{problem}");
+        std::fs::remove_file(layout.metadata()).unwrap();
+        let found = find(&dirs).unwrap();
+        assert_eq!(found.rust_part(), RustPart::Missing);
+        assert_eq!(damaged_file(&dirs), None);
+        let (problem, solution) = found.rust_part().problem(&layout).unwrap();
+        assert!(problem.ends_with("`graft-kernel-rust` is not installed"), "{problem}");
+        assert!(solution.contains("pip install \"graft-kernel[rust]=="), "{solution}");
+    }
+
+    #[test]
+    fn files_for_rust_cells_of_another_build_are_reported() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::in_cache(home.path().to_owned());
+        let layout = library(&dirs);
+        let other = Layout::new(dirs.prebuilt().join("def"));
+        std::fs::create_dir_all(other.libraries()).unwrap();
+        std::fs::rename(layout.metadata(), other.metadata()).unwrap();
+        std::fs::remove_file(layout.crates()).unwrap();
+        let (problem, _) = find(&dirs).unwrap().rust_part().problem(&layout).unwrap();
+        assert!(problem.contains("belongs to another build of Graft"), "{problem}");
     }
 }

@@ -1,8 +1,8 @@
-"""Pack an installed kernel into a wheel: `pack_wheel.py ROOT PREFIX OUTPUT TAG EPOCH [LEVEL]`.
+"""Pack one wheel of an installed kernel: `pack_wheel.py ROOT PREFIX OUTPUT PART TAG EPOCH [LEVEL]`.
 
 ROOT is the checkout, PREFIX the folder into which `graft install --prefix` has installed, OUTPUT the
-folder of the wheel, TAG its platform tag, EPOCH the modification time of its files and LEVEL the
-effort of the compression (9). The same input gives the same bytes.
+folder of the wheel, PART its name in PARTS, TAG its platform tag, EPOCH the modification time of its
+files and LEVEL the effort of the compression (9). The same input gives the same bytes.
 
 Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -17,13 +17,27 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-NAME = "graft_kernel"
 # Jupyter replaces `{resource_dir}` by the folder of kernel.json, which is in the same prefix as the
 # program whether the wheel is in an environment, in the user's home or in a folder of `--target`.
 PROGRAM = "{resource_dir}/../../../../bin/graft"
-# Marks `share/graft` for `graft uninstall` and for the hint about damaged files.
-MARKER = "share/graft/installed-by-pip"
 PYTHON = ">=3.9"
+# The wheels: the kernel, whose magics need nothing else, and in two halves what Rust cells need in
+# addition. Metadata of crates compress badly, and as one wheel they would exceed 60 MB.
+PARTS = {"kernel": "graft_kernel", "rust": "graft_kernel_rust", "crates": "graft_kernel_rust_crates"}
+SUMMARIES = {
+    "kernel": "A Jupyter kernel for Rust with parameter-efficient fine-tuning built in",
+    "rust": "What the Graft kernel needs to compile Rust cells: macros, sources and metadata of crates",
+    "crates": "What the Graft kernel needs to compile Rust cells: metadata of more crates",
+}
+# Files in `share/graft`. The first marks this folder for `graft uninstall` and for the hint about
+# damaged files. As each wheel has one, pip removes the whole folder with the last wheel.
+MARKERS = {
+    "kernel": "installed-by-pip",
+    "rust": "rust-installed-by-pip",
+    "crates": "rust-crates-installed-by-pip",
+}
+# The first name of the second half of the crates.
+SECOND_HALF = "libn"
 
 
 class Wheel:
@@ -63,13 +77,23 @@ class Wheel:
         self.archive.close()
 
 
-def metadata(root, version):
+def requirements(part, version):
+    """Return the fields of METADATA that tie the wheels to each other, in the same version."""
+    kernel, rust, crates = (f"{name.replace('_', '-')}=={version}" for name in PARTS.values())
+    return {
+        "kernel": ["Provides-Extra: rust", f'Requires-Dist: {rust}; extra == "rust"'],
+        "rust": [f"Requires-Dist: {kernel}", f"Requires-Dist: {crates}"],
+        "crates": [f"Requires-Dist: {kernel}"],
+    }[part]
+
+
+def metadata(root, part, version):
     """Return the file METADATA: the description of the package and the text of the README."""
     fields = [
         "Metadata-Version: 2.4",
-        "Name: graft-kernel",
+        f"Name: {PARTS[part].replace('_', '-')}",
         f"Version: {version}",
-        "Summary: A Jupyter kernel for Rust with parameter-efficient fine-tuning built in",
+        f"Summary: {SUMMARIES[part]}",
         "License-Expression: MIT OR Apache-2.0",
         "License-File: LICENSE-APACHE",
         "License-File: LICENSE-MIT",
@@ -77,6 +101,7 @@ def metadata(root, version):
         "Classifier: Operating System :: POSIX :: Linux",
         "Classifier: Programming Language :: Rust",
         f"Requires-Python: {PYTHON}",
+        *requirements(part, version),
         "Description-Content-Type: text/markdown",
     ]
     return "\n".join(fields) + "\n\n" + (root / "README.md").read_text(encoding="utf-8")
@@ -91,53 +116,74 @@ def kernelspec(prefix):
     return json.dumps(spec, indent=2) + "\n"
 
 
-def is_of_the_build(path):
-    """Tell whether sessions do without a file: the lock, cargo's target folder and the sources.
+def library(prefix):
+    """Return the folder of the newest prebuilt library that is complete."""
+    found = (prefix / "share/graft/templates").glob("*/template.json")
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        sys.exit(f"{prefix} contains no prebuilt library: graft install --prefix {prefix}")
+    return newest.parent
+
+
+def part_of(path):
+    """Return the wheel that contains a file of the library, or None for a file of the build.
 
     The program contains the sources too, and builds the library of another compiler from them.
     """
-    return path.parts[0] in {"target", "lock"} or path.parts[1:2] == ("sources",)
+    if path.parts[0] == "sources":
+        return None
+    is_loaded = path.parts[0] == "lib" and (path.name == "libgraft.so" or path.name.startswith("libstd-"))
+    if is_loaded or path.parts[0] in {"session", "template.json"}:
+        return "kernel"
+    return "crates" if path.parts[:2] == ("lib", "deps") and path.name >= SECOND_HALF else "rust"
 
 
-def data_files(wheel, prefix, data):
-    """Add what pip copies to the prefix: program, kernelspec and prebuilt library.
+def add_kernel(wheel, root, prefix, data):
+    """Add the Python package, the program and the kernelspec.
 
     The program contains the tutorials; `graft notebooks` writes them.
     """
+    extra = {"__pycache__", "entry_points.txt"}
+    package = root / "kernel/python" / PARTS["kernel"]
+    wheel.add_folder(package, PARTS["kernel"], lambda path: not extra.isdisjoint(path.parts))
     wheel.add(f"{data}/scripts/graft", (prefix / "bin/graft").read_bytes(), 0o755)
     kernels = f"{data}/data/share/jupyter/kernels/graft"
     wheel.add_folder(prefix / "share/jupyter/kernels/graft", kernels, lambda path: path.name == "kernel.json")
     wheel.add(f"{kernels}/kernel.json", kernelspec(prefix).encode())
-    share = f"{data}/data"
-    wheel.add_folder(prefix / "share/graft/templates", f"{share}/share/graft/templates", is_of_the_build)
-    wheel.add(f"{share}/{MARKER}", b"")
 
 
-def main(root, prefix, output, tag, epoch, level=9):
+def add_library(wheel, prefix, part, data):
+    """Add the files of the prebuilt library that pip copies to the prefix."""
+    folder = library(prefix)
+    installed = f"{data}/data/share/graft/templates/{folder.name}"
+    wheel.add_folder(folder, installed, lambda path: part_of(path) != part)
+    wheel.add(f"{data}/data/share/graft/{MARKERS[part]}", b"")
+
+
+def main(root, prefix, output, part, tag, epoch, level=9):
     """Write the wheel and print its path."""
     manifest = tomllib.loads((root / "Cargo.toml").read_text(encoding="utf-8"))
     version = manifest["workspace"]["package"]["version"]
-    dist_info = f"{NAME}-{version}.dist-info"
+    stem = f"{PARTS[part]}-{version}"
+    dist_info = f"{stem}.dist-info"
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{NAME}-{version}-py3-none-{tag}.whl"
+    path = output / f"{stem}-py3-none-{tag}.whl"
     temporary = path.with_suffix(".new")
     wheel = Wheel(temporary, epoch, level)
-    package = root / "kernel/python" / NAME
-    extra = {"__pycache__", "entry_points.txt"}
-    wheel.add_folder(package, NAME, lambda path: not extra.isdisjoint(path.parts))
-    data_files(wheel, prefix, f"{NAME}-{version}.data")
-    wheel.add(f"{dist_info}/METADATA", metadata(root, version).encode())
+    if part == "kernel":
+        add_kernel(wheel, root, prefix, f"{stem}.data")
+        entry_points = root / "kernel/python" / PARTS["kernel"] / "entry_points.txt"
+        wheel.add(f"{dist_info}/entry_points.txt", entry_points.read_bytes())
+    add_library(wheel, prefix, part, f"{stem}.data")
+    wheel.add(f"{dist_info}/METADATA", metadata(root, part, version).encode())
     generator = f"Wheel-Version: 1.0\nGenerator: graft-xtask {version}\n"
     wheel.add(f"{dist_info}/WHEEL", f"{generator}Root-Is-Purelib: false\nTag: py3-none-{tag}\n".encode())
     for name in ("LICENSE-APACHE", "LICENSE-MIT"):
         wheel.add(f"{dist_info}/licenses/{name}", (root / name).read_bytes())
-    entry_points = package / "entry_points.txt"
-    if entry_points.exists():
-        wheel.add(f"{dist_info}/entry_points.txt", entry_points.read_bytes())
     wheel.close(dist_info)
     os.replace(temporary, path)
     print(path)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), sys.argv[4], *map(int, sys.argv[5:]))
+    main(*map(Path, sys.argv[1:4]), *sys.argv[4:6], *map(int, sys.argv[6:]))

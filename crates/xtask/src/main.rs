@@ -72,13 +72,13 @@ const TASKS: &[Task] = &[
     Task {
         name: "wheel",
         usage: "wheel [--output DIR] [--from PREFIX]",
-        summary: "pack the optimized kernel, its prebuilt library and the notebooks as a Python wheel in target/wheels or DIR; --from packs the kernel installed in PREFIX",
+        summary: "pack the optimized kernel, its prebuilt library and the notebooks as Python wheels in target/wheels or DIR; --from packs the kernel installed in PREFIX",
         run: wheel::run,
     },
     Task {
         name: "release",
         usage: "release",
-        summary: "write the files of a release into target/release-files: wheel, source archive, bill of materials, notes and checksums; publishes nothing",
+        summary: "write the files of a release into target/release-files: wheels, source archive, bill of materials, notes and checksums; publishes nothing",
         run: release::run,
     },
     Task {

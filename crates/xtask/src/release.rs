@@ -8,32 +8,58 @@ use crate::problem::{Problem, Result};
 use crate::shell;
 use crate::wheel::{self, Packed};
 
-/// Builds the wheel, the source archive, the bill of materials, the notes and the checksums.
+/// The name of the list of checksums.
+const CHECKSUMS: &str = "SHA256SUMS";
+
+/// Builds the wheels, the source archive, the bill of materials, the notes and the checksums, and
+/// compares them with those of the previous run.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("release", arguments, &[])?;
     let paths = Paths::here();
     let version = env!("CARGO_PKG_VERSION");
     let output = paths.target.join("release-files").join(version);
+    let previous = output.with_file_name(format!("{version}-previous"));
     clean_checkout(&paths)?;
-    match std::fs::remove_dir_all(&output) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Problem::file("remove", &output, &error));
-        }
-        _ => std::fs::create_dir_all(&output)
-            .map_err(|error| Problem::file("create", &output, &error))?,
-    }
-    let mut phases = Phases::new(9);
+    set_aside(&output, &previous)?;
+    std::fs::create_dir_all(&output).map_err(|error| Problem::file("create", &output, &error))?;
+    let mut phases = Phases::new(10);
     let prefix = wheel::build(&paths, &mut phases)?;
     let packed = Packed { prefix: &prefix, output: &output };
-    phases.run("the wheel", || wheel::pack(&paths, &packed).map(drop))?;
+    phases.run("the wheels", || wheel::pack(&paths, &packed).map(drop))?;
     let stem = format!("graft-{version}");
     phases.run("the source archive", || source_archive(&paths, &output, &stem))?;
     phases.run("the bill of materials", || bill_of_materials(&paths, &output, &stem))?;
     phases.run("the notes", || notes(&paths, &output, version))?;
     phases.run("the checksums", || checksums(&output))?;
+    phases.run("the previous run", || compare(&paths, &previous, &output))?;
     phases.summary();
     println!("\n{}", output.display());
     Ok(())
+}
+
+/// Keeps the files of the last complete run for the comparison; removes those of an incomplete one.
+fn set_aside(output: &Path, previous: &Path) -> Result<()> {
+    let remove = |folder: &Path| match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Problem::file("remove", folder, &error))
+        }
+        _ => Ok(()),
+    };
+    if !output.join(CHECKSUMS).exists() {
+        return remove(output);
+    }
+    remove(previous)?;
+    std::fs::rename(output, previous).map_err(|error| Problem::file("rename", output, &error))
+}
+
+/// Names what differs from the previous run, because two runs of a commit in the same folder should
+/// give the same bytes.
+fn compare(paths: &Paths, previous: &Path, output: &Path) -> Result<()> {
+    if !previous.join(CHECKSUMS).exists() {
+        println!("  there is none; a second run compares its files with these");
+        return Ok(());
+    }
+    shell::run(python_script(paths, "compare_releases.py").args([previous, output]))
 }
 
 /// Refuses a checkout with changes, which the commit in the version would not name.
@@ -105,7 +131,7 @@ fn checksums(output: &Path) -> Result<()> {
     let mut sha256sum = shell::command("sha256sum", &["--"]);
     let sums = shell::stdout_of(sha256sum.args(&names).current_dir(output))
         .ok_or_else(|| Problem::new("cannot run `sha256sum`"))?;
-    let file = output.join("SHA256SUMS");
+    let file = output.join(CHECKSUMS);
     std::fs::write(&file, sums + "\n").map_err(|error| Problem::file("write", &file, &error))
 }
 
@@ -140,5 +166,27 @@ mod tests {
             shell::stdout_of(check.current_dir(folder.path())).as_deref(),
             Some("a.whl: OK")
         );
+    }
+
+    #[test]
+    fn the_files_of_a_complete_run_are_set_aside_and_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, previous) = (folder.path().join("1"), folder.path().join("1-previous"));
+        let write = |content: &str| {
+            std::fs::create_dir_all(&output).unwrap();
+            std::fs::write(output.join("a.json"), content).unwrap();
+        };
+        write("first");
+        set_aside(&output, &previous).unwrap();
+        assert!(!output.exists() && !previous.exists(), "the run was incomplete");
+        write("second");
+        checksums(&output).unwrap();
+        set_aside(&output, &previous).unwrap();
+        assert!(!output.exists() && previous.join("a.json").exists());
+        write("third");
+        checksums(&output).unwrap();
+        let mut script = python_script(&Paths::here(), "compare_releases.py");
+        let said = shell::stdout_of(script.args([&previous, &output])).unwrap();
+        assert_eq!(said, "DIFFERS from the previous run: a.json");
     }
 }

@@ -1,4 +1,7 @@
-//! `cargo xtask wheel`: the program, its prebuilt library and the notebooks as a Python wheel.
+//! `cargo xtask wheel`: the program, its prebuilt library and the notebooks as Python wheels.
+//!
+//! `graft_kernel` is all that magics need; `graft_kernel_rust` and `graft_kernel_rust_crates` add
+//! what Rust cells need.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,8 @@ const ANY_GLIBC: &str = "linux_x86_64";
 /// The effort of the compression: zlib's levels for a draft and for the wheel itself.
 const FAST: &str = "1";
 const SMALL: &str = "9";
+/// The wheels, by their names in `pack_wheel.py`.
+const PARTS: [&str; 3] = ["kernel", "rust", "crates"];
 /// The beginning of the tags that name a version of glibc.
 const POLICY: &str = "manylinux_";
 
@@ -23,11 +28,11 @@ const POLICY: &str = "manylinux_";
 struct Options {
     /// Pack the kernel installed in this prefix instead of building one.
     from: Option<PathBuf>,
-    /// The folder of the wheel.
+    /// The folder of the wheels.
     output: Option<PathBuf>,
 }
 
-/// Builds the wheel and prints its path and the sizes of its parts.
+/// Builds the wheels and prints their paths and sizes.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = options(arguments)?;
     let paths = Paths::here();
@@ -37,10 +42,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Some(prefix) => prefix,
         None => build(&paths, &mut phases)?,
     };
-    let wheel =
-        phases.run("the wheel", || pack(&paths, &Packed { prefix: &prefix, output: &output }))?;
+    let packed = Packed { prefix: &prefix, output: &output };
+    let wheels = phases.run("the wheels", || pack(&paths, &packed))?;
     phases.summary();
-    println!("\n{}", wheel.display());
+    println!();
+    for wheel in wheels {
+        let bytes = std::fs::metadata(&wheel).map_or(0, |data| data.len());
+        println!("{} ({:.1} MB)", wheel.display(), bytes as f64 / 1e6);
+    }
     Ok(())
 }
 
@@ -97,36 +106,46 @@ pub(crate) fn build(paths: &Paths, phases: &mut Phases) -> Result<PathBuf> {
 pub(crate) struct Packed<'a> {
     /// The folder in which the kernel is installed.
     pub(crate) prefix: &'a Path,
-    /// The folder of the wheel.
+    /// The folder of the wheels.
     pub(crate) output: &'a Path,
 }
 
-/// Packs a wheel with the platform tag that is true for its symbols.
-pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<PathBuf> {
+/// Packs the wheels, each with the platform tag that is true for its symbols.
+pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<Vec<PathBuf>> {
+    PARTS.iter().map(|part| pack_part(paths, packed, part)).collect()
+}
+
+/// Packs one wheel.
+fn pack_part(paths: &Paths, packed: &Packed<'_>, part: &str) -> Result<PathBuf> {
     let python = paths.wheel().join("python");
     if !python.join("bin/auditwheel").exists() {
         println!("  the tag is {ANY_GLIBC}: auditwheel is not installed");
-        return write(paths, packed, ANY_GLIBC, SMALL);
+        return write(paths, packed, part, (ANY_GLIBC, SMALL));
     }
-    let draft = write(paths, packed, ANY_GLIBC, FAST)?;
+    let draft = write(paths, packed, part, (ANY_GLIBC, FAST))?;
     let mut audit = Environment::at(&python).python();
     audit.arg(paths.root.join("crates/xtask/python/glibc_tag.py")).arg(&draft);
     let tag =
         shell::stdout_of(&mut audit).filter(|tag| tag.starts_with(POLICY)).ok_or_else(|| {
             Problem::new(format!("auditwheel accepts no tag for {}", draft.display()))
         })?;
-    println!("  auditwheel: the symbols need {tag}");
-    let wheel = write(paths, packed, &tag, SMALL)?;
+    println!("  auditwheel: the symbols of the wheel `{part}` need {tag}");
+    let wheel = write(paths, packed, part, (&tag, SMALL))?;
     std::fs::remove_file(&draft).map_err(|error| Problem::file("remove", &draft, &error))?;
     Ok(wheel)
 }
 
 /// Writes a wheel with this platform tag, compressed with this effort.
-fn write(paths: &Paths, packed: &Packed<'_>, tag: &str, level: &str) -> Result<PathBuf> {
+fn write(
+    paths: &Paths,
+    packed: &Packed<'_>,
+    part: &str,
+    (tag, level): (&str, &str),
+) -> Result<PathBuf> {
     let mut pack = shell::command("python3", &[]);
     pack.arg(paths.root.join("crates/xtask/python/pack_wheel.py"))
         .args([&paths.root, packed.prefix, packed.output])
-        .args([tag, &commit_time(paths), level]);
+        .args([part, tag, &commit_time(paths), level]);
     let written = shell::stdout_of(&mut pack).map(PathBuf::from);
     written.filter(|wheel| wheel.is_file()).ok_or_else(|| {
         Problem::new(format!("cannot pack `{}` into a wheel", packed.prefix.display()))

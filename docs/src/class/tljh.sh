@@ -1,15 +1,16 @@
 #!/bin/sh
-# Adds Graft to The Littlest JupyterHub: sudo sh tljh.sh graft_kernel-0.1.0-py3-none-manylinux_2_34_x86_64.whl
+# Adds Graft to The Littlest JupyterHub: sudo sh tljh.sh graft_kernel*.whl
 #
+# The wheels are graft_kernel, and for Rust cells also graft_kernel_rust.
 # RUST=none leaves out the compiler: magics only.
 set -eu
 
-wheel=${1:?usage: sudo sh tljh.sh WHEEL}
+: "${1:?usage: sudo sh tljh.sh WHEEL...}"
 hub=${TLJH:-/opt/tljh}
 rust=${RUST:-1.95.0}
 
 # The environment that all users share.
-"$hub/user/bin/pip" install "$wheel"
+"$hub/user/bin/pip" install "$@"
 
 if [ "$rust" != none ]; then
     apt-get update

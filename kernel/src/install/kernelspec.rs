@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use graft_prebuilt::Installer;
 use serde::{Deserialize, Serialize};
 
 use super::InstallError;
@@ -39,30 +40,6 @@ struct GraftMetadata {
     version: String,
     #[serde(default)]
     installer: Installer,
-}
-
-/// The program that installed Graft and can remove it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Installer {
-    /// `graft install`
-    #[default]
-    Graft,
-    /// pip or a tool like it, from the wheel.
-    Pip,
-}
-
-impl Installer {
-    /// The installer of a prebuilt library, by one of its files: the wheel marks its folder
-    /// `share/graft`.
-    pub(crate) fn of_file(file: &Path) -> Self {
-        let mut folders = file.ancestors();
-        let templates = folders.find(|folder| folder.ends_with("share/graft/templates"));
-        match templates.is_some_and(|folder| folder.with_file_name("installed-by-pip").exists()) {
-            true => Self::Pip,
-            false => Self::Graft,
-        }
-    }
 }
 
 impl Kernelspec {
@@ -268,17 +245,6 @@ mod tests {
         let error = refuse_foreign(home.path()).unwrap_err();
         assert!(error.to_string().contains("Graft 0.2.0"), "{error}");
         assert!(error.hint().unwrap().contains("pip uninstall graft-kernel"));
-    }
-
-    #[test]
-    fn a_library_of_the_wheel_is_recognized() {
-        let prefix = tempfile::tempdir().unwrap();
-        let share = prefix.path().join("share/graft");
-        let file = share.join("templates/abc/lib/libgraft.so");
-        std::fs::create_dir_all(&share).unwrap();
-        assert_eq!(Installer::of_file(&file), Installer::Graft);
-        std::fs::write(share.join("installed-by-pip"), "").unwrap();
-        assert_eq!(Installer::of_file(&file), Installer::Pip);
     }
 
     #[test]

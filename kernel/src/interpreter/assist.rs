@@ -13,7 +13,7 @@ use graft_jupyter::{Completeness, CompletionItem, Completions};
 use graft_magic::Completion;
 use graft_protocol::Snapshot;
 
-use super::code_points;
+use super::{code_points, known_names};
 use crate::engine_handle::EngineHandle;
 
 /// Limit on the number of completions; a list of every name in scope is of no use.
@@ -24,11 +24,11 @@ pub(super) async fn complete(engine: &EngineHandle, code: &str, cursor: usize) -
     if let Some(completion) = graft_magic::complete(code, cursor, &snapshot(engine), &files) {
         return from_magic(completion);
     }
-    let found = match engine.get() {
-        Some(engine) => engine.complete_rust(code, code_points::to_byte(code, cursor)).await,
-        None => None,
-    };
-    from_rust(code, cursor, found.unwrap_or_default())
+    let Some(engine) = engine.get() else { return known_names::complete(code, cursor, &[]) };
+    match engine.complete_rust(code, code_points::to_byte(code, cursor)).await {
+        Some(found) => from_rust(code, cursor, found),
+        None => known_names::complete(code, cursor, &engine.variables()),
+    }
 }
 
 /// Describes the name at a cursor, in code points.

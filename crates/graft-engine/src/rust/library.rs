@@ -32,7 +32,7 @@ impl Worker {
             found = fits(self);
         }
         match found {
-            Ok((true, _)) => Ok(()),
+            Ok((true, installed)) => self.use_complete_library(&installed),
             Ok((false, installed)) => {
                 let library = self.library_of(&installed)?;
                 self.open(library, &installed)
@@ -42,6 +42,24 @@ impl Worker {
                 format!(
                     "{error}: Rust cells need a compiler; magics work without\nhint: {}, then run the cell again",
                     self.install_compiler()
+                ),
+            )),
+        }
+    }
+
+    /// Makes the session use a library with the files that only Rust cells need.
+    fn use_complete_library(&mut self, installed: &str) -> Result<(), RustError> {
+        let part = self.context.prebuilt.rust_part();
+        let Some((problem, solution)) = part.problem(&self.context.prebuilt.layout) else {
+            return Ok(());
+        };
+        let found = graft_prebuilt::find_fitting(&Dirs::user());
+        match found.filter(PrebuiltLibrary::has_rust_part) {
+            Some(library) => self.open(library, installed),
+            None => Err(errors::plain(
+                "RustPartMissing",
+                format!(
+                    "Rust cells do not work: {problem}; magics work without it\nhint: {solution}; then run the cell again"
                 ),
             )),
         }
@@ -61,7 +79,8 @@ impl Worker {
     /// Finds or builds the library of the compiler.
     fn library_of(&self, installed: &str) -> Result<PrebuiltLibrary, RustError> {
         let dirs = Dirs::user();
-        if let Some(library) = graft_prebuilt::find_fitting(&dirs) {
+        let found = graft_prebuilt::find_fitting(&dirs);
+        if let Some(library) = found.filter(PrebuiltLibrary::has_rust_part) {
             return Ok(library);
         }
         let mut status = |line: &str| {

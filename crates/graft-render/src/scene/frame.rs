@@ -87,7 +87,7 @@ impl Frame {
         if self.log_y {
             return ticks::log_ticks(self.y.0, self.y.1)
                 .into_iter()
-                .map(|value| (value, ticks::label(value, value.abs().min(1.0))))
+                .map(|value| (value, ticks::log_label(value)))
                 .collect();
         }
         let (values, step) = ticks::ticks(self.y.0, self.y.1, 5, false);
@@ -99,7 +99,7 @@ impl Frame {
         if self.log_x {
             return ticks::log_ticks(self.x.0, self.x.1)
                 .into_iter()
-                .map(|value| (value, ticks::label(value, value.abs().min(1.0))))
+                .map(|value| (value, ticks::log_label(value)))
                 .collect();
         }
         for wanted in [8, 6, 4, 3, 2, 1] {

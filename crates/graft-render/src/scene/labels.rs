@@ -2,7 +2,7 @@
 
 use graft_protocol::{Chart, SeriesStyle};
 
-use super::{Anchor, Frame, HEIGHT, Ink, Shape, WIDTH, inks};
+use super::{Anchor, Frame, HEIGHT, Ink, Shape, WIDTH, inks, marks};
 use crate::number;
 
 const EDGE: f64 = 16.0;
@@ -97,7 +97,7 @@ fn draw_legend(chart: &Chart, y: f64, shapes: &mut Vec<Shape>) {
             });
         }
         if matches!(entry.style, SeriesStyle::Dots | SeriesStyle::Points) {
-            shapes.push(Shape::Dot { at: (entry.x + 11.0, line), radius: 3.5, ink: entry.ink });
+            shapes.push(marks::point((entry.x + 11.0, line), 3.5, entry.ink));
         }
         let at = (entry.x + 28.0, line + 4.0);
         shapes.push(Shape::Text {

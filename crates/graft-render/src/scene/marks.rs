@@ -3,12 +3,30 @@
 use graft_protocol::{Series, SeriesStyle};
 
 use super::{Anchor, Frame, Ink, Shape};
+use crate::palette;
 
 /// Maximum number of points drawn per segment: more than two per unit of width are not visible.
 const MOST_POINTS: usize = 1400;
 
 /// Radius of a single point.
 pub(super) const POINT_RADIUS: f64 = 4.5;
+
+/// Number of corners of a ring.
+const RING_CORNERS: usize = 24;
+
+/// The mark of a single point: a dot, or a ring if another series has the same color.
+pub(super) fn point(at: (f64, f64), radius: f64, ink: Ink) -> Shape {
+    match ink {
+        Ink::Series(index) if (index / palette::SERIES.len()) % 2 == 1 => {
+            let corner = |corner: usize| {
+                let angle = std::f64::consts::TAU * corner as f64 / RING_CORNERS as f64;
+                (at.0 + (radius - 1.0) * angle.cos(), at.1 + (radius - 1.0) * angle.sin())
+            };
+            Shape::Line { points: (0..=RING_CORNERS).map(corner).collect(), width: 2.0, ink }
+        }
+        _ => Shape::Dot { at, radius, ink },
+    }
+}
 
 /// Draws `series`. A point that is not finite leaves a gap, and a cross on the horizontal axis
 /// marks it.
@@ -20,8 +38,8 @@ pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Sh
     let places: Vec<Option<(f64, f64)>> =
         series.points.iter().map(|(x, y)| frame.place(*x, y.0)).collect();
     if series.style == SeriesStyle::Points {
-        let dot = |at: &(f64, f64)| Shape::Dot { at: *at, radius: POINT_RADIUS, ink };
-        return shapes.extend(places.iter().flatten().take(MOST_POINTS).map(dot));
+        let mark = |at: &(f64, f64)| point(*at, POINT_RADIUS, ink);
+        return shapes.extend(places.iter().flatten().take(MOST_POINTS).map(mark));
     }
     for stretch in places.split(Option::is_none).filter(|stretch| !stretch.is_empty()) {
         let points: Vec<(f64, f64)> = stretch.iter().flatten().copied().collect();
@@ -80,4 +98,21 @@ fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     }
     kept.extend(points.last());
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_of_the_same_color_have_different_marks() {
+        let colors = palette::SERIES.len();
+        let mark = |index| point((10.0, 20.0), 4.5, Ink::Series(index));
+        assert!(matches!(mark(0), Shape::Dot { radius: 4.5, .. }));
+        assert!(matches!(mark(2 * colors), Shape::Dot { .. }));
+        let Shape::Line { points, .. } = mark(colors) else { panic!("a ring") };
+        assert_eq!(points.len(), RING_CORNERS + 1);
+        let far = points.iter().map(|(x, y)| ((x - 10.0).hypot(y - 20.0) - 3.5).abs());
+        assert!(far.fold(0.0, f64::max) < 1e-9);
+    }
 }

@@ -53,6 +53,15 @@ pub(crate) fn label(value: f64, step: f64) -> String {
     }
 }
 
+/// Formats a tick of a logarithmic axis. Numbers of parameters are written out: next to
+/// `1,000,000`, the label `1e7` is hard to read.
+pub(crate) fn log_label(value: f64) -> String {
+    match value {
+        1e7..1e9 => crate::number::count(value.round() as i64),
+        _ => label(value, value.abs().min(1.0)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +89,14 @@ mod tests {
         assert_eq!(
             [label(2.0, 0.5), label(10_000.0, 5000.0), label(2e7, 1e7), label(0.0, 1e-5)],
             ["2.0", "10,000", "2e7", "0"]
+        );
+    }
+
+    #[test]
+    fn numbers_of_parameters_are_written_out_on_a_logarithmic_axis() {
+        assert_eq!(
+            [1e-5, 100.0, 1e6, 1e7, 1e9].map(log_label),
+            ["1e-5", "100", "1,000,000", "10,000,000", "1e9"]
         );
     }
 }
