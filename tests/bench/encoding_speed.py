@@ -1,8 +1,8 @@
 """Rows per second of reading and tokenizing: Graft and `datasets` with the tokenizers of transformers, in one run.
 
     pip install datasets transformers
-    cargo build --release -p graft-train --example encoding_speed
-    python tests/bench/encoding_speed.py target/release/examples/encoding_speed [--rows 100000] [--rounds 3]
+    cargo build -p graft-train --example encoding_speed
+    python tests/bench/encoding_speed.py target/debug/examples/encoding_speed [--rows 100000] [--rounds 3]
 
 Both read the same files with the tokenizer of the embedded model: `labels.jsonl` (text and label, as one text with the
 template of Graft) and `chat.jsonl` (two turns, the template chatml). Python reads with `load_dataset` into an empty cache

@@ -255,12 +255,12 @@ pub enum TrainError {
         problem: String,
     },
     /// The metric of the best weights cannot be computed.
-    #[error("the metric `{name}` failed: {failure}", failure = failure.message)]
+    #[error("the metric `{name}` failed: {}", failure.message)]
     Metric {
         /// Name of the metric.
         name: String,
         /// Why, with a hint.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// The run does not fit into memory.
     #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]

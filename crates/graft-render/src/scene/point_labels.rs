@@ -170,8 +170,9 @@ mod tests {
         chart.series[0].style = SeriesStyle::Dots;
         let scene = scene(&chart);
         let is_line = |shape: &&Shape| matches!(shape, Shape::Line { ink: Ink::Series(_), points, .. } if points.len() > 1);
+        // The first line is that of the legend.
         let lines: Vec<_> = scene.shapes.iter().filter(is_line).collect();
-        let [Shape::Line { points: line, .. }] = lines[..] else { panic!("{lines:?}") };
+        let [_, Shape::Line { points: line, .. }] = lines[..] else { panic!("{lines:?}") };
         let names = scene.shapes.iter().filter_map(|shape| match shape {
             Shape::Text { at, text, anchor, .. } if text.starts_with("student") => {
                 let width = text_width(text, SIZE) * 0.9;

@@ -130,7 +130,8 @@ impl GridRunner<'_> {
         let (evaluation, predicted) = self.evaluate_on(examples, &mut |_, _| {})?;
         let metrics = match self.metrics.request.clone().filter(|_| metric.is_named()) {
             Some(request) => {
-                let request = MetricRequest { examples, ..request.without_intervals() };
+                let mut request = request.without_intervals();
+                request.examples = examples;
                 self.measured(&request, &predicted, who)?
             }
             None => Vec::new(),

@@ -113,7 +113,9 @@ impl ValidationMetric for GeneratedMetric<'_> {
                 Ok(named.or(scores.first()).map(|score| score.value))
             }
             Err(_) if self.cx.is_stopping() => Ok(None),
-            Err(failure) => Err(TrainError::Metric { name: self.name().to_owned(), failure }),
+            Err(failure) => {
+                Err(TrainError::Metric { name: self.name().to_owned(), failure: Box::new(failure) })
+            }
         }
     }
 }
