@@ -86,6 +86,7 @@ impl ScriptedEngine {
             total: 2,
             earlier: vec![],
             earlier_validations: vec![],
+            best: String::new(),
         };
         self.event(Event::RunStarted(started));
         for step in 1..=50 {

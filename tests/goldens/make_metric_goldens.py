@@ -8,6 +8,8 @@ texts.json: pairs of texts with the scores of each pair and of groups of pairs:
   bleu, sentence_bleu, chrf: sacrebleu with its defaults; sentence_bleu with effective_order
   squad: exact match and F1 of torchmetrics' port of SQuAD's script
 stems.json: words with their stems (NLTK's Porter stemmer)
+summaries.json: texts of several lines with precision, recall and F1 of rougeLsum, with and
+  without the stemmer
 classes.json: expected and predicted classes with scikit-learn's scores
 """
 
@@ -149,6 +151,31 @@ def texts(rng):
     return {"pairs": rows, "groups": groups}
 
 
+def summaries(rng):
+    rows = []
+    texts = [(one, other) for one in ODD[:24] for other in rng.sample(ODD, 2)]
+    for _ in range(150):
+        gold = "\n".join(sentence(rng) for _ in range(rng.randint(1, 6)))
+        lines = [changed(rng, line) for line in gold.split("\n")]
+        if rng.random() < 0.5:
+            rng.shuffle(lines)
+        if rng.random() < 0.3:
+            lines.insert(rng.randrange(len(lines) + 1), rng.choice(["", " ", sentence(rng)]))
+        texts.append((rng.choice(["\n", "\n\n", " "]).join(lines), gold))
+    few = ["a", "b", "c", "d"]
+    for _ in range(100):
+        line = lambda: " ".join(rng.choice(few) for _ in range(rng.randint(0, 40)))  # noqa: E731
+        texts.append(tuple("\n".join(line() for _ in range(rng.randint(1, 4))) for _ in range(2)))
+    for prediction, gold in texts:
+        row = {"prediction": prediction, "gold": gold}
+        for name, stemmer in [("rouge_lsum", False), ("rouge_lsum_stemmed", True)]:
+            scorer = rouge_scorer.RougeScorer(["rougeLsum"], use_stemmer=stemmer)
+            score = scorer.score(gold, prediction)["rougeLsum"]
+            row[name] = [score.precision, score.recall, score.fmeasure]
+        rows.append(row)
+    return rows
+
+
 def stems(rng):
     words = set(WORDS)
     endings = """s es ies ed ing ied eed ational tional enci anci izer bli abli alli entli eli ousli
@@ -195,7 +222,9 @@ def main():
     rng = random.Random(arguments.seed)
     folder = Path(arguments.directory)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in [("texts", texts), ("stems", stems), ("classes", classes)]:
+    for name, make in [
+        ("texts", texts), ("stems", stems), ("classes", classes), ("summaries", summaries),
+    ]:
         text = json.dumps(make(rng), ensure_ascii=True, separators=(",", ":"))
         (folder / f"{name}.json").write_text(text + "\n")
 

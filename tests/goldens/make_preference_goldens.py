@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden values of preference training: TRL's DPOTrainer (dpo, ipo, hinge) and ORPOTrainer on the embedded model.
+"""Golden values of preference training: TRL's DPOTrainer (dpo, ipo, hinge), ORPOTrainer and CPOTrainer (simpo) on the embedded model.
 
 Writes preference/trl.json: the pairs; their token ids and the index of the first token of the answers; for each loss, the loss,
 gradient norm and rewards of every step, and loss and rewards of each pair alone after training. Only the norms are trained, in
@@ -13,11 +13,12 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer
+from trl.experimental.cpo import CPOConfig, CPOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 HERE = pathlib.Path(__file__).resolve().parent
 TINY = HERE.parents[1] / "crates/graft-models/assets/tiny"
-STEPS, BETA, RATE = 4, 0.3, 0.02
+STEPS, BETA, GAMMA, RATE = 4, 0.3, 0.7, 0.02
 PAIRS = [
     dict(prompt="The `Vec` type is", chosen=" a growable array.", rejected=" a kind of soup, which is served hot."),
     dict(prompt="# Error code E0308\n\n", chosen="Expected type did not match the received type.", rejected="```\nfn main() {}\n```"),
@@ -33,10 +34,10 @@ def main():
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(TINY / "tokenizer.json"))
     tokenizer.bos_token, tokenizer.eos_token = tokenizer.convert_ids_to_tokens([model.config.bos_token_id, model.config.eos_token_id])
     tokenizer.pad_token = tokenizer.eos_token
-    out = {"beta": BETA, "lr": RATE, "pairs": PAIRS, "losses": {}}
-    for loss in ("dpo", "ipo", "hinge", "orpo"):
-        # ORPOTrainer counts the answers of the pair with a token across the border from different tokens.
-        used = [index for index in range(len(PAIRS)) if loss != "orpo" or index != BORDER]
+    out = {"beta": BETA, "gamma": GAMMA, "lr": RATE, "pairs": PAIRS, "losses": {}}
+    for loss in ("dpo", "ipo", "hinge", "orpo", "simpo"):
+        # ORPOTrainer and CPOTrainer count the answers of the pair with a token across the border from different tokens.
+        used = [index for index in range(len(PAIRS)) if loss not in ("orpo", "simpo") or index != BORDER]
         trainer = make_trainer(loss, [PAIRS[index] for index in used], copy.deepcopy(model), copy.deepcopy(model), tokenizer)
         if loss == "dpo":
             out["tokens"] = [dict(prompt=row["prompt_ids"], chosen=row["chosen_ids"], rejected=row["rejected_ids"]) for row in trainer.train_dataset]
@@ -61,6 +62,9 @@ def make_trainer(loss, pairs, model, reference, tokenizer):
     data = Dataset.from_list(pairs)
     if loss == "orpo":
         return ORPOTrainer(model, args=ORPOConfig(**shared), train_dataset=data, eval_dataset=data, processing_class=tokenizer)
+    if loss == "simpo":
+        args = CPOConfig(loss_type="simpo", cpo_alpha=0.0, simpo_gamma=GAMMA, **shared)
+        return CPOTrainer(model, args=args, train_dataset=data, eval_dataset=data, processing_class=tokenizer)
     loss_type = {"dpo": "sigmoid"}.get(loss, loss)
     return DPOTrainer(model, reference, args=DPOConfig(loss_type=loss_type, **shared), train_dataset=data, eval_dataset=data, processing_class=tokenizer)
 

@@ -99,7 +99,7 @@ def test_a_hostile_file_costs_only_its_own_row(kernel, folder):
     os.symlink("/etc/passwd", folder / "link.jsonl")
     os.mkfifo(folder / "pipe.jsonl")
     cell = kernel.run(f"%class folder={folder}")
-    assert re_row("ada", cell.text) and "50.0%" in cell.text
+    assert re_row("ada", cell.text) and "50.0 %" in cell.text
     for name, reason in [("bad", "accuracy is not between"), ("large", "larger than 1 MB"), ("link", "symbolic link"), ("pipe", "not a regular file")]:
         assert f"`{name}.jsonl`" in cell.text and reason in cell.text, cell.text
     assert "root:" not in cell.text and "<img" not in cell.html and "\x1b[2J" not in cell.text
@@ -121,7 +121,7 @@ def test_the_view_of_the_teacher_is_live_until_it_is_stopped(kernel, folder):
     cell.wait_for(lambda it: "25.0" in it.html, timeout=30)
     kernel.interrupt()
     cell.wait()
-    assert "25.0%" in cell.text and any("image/png" in display.data or "image/svg+xml" in display.data for display in cell.displays)
+    assert "25.0 %" in cell.text and any("image/png" in display.data or "image/svg+xml" in display.data for display in cell.displays)
     assert "tiny" in kernel.run("%model load tiny").text
 
 
@@ -145,4 +145,4 @@ def test_the_terminal_shows_the_class(folder):
         (folder / "ada.jsonl").write_text(json.dumps(record) + "\n")
         script.write_text(f"%class folder={folder}\n")
         shown = graft("run", script, places=places).stdout
-        assert "ada" in shown and "25.0%" in shown and "accuracy by trained parameters" in shown
+        assert "ada" in shown and "25.0 %" in shown and "accuracy by trained parameters" in shown

@@ -70,6 +70,17 @@ mod tests {
     }
 
     #[test]
+    fn gemma_and_mistral_refuse_two_messages_of_the_user_in_a_row() {
+        let twice = r#"[{"role":"user","content":"U"},{"role":"user","content":"V"}]"#;
+        let chat = Conversation::from_json(twice).unwrap();
+        for name in ["gemma", "mistral"] {
+            let template = template(name, special()).unwrap().unwrap();
+            let error = template.render(&chat, Ending::Complete).unwrap_err();
+            assert!(matches!(error, ChatError::Refused { .. }), "{name}: {error}");
+        }
+    }
+
+    #[test]
     fn the_generation_prompt_is_where_the_answer_starts() {
         let chat = Conversation::from_json(CHAT).unwrap();
         for name in NAMES {

@@ -110,6 +110,11 @@ impl ChatTemplate {
         self.uses_date
     }
 
+    /// Returns whether the template may write tools and tool calls.
+    pub fn writes_tools(&self) -> bool {
+        self.source.contains("tool")
+    }
+
     /// The text that the template writes after a message of the assistant, such as `<|im_end|>`:
     /// where an answer is complete. Empty if there is none.
     pub fn message_end(&self) -> &str {

@@ -282,7 +282,11 @@ impl<'a> Collector<'a> {
                 first: self.skipped.first.first().cloned(),
             });
         };
-        self.note_labels();
+        let (mut examples, mut splits) = std::mem::take(&mut self.examples).finish();
+        if !self.typed && self.options.skips_bad {
+            self.skip_missing_labels(&mut examples, &mut splits);
+        }
+        self.note_labels(&examples);
         let unseen = self.unseen_labels();
         if let (Some(error), None) = (unseen, self.options.limit) {
             return Err(error);
@@ -298,17 +302,45 @@ impl<'a> Collector<'a> {
             whole_floats.then(|| "labels such as 1.0 were read as whole numbers".to_owned()),
         );
         self.notes.extend(self.skipped.note());
-        let (mut examples, splits) = self.examples.finish();
         number_labels(&mut examples, &names, &order);
         let report = self.columns.report(format, self.notes);
         Ok(Collected { examples, splits, shape, is_verbatim, labels: names, report })
     }
 
-    fn note_labels(&mut self) {
-        let labels = self.labels.len();
-        let examples = self.examples.len();
-        if labels > 20 && labels * 2 > examples {
-            self.notes.push(format!("{labels} different labels in {examples} examples: is the label column an identifier, a number or free text?"));
+    /// Skips the examples with the label `nan` if all other labels are numbers, which is known only
+    /// after the last row.
+    fn skip_missing_labels(
+        &mut self,
+        examples: &mut Vec<Example>,
+        splits: &mut Vec<Option<SplitName>>,
+    ) {
+        let Some((missing, error)) = self.labels.take_missing() else { return };
+        let is_kept: Vec<bool> =
+            examples.iter().map(|example| example.label != Some(missing)).collect();
+        let mut each = is_kept.iter();
+        examples.retain(|_| each.next() == Some(&true));
+        let mut each = is_kept.iter();
+        splits.retain(|_| each.next() == Some(&true));
+        for label in examples.iter_mut().filter_map(|example| example.label.as_mut()) {
+            *label -= usize::from(*label > missing);
+        }
+        self.skipped.count += is_kept.iter().filter(|is_kept| !**is_kept).count();
+        if self.skipped.first.len() < NAMED {
+            self.skipped.first.push(error.to_string());
+        }
+    }
+
+    fn note_labels(&mut self, examples: &[Example]) {
+        let (labels, count) = (self.labels.len(), examples.len());
+        if labels > 20 && labels * 2 > count {
+            self.notes.push(format!("{labels} different labels in {count} examples: is the label column an identifier, a number or free text?"));
+        }
+        for (number, name) in self.labels.looking_missing() {
+            let count = examples.iter().filter(|example| example.label == Some(number)).count();
+            let of = if count == 1 { "1 example" } else { &format!("{count} examples") };
+            self.notes.push(format!(
+                "`{name}` is the label of {of}: if it stands for a missing value, remove these rows"
+            ));
         }
     }
 

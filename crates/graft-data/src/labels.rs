@@ -11,6 +11,10 @@ use super::place::Place;
 /// Most labels of a data set: a classifier has a row of weights per label, and an evaluation scores
 /// all of them.
 pub(crate) const MOST_LABELS: usize = 10_000;
+/// A missing number, as pandas writes it.
+const NAN: &str = "nan";
+/// Words for missing values, which are names of classes in a file of texts.
+const MISSING: [&str; 4] = [NAN, "null", "n/a", "<na>"];
 /// Integers up to here are exact in 64-bit floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -102,6 +106,27 @@ impl Labels {
         trained.map(|label| &*label.name).collect()
     }
 
+    /// The labels that look like missing values in a file of texts: their numbers and names.
+    pub(crate) fn looking_missing(&self) -> Vec<(usize, &str)> {
+        let names = self.seen.iter().enumerate();
+        names
+            .filter(|(_, label)| {
+                let name = label.name.trim();
+                MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing))
+            })
+            .map(|(number, label)| (number, &*label.name))
+            .collect()
+    }
+
+    /// Removes the label `nan` if all others are numbers, and returns its number and the error of
+    /// its first row. The labels after it get the next lower number.
+    pub(crate) fn take_missing(&mut self) -> Option<(usize, DataError)> {
+        let number = missing_number(&self.seen)?;
+        let label = self.seen.remove(number);
+        self.numbers = (0..).zip(&self.seen).map(|(at, seen)| (seen.name.clone(), at)).collect();
+        Some((number, label.missing()))
+    }
+
     /// Number of labels.
     pub(crate) fn len(&self) -> usize {
         self.seen.len()
@@ -138,19 +163,31 @@ fn in_numeric_order(labels: &mut [&Arc<str>]) {
     }
 }
 
+/// The number of the label `nan` if all others are numbers.
+fn missing_number(seen: &[Seen]) -> Option<usize> {
+    let numeric = seen.iter().filter(|label| number(&label.name).is_some()).count();
+    let missing = seen.iter().position(|label| label.name.trim().eq_ignore_ascii_case(NAN));
+    missing.filter(|_| numeric > 0 && numeric + 1 == seen.len())
+}
+
+impl Seen {
+    /// The error for a label that is a missing value.
+    fn missing(&self) -> DataError {
+        DataError::MissingLabel {
+            source_name: self.source_name.to_string(),
+            place: self.place,
+            found: format!("`{}`", self.name),
+        }
+    }
+}
+
 /// The names of labels that are all numbers, some of them written with a fraction; `None` if they
 /// are names or whole numbers.
 fn settled(seen: &[Seen]) -> Result<Option<Vec<Arc<str>>>, DataError> {
-    let is_missing = |name: &str| name.trim().eq_ignore_ascii_case("nan");
-    let numeric = seen.iter().filter(|label| number(&label.name).is_some()).count();
-    let missing = seen.iter().find(|label| is_missing(&label.name));
-    if let Some(label) = missing.filter(|_| numeric > 0 && numeric + 1 == seen.len()) {
-        return Err(DataError::MissingLabel {
-            source_name: label.source_name.to_string(),
-            place: label.place,
-            found: format!("`{}`", label.name),
-        });
+    if let Some(missing) = missing_number(seen) {
+        return Err(seen[missing].missing());
     }
+    let numeric = seen.iter().filter(|label| number(&label.name).is_some()).count();
     if numeric < seen.len() || !seen.iter().any(|label| label.name.contains(['.', 'e', 'E'])) {
         return Ok(None);
     }

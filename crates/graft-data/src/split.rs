@@ -42,6 +42,7 @@ pub(crate) fn dataset(
         shape => options.template.of(shape, is_verbatim)?,
     };
     let [train, validation, test] = parted(examples, &splits);
+    report.notes.extend(too_few([&train, &validation, &test], options));
     Ok(Dataset {
         name: name.to_owned(),
         kind: match shape {
@@ -167,6 +168,28 @@ fn not_held_out(splits: &[SplitName], options: &ReadOptions) -> Option<String> {
     let is_missing = !has(SplitName::Validation) && has(SplitName::Test);
     (is_missing && options.validation.given_share().is_none() && options.validation.share() > 0.0)
         .then(|| "the data has a test split but no validation split; validation=0.1 takes a part of the training examples".to_owned())
+}
+
+/// A note about fractions of so few examples that none is held out.
+fn too_few([train, validation, test]: [&[Example]; 3], options: &ReadOptions) -> Option<String> {
+    let is_empty = |split: &[Example], part: &HeldOut| split.is_empty() && part.share() > 0.0;
+    let empty = [
+        is_empty(validation, &options.validation).then_some("validation"),
+        is_empty(test, &options.test).then_some("test"),
+    ];
+    let empty: Vec<&str> = empty.into_iter().flatten().collect();
+    // A test split without a validation split, or the reverse, has a note of its own.
+    if empty.is_empty() || !(validation.is_empty() && test.is_empty()) {
+        return None;
+    }
+    let splits = empty.join(" and ");
+    match train.len() {
+        0 | 1 => Some(format!("1 example: too few to hold any out for {splits}")),
+        count => Some(format!(
+            "{count} examples: too few to hold any out for {splits}; {}=0.5 holds out half of them",
+            empty[0]
+        )),
+    }
 }
 
 /// The examples of each split, in their order.

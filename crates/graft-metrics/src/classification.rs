@@ -134,8 +134,8 @@ impl Classes {
         counts.into_iter().map(|counts| (counts.scores(), counts.expected)).collect()
     }
 
-    /// A metric with its interval; `None` for a metric of texts.
-    pub fn score(&self, metric: Metric, seed: u64) -> Option<Score> {
+    /// A metric; `None` for a metric of texts. With a seed, it has a bootstrap interval.
+    pub fn score(&self, metric: Metric, seed: Option<u64>) -> Option<Score> {
         let value = |pairs: &mut dyn Iterator<Item = &(usize, usize)>| {
             Some(match metric {
                 Metric::Accuracy => accuracy(pairs),
@@ -147,9 +147,11 @@ impl Classes {
             })
         };
         let whole = value(&mut self.pairs.iter())?;
-        let interval = bootstrap::interval(self.pairs.len(), seed, &mut |indices| {
+        let mut of_sample = |indices: &[usize]| {
             value(&mut indices.iter().map(|index| &self.pairs[*index])).unwrap_or(whole)
-        });
+        };
+        let interval =
+            seed.and_then(|seed| bootstrap::interval(self.pairs.len(), seed, &mut of_sample));
         Some(Score::new(metric.name(), metric.scale(), whole, interval, self.pairs.len()))
     }
 

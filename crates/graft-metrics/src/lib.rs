@@ -2,7 +2,7 @@
 //! data files.
 //!
 //! [`Metric`] lists the metrics, [`score`] computes one of them over [`Pair`]s of texts, and
-//! [`Classes`] computes those of classes. Every [`Score`] has a bootstrap interval.
+//! [`Classes`] computes those of classes. With a seed, a [`Score`] has a bootstrap interval.
 //!
 //! # Examples
 //! ```
@@ -12,7 +12,7 @@
 //!     Pair { prediction: "the borrow checker", gold: "The borrow checker." },
 //!     Pair { prediction: "a trait", gold: "a lifetime" },
 //! ];
-//! let exact = score(Metric::ExactMatch, &pairs, None, 0)?;
+//! let exact = score(Metric::ExactMatch, &pairs, None, Some(0))?;
 //! assert_eq!(exact.value, 0.5);
 //! # Ok::<(), graft_metrics::MetricError>(())
 //! ```
@@ -39,6 +39,6 @@ pub use error::MetricError;
 pub use metric::{Metric, Scale, parse_metrics};
 pub use numeric::{is_same_number, last_number};
 pub use pattern::AnswerPattern;
-pub use rouge::{Overlap, RougeTokens, Stemming, stem};
-pub use scoring::{Pair, Score, mean_score, score};
+pub use rouge::{Overlap, RougeSummary, RougeTokens, Stemming, stem};
+pub use scoring::{Pair, Score, check_gold, mean_score, score};
 pub use squad::{exact_match, normalize, token_f1};

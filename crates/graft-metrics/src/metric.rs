@@ -27,6 +27,8 @@ pub enum Metric {
     Rouge2,
     /// ROUGE of the longest common subsequence.
     RougeL,
+    /// ROUGE of the longest common subsequences of the lines.
+    RougeLsum,
     /// BLEU of the corpus.
     Bleu,
     /// chrF of the corpus.
@@ -50,7 +52,7 @@ pub enum Scale {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Accuracy,
         Self::F1Macro,
         Self::F1Weighted,
@@ -61,6 +63,7 @@ impl Metric {
         Self::Rouge1,
         Self::Rouge2,
         Self::RougeL,
+        Self::RougeLsum,
         Self::Bleu,
         Self::Chrf,
         Self::Regex,
@@ -80,6 +83,7 @@ impl Metric {
             Self::Rouge1 => "rouge1",
             Self::Rouge2 => "rouge2",
             Self::RougeL => "rougeL",
+            Self::RougeLsum => "rougeLsum",
             Self::Bleu => "bleu",
             Self::Chrf => "chrf",
             Self::Regex => "regex",
@@ -104,13 +108,14 @@ impl Metric {
     /// The metrics of a name, which may be that of a group: `rouge`.
     fn named(name: &str) -> Option<Vec<Self>> {
         let group = match name {
-            "rouge" => vec![Self::Rouge1, Self::Rouge2, Self::RougeL],
+            "rouge" => vec![Self::Rouge1, Self::Rouge2, Self::RougeL, Self::RougeLsum],
             "squad" => vec![Self::ExactMatch, Self::TokenF1],
             "f1" | "macro_f1" => vec![Self::F1Macro],
             "weighted_f1" => vec![Self::F1Weighted],
             "em" => vec![Self::ExactMatch],
             "squad_f1" | "f1_token" => vec![Self::TokenF1],
             "rougel" | "rouge_l" => vec![Self::RougeL],
+            "rougelsum" | "rouge_lsum" => vec![Self::RougeLsum],
             "rouge_1" => vec![Self::Rouge1],
             "rouge_2" => vec![Self::Rouge2],
             "sacrebleu" => vec![Self::Bleu],
@@ -174,7 +179,8 @@ mod tests {
     fn a_group_is_several_metrics_and_each_is_named_once() {
         let (metrics, own) =
             parse_metrics(&names("rougeL,rouge, mine ,em"), &names("mine")).unwrap();
-        assert_eq!(metrics, [Metric::RougeL, Metric::Rouge1, Metric::Rouge2, Metric::ExactMatch]);
+        let rouge = [Metric::RougeL, Metric::Rouge1, Metric::Rouge2, Metric::RougeLsum];
+        assert_eq!(metrics, [&rouge[..], &[Metric::ExactMatch]].concat());
         assert_eq!(own, ["mine"]);
     }
 

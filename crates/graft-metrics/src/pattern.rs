@@ -27,6 +27,11 @@ impl AnswerPattern {
         })
     }
 
+    /// The expression.
+    pub fn text(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// The first answer in a text, without spaces around it.
     pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let found = self.0.captures(text)?;

@@ -2,11 +2,13 @@
 
 mod porter;
 mod subsequence;
+mod summary;
 
 use crate::ngrams;
 use subsequence::longest_common_subsequence;
 
 pub use porter::stem;
+pub use summary::RougeSummary;
 
 /// Whether words are replaced by their stems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

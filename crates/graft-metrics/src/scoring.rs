@@ -1,8 +1,8 @@
 //! From pairs of texts to scores with intervals.
 
 use crate::{
-    AnswerPattern, Bleu, Chrf, Classes, Interval, Metric, MetricError, Orders, RougeTokens, Scale,
-    Stemming, bootstrap, exact_match, is_same_number, last_number, token_f1,
+    AnswerPattern, Bleu, Chrf, Classes, Interval, Metric, MetricError, Orders, RougeSummary,
+    RougeTokens, Scale, Stemming, bootstrap, exact_match, is_same_number, last_number, token_f1,
 };
 
 /// Characters of a text that an error message shows.
@@ -26,7 +26,7 @@ pub struct Score {
     pub scale: Scale,
     /// The value.
     pub value: f64,
-    /// The 95 % bootstrap interval; `None` for fewer than two examples.
+    /// The 95 % bootstrap interval; `None` without a seed and for fewer than two examples.
     pub interval: Option<Interval>,
     /// Number of examples.
     pub examples: usize,
@@ -54,8 +54,9 @@ struct Statistics {
     score: fn(&[f64], usize) -> f64,
 }
 
-/// Computes a metric over pairs of texts, with its bootstrap interval. `pattern` is the expression
-/// of [`Metric::Regex`]. Metrics of classes take each different text as a class.
+/// Computes a metric over pairs of texts. `pattern` is the expression of [`Metric::Regex`]. Metrics
+/// of classes take each different text as a class. `seed` is that of the bootstrap interval, which
+/// takes longer than the score; without it none is computed.
 ///
 /// BLEU and chrF are those of the whole corpus, the others means over the examples.
 ///
@@ -65,7 +66,7 @@ pub fn score(
     metric: Metric,
     pairs: &[Pair<'_>],
     pattern: Option<&AnswerPattern>,
-    seed: u64,
+    seed: Option<u64>,
 ) -> Result<Score, MetricError> {
     if metric.is_of_classes() {
         let classes = Classes::of_texts(pairs.iter().map(|pair| (pair.gold, pair.prediction)));
@@ -83,11 +84,11 @@ pub fn score(
     Ok(statistics.scored(metric.name(), metric.scale(), seed))
 }
 
-/// The mean of a value per example, with its bootstrap interval: a metric of the user.
+/// The mean of a value per example: a metric of the user. `seed` is as for [`score`].
 ///
 /// # Errors
 /// [`MetricError::NotFinite`]
-pub fn mean_score(name: &str, values: Vec<f64>, seed: u64) -> Result<Score, MetricError> {
+pub fn mean_score(name: &str, values: Vec<f64>, seed: Option<u64>) -> Result<Score, MetricError> {
     if let Some(place) = values.iter().position(|value| !value.is_finite()) {
         return Err(MetricError::NotFinite {
             name: name.to_owned(),
@@ -113,6 +114,10 @@ fn means(
         Metric::Rouge1 => each(&|it| words(it.prediction).ngrams(&words(it.gold), 1).f1()),
         Metric::Rouge2 => each(&|it| words(it.prediction).ngrams(&words(it.gold), 2).f1()),
         Metric::RougeL => each(&|it| words(it.prediction).longest(&words(it.gold)).f1()),
+        Metric::RougeLsum => {
+            let lines = |text: &str| RougeSummary::new(text, Stemming::None);
+            each(&|it| lines(it.prediction).longest(&lines(it.gold)).f1())
+        }
         Metric::Numeric => numeric(pairs),
         _ => {
             let pattern = pattern.ok_or(MetricError::NoPattern)?;
@@ -124,14 +129,25 @@ fn means(
 /// Whether the last number of each prediction is that of the gold text.
 fn numeric(pairs: &[Pair<'_>]) -> Result<Vec<f64>, MetricError> {
     let value = |(place, pair): (usize, &Pair<'_>)| {
-        let gold = last_number(pair.gold).ok_or_else(|| MetricError::NoNumber {
-            example: place + 1,
-            gold: pair.gold.chars().take(SHOWN).collect(),
-        })?;
+        let gold = gold_number(place + 1, pair.gold)?;
         let found = last_number(pair.prediction);
         Ok(f64::from(u8::from(found.is_some_and(|found| is_same_number(found, gold)))))
     };
     pairs.iter().enumerate().map(value).collect()
+}
+
+/// Checks that a gold text can be compared, before a text is generated for it. `example` is its
+/// number, from 1.
+///
+/// # Errors
+/// [`MetricError::NoNumber`] for [`Metric::Numeric`] and a text without a number.
+pub fn check_gold(metric: Metric, example: usize, gold: &str) -> Result<(), MetricError> {
+    if metric == Metric::Numeric { gold_number(example, gold).map(drop) } else { Ok(()) }
+}
+
+fn gold_number(example: usize, gold: &str) -> Result<f64, MetricError> {
+    last_number(gold)
+        .ok_or_else(|| MetricError::NoNumber { example, gold: gold.chars().take(SHOWN).collect() })
 }
 
 impl Bleu {
@@ -175,10 +191,12 @@ impl Statistics {
         (self.score)(&sum, examples)
     }
 
-    fn scored(&self, name: &str, scale: Scale, seed: u64) -> Score {
+    fn scored(&self, name: &str, scale: Scale, seed: Option<u64>) -> Score {
         let examples = self.examples();
-        let interval = bootstrap::interval(examples, seed, &mut |indices| {
-            self.score_of(indices.iter().copied())
+        let interval = seed.and_then(|seed| {
+            bootstrap::interval(examples, seed, &mut |indices| {
+                self.score_of(indices.iter().copied())
+            })
         });
         Score::new(name, scale, self.score_of(0..examples), interval, examples)
     }
@@ -197,15 +215,18 @@ mod tests {
     #[test]
     fn a_gold_text_without_a_number_is_named() {
         let pairs = [pair("1", "1"), pair("2", "yes")];
-        let error = score(Metric::Numeric, &pairs, None, 0).unwrap_err();
+        let error = score(Metric::Numeric, &pairs, None, None).unwrap_err();
         assert!(error.to_string().contains("example 2 has none: \"yes\""), "{error}");
+        assert_eq!(check_gold(Metric::Numeric, 2, "yes"), Err(error));
+        assert_eq!(check_gold(Metric::ExactMatch, 2, "yes"), Ok(()));
+        let error = score(Metric::Numeric, &pairs, None, None).unwrap_err();
         assert!(error.hint().unwrap().contains("metric=exact_match"));
     }
 
     #[test]
     fn texts_without_labels_are_classes_of_their_own() {
         let pairs = [pair(" yes\n", "yes"), pair("no", "yes"), pair("maybe", "no")];
-        let accuracy = score(Metric::Accuracy, &pairs, None, 0).unwrap();
+        let accuracy = score(Metric::Accuracy, &pairs, None, None).unwrap();
         assert!((accuracy.value - 1.0 / 3.0).abs() < 1e-12 && accuracy.examples == 3);
     }
 
@@ -216,7 +237,9 @@ mod tests {
             .map(|gold| pair("the cat sat on the long story", gold))
             .collect();
         for metric in [Metric::Bleu, Metric::Chrf, Metric::RougeL, Metric::TokenF1] {
-            let score = score(metric, &pairs, None, 4).unwrap();
+            let score = score(metric, &pairs, None, Some(4)).unwrap();
+            let without = super::score(metric, &pairs, None, None).unwrap();
+            assert_eq!((without.value, without.interval), (score.value, None));
             let Interval { low, high } = score.interval.unwrap();
             assert!(low <= score.value && score.value <= high && low < high, "{score:?}");
         }
@@ -224,18 +247,18 @@ mod tests {
 
     #[test]
     fn a_metric_of_the_user_must_be_finite() {
-        let error = mean_score("mine", vec![1.0, f64::NAN], 0).unwrap_err();
+        let error = mean_score("mine", vec![1.0, f64::NAN], Some(0)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the metric `mine` must return a finite number, got NaN for example 2"
         );
-        assert_eq!(mean_score("mine", vec![1.0, 2.0], 0).unwrap().value, 1.5);
+        assert_eq!(mean_score("mine", vec![1.0, 2.0], Some(0)).unwrap().value, 1.5);
     }
 
     #[test]
     fn no_examples_have_no_interval_and_score_zero() {
         for metric in Metric::ALL.into_iter().filter(|metric| *metric != Metric::Regex) {
-            let score = score(metric, &[], None, 0).unwrap();
+            let score = score(metric, &[], None, Some(0)).unwrap();
             assert_eq!((score.value, score.interval, score.examples), (0.0, None, 0), "{metric:?}");
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 fn assert_in_range(pairs: &[Pair<'_>], metrics: &[Metric]) {
     let pattern = AnswerPattern::new(r"(\w+)").expect("a pattern");
     for metric in metrics.iter().filter(|metric| **metric != Metric::Numeric) {
-        let score = score(*metric, pairs, Some(&pattern), 0).expect("a score");
+        let score = score(*metric, pairs, Some(&pattern), Some(0)).expect("a score");
         let most = if metric.scale() == Scale::Points { 100.0 } else { 1.0 };
         assert!((0.0..=most + 1e-9).contains(&score.value), "{score:?}");
     }

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use graft_metrics::{
-    Averaged, Bleu, Chrf, Classes, Metric, Orders, Overlap, Pair, RougeTokens, Stemming,
-    exact_match, normalize, score, stem, token_f1,
+    Averaged, Bleu, Chrf, Classes, Metric, Orders, Overlap, Pair, RougeSummary, RougeTokens,
+    Stemming, exact_match, normalize, score, stem, token_f1,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -34,6 +34,14 @@ struct Group {
     members: Vec<usize>,
     bleu: f64,
     chrf: f64,
+}
+
+#[derive(Deserialize)]
+struct SummaryCase {
+    prediction: String,
+    gold: String,
+    rouge_lsum: [f64; 3],
+    rouge_lsum_stemmed: [f64; 3],
 }
 
 #[derive(Deserialize)]
@@ -87,6 +95,22 @@ fn rouge_equals_rouge_score_with_and_without_the_stemmer() {
 }
 
 #[test]
+fn rouge_lsum_equals_rouge_score_with_and_without_the_stemmer() {
+    let cases: Vec<SummaryCase> = read("summaries.json");
+    assert!(cases.iter().any(|case| case.gold.contains('\n') && case.rouge_lsum[2] > 0.3));
+    for case in cases {
+        for (stemming, expected) in
+            [(Stemming::None, case.rouge_lsum), (Stemming::Porter, case.rouge_lsum_stemmed)]
+        {
+            let [prediction, gold] =
+                [&case.prediction, &case.gold].map(|text| RougeSummary::new(text, stemming));
+            let about = (&case.prediction, &case.gold, stemming);
+            assert_overlap(prediction.longest(&gold), expected, &about);
+        }
+    }
+}
+
+#[test]
 fn stems_equal_those_of_nltk() {
     let cases: Vec<(String, String)> = read("stems.json");
     assert!(cases.len() > 1000);
@@ -112,7 +136,7 @@ fn bleu_and_chrf_equal_sacrebleu_for_texts_and_corpora() {
             .map(|index| &pairs[*index])
             .map(|case| Pair { prediction: &case.prediction, gold: &case.gold })
             .collect();
-        let found = |metric| score(metric, &members, None, 0).unwrap().value;
+        let found = |metric| score(metric, &members, None, None).unwrap().value;
         assert_equal(found(Metric::Bleu), group.bleu, &group.members.len());
         assert_equal(found(Metric::Chrf), group.chrf, &group.members.len());
     }

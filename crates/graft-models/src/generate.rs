@@ -36,6 +36,8 @@ pub struct GenerateOptions {
     pub stop: String,
     /// Tokens that end the text in addition to those of the tokenizer.
     pub end_tokens: Vec<u32>,
+    /// Texts before which the text ends, in addition to `stop`.
+    pub end_texts: Vec<String>,
 }
 
 /// A generated text.
@@ -63,7 +65,7 @@ pub enum StopReason {
     EndOfText,
     /// `max_new_tokens` tokens were generated.
     Length,
-    /// The stop text was generated.
+    /// The stop text, or another text that ends the text, was generated.
     StopText,
     /// The context of this many tokens, prompt and soft prompt included, is full.
     ContextFull(usize),
@@ -82,6 +84,7 @@ impl Default for GenerateOptions {
             seed: 0,
             stop: String::new(),
             end_tokens: Vec::new(),
+            end_texts: Vec::new(),
         }
     }
 }
@@ -100,7 +103,14 @@ impl GenerateOptions {
             seed: settings.integer(GENERATE, "seed").map_or(session_seed, |seed| seed as u64),
             stop: settings.text(GENERATE, "stop").unwrap_or_default(),
             end_tokens: Vec::new(),
+            end_texts: Vec::new(),
         }
+    }
+
+    /// All texts before which the text ends.
+    fn stops(&self) -> Vec<&str> {
+        let all = std::iter::once(&self.stop).chain(&self.end_texts);
+        all.map(String::as_str).filter(|stop| !stop.is_empty()).collect()
     }
 
     /// Whether tokens that occur again have a lower probability.

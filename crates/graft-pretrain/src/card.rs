@@ -105,6 +105,7 @@ fn samples(loaded: &Loaded) -> Result<Vec<(String, String)>> {
             seed: SEED,
             stop: String::new(),
             end_tokens: Vec::new(),
+            end_texts: Vec::new(),
         };
         let written =
             generate(loaded.model.as_ref(), &loaded.tokenizer, prompt, &options, &mut |_| true)?;
@@ -123,6 +124,7 @@ fn curve(steps: &[StepRecord], validations: &[ValidationRecord]) -> String {
         total: 0,
         earlier: Vec::new(),
         earlier_validations: Vec::new(),
+        best: String::new(),
     };
     chart_svg(&run_chart(&started, steps, validations, None))
 }

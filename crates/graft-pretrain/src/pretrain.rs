@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
 use graft_nn::{DType, Device, Model, Trainable};
 use graft_protocol::{Event, RunEnded};
-use graft_train::runs::{RunFolder, RunHeader};
+use graft_train::runs::{RunFolder, RunHeader, SavedWeights};
 use graft_train::{Control, TrainError, TrainingJob, fit};
 
 use crate::corpus::{self, Page, Split};
@@ -49,7 +49,7 @@ pub fn train(paths: &Paths) -> Result<String> {
             trainables: trainables.clone(),
             batches: &Stream::new(text.clone(), &validation, phase),
             config: recipe::training(phase),
-            folder,
+            folder: folder.clone(),
             checkpoint: &trainables,
             keeps_best: false,
             callbacks: None,
@@ -62,18 +62,25 @@ pub fn train(paths: &Paths) -> Result<String> {
         } else {
             fit(job, &Control::new(), &mut emit)
         };
-        summaries.push(summary(ended)?);
+        summaries.push(summary(ended, &folder, &trainables)?);
         export(&model, &tokenizer, &paths.model)?;
     }
     Ok(summaries.join("\n"))
 }
 
-/// One line about a cycle that has ended, now or in an earlier call.
-fn summary(ended: graft_train::Result<RunEnded>) -> Result<String> {
+/// One line about a cycle that has ended, now or in an earlier call, of which the weights are
+/// restored.
+fn summary(
+    ended: graft_train::Result<RunEnded>,
+    folder: &RunFolder,
+    trainables: &Vec<Trainable>,
+) -> Result<String> {
     match ended {
         Ok(ended) => Ok(ended.summary),
-        // The weights of the last checkpoint have been restored.
-        Err(done @ TrainError::AlreadyDone { .. }) => Ok(done.to_string()),
+        Err(done @ TrainError::AlreadyDone { .. }) => {
+            folder.restore_weights(SavedWeights::Last, trainables)?;
+            Ok(done.to_string())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -88,6 +88,16 @@ pub struct RunStarted {
     pub earlier: Vec<StepRecord>,
     /// Validations in the ledger when the run is resumed.
     pub earlier_validations: Vec<ValidationRecord>,
+    /// Name of the metric of the best weights, which validations may measure.
+    #[serde(default)]
+    pub best: String,
+}
+
+impl RunStarted {
+    /// The name of [`ValidationRecord::metric`].
+    pub fn metric_name(&self) -> &str {
+        if self.best.is_empty() { "metric" } else { &self.best }
+    }
 }
 
 /// One optimizer step.

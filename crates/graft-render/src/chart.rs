@@ -40,7 +40,7 @@ pub fn run_chart(
     }
     if !checks.is_empty() {
         let all = started.earlier_validations.iter().chain(validations);
-        series.push(validation_series(&checks, all));
+        series.push(validation_series(started, &checks, all));
     }
     let margins = margins(started, steps);
     let has_rewards = !margins.is_empty();
@@ -69,6 +69,7 @@ fn margins(started: &RunStarted, steps: &[StepRecord]) -> Vec<(f64, f64)> {
 
 /// The validation losses. A metric, or the accuracy, is written next to the points.
 fn validation_series<'a>(
+    started: &RunStarted,
     losses: &[(f64, f64)],
     validations: impl Iterator<Item = &'a ValidationRecord>,
 ) -> Series {
@@ -79,14 +80,14 @@ fn validation_series<'a>(
     };
     let validations: Vec<&ValidationRecord> = validations.collect();
     let name = if validations.iter().any(|validation| validation.metric.is_some()) {
-        "validation, with metric"
+        format!("validation, with {}", started.metric_name())
     } else if validations.iter().any(|validation| validation.accuracy.is_some()) {
-        "validation, with accuracy"
+        "validation, with accuracy".to_owned()
     } else {
         return line("validation", SeriesStyle::Dots, losses);
     };
     let labels = validations.into_iter().map(label).collect();
-    Series { labels, ..line(name, SeriesStyle::Dots, losses) }
+    Series { labels, ..line(&name, SeriesStyle::Dots, losses) }
 }
 
 fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
@@ -140,6 +141,7 @@ mod tests {
             total: 0,
             earlier: vec![],
             earlier_validations: vec![validation(0, Some(0.5), None)],
+            best: "rougeL".into(),
         };
         let last = |validations: &[ValidationRecord]| {
             run_chart(&started, &[], validations, None).series.pop().expect("validations")
@@ -147,12 +149,12 @@ mod tests {
         let series = last(&[validation(3, Some(0.75), None)]);
         assert_eq!(
             (series.name.as_str(), series.labels),
-            ("validation, with accuracy", vec!["50%".to_owned(), "75%".to_owned()])
+            ("validation, with accuracy", vec!["50 %".to_owned(), "75 %".to_owned()])
         );
         let series = last(&[validation(3, Some(0.75), Some(0.123_4))]);
         assert_eq!(
             (series.name.as_str(), series.labels[1].as_str()),
-            ("validation, with metric", "0.123")
+            ("validation, with rougeL", "0.123")
         );
     }
 
@@ -176,6 +178,7 @@ mod tests {
             total: 0,
             earlier: vec![step(1)],
             earlier_validations: vec![],
+            best: String::new(),
         };
         let chart = run_chart(&started, &[step(2)], &[], None);
         assert_eq!(

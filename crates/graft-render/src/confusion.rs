@@ -114,7 +114,7 @@ mod tests {
             plain(&matrix()),
             "which\n\
              \u{20}     <no>  yes  recall\n\
-             <no>    12    3   80.0%\n\
+             <no>    12    3  80.0 %\n\
              yes      0    0       –\n\
              rows: expected class; columns: predicted class"
         );

@@ -95,7 +95,7 @@ mod tests {
         assert!(
             page.contains("<polyline")
                 && page.contains("&lt;b&gt;")
-                && page.contains("step 2/10 · 20%"),
+                && page.contains("step 2/10 · 20 %"),
             "{page}"
         );
         assert!(

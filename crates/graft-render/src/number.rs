@@ -38,9 +38,9 @@ pub fn significant(value: f64, digits: u8) -> String {
     }
 }
 
-/// Formats a share in `[0, 1]` as a percentage: `12.34%`.
+/// Formats a share in `[0, 1]` as a percentage: `12.34 %`.
 pub fn percent(value: f64, digits: u8) -> String {
-    format!("{}%", graft_spec::number::percent(value, usize::from(digits)))
+    format!("{} %", graft_spec::number::percent(value, usize::from(digits)))
 }
 
 /// Formats bytes with a binary unit: `13.2 MiB`.
@@ -106,11 +106,11 @@ mod tests {
         );
         assert_eq!(
             [decimals(1.5e300, 3), percent(1.5e300, 2), significant(1.5e300, 3)],
-            ["1.50e300", "1.50e302%", "1.50e300"]
+            ["1.50e300", "1.50e302 %", "1.50e300"]
         );
         assert_eq!(
             [bytes(12), bytes(13_841_203), percent(0.1234, 1)],
-            ["12 B", "13.2 MiB", "12.3%"]
+            ["12 B", "13.2 MiB", "12.3 %"]
         );
         assert_eq!([short(12_345.0), short(950.0), short(3.2)], ["12.3k", "950", "3.20"]);
         assert_eq!([clock(41.0), clock(3723.4), clock(f64::NAN)], ["0:41", "1:02:03", "?"]);

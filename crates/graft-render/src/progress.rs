@@ -54,7 +54,9 @@ impl Progress {
         }
         if let Some(validation) = validations.last() {
             let accuracy = match (validation.metric, validation.accuracy) {
-                (Some(metric), _) => format!(", metric {}", number::significant(metric, 3)),
+                (Some(metric), _) => {
+                    format!(", {} {}", started.metric_name(), number::significant(metric, 3))
+                }
                 (None, Some(share)) => format!(", accuracy {}", number::percent(share, 0)),
                 (None, None) => String::new(),
             };

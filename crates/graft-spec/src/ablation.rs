@@ -5,7 +5,7 @@ mod alpha;
 use crate::{
     AUTO, KeySpec, Settings, SpecError,
     methods::{self, METHODS, MethodSpec},
-    training::{ABLATE, TRAIN, check_exclusive},
+    training::{ABLATE, TRAIN, check_dependent, check_exclusive},
 };
 
 use alpha::{Alpha, is_alpha, keep_scale, policy, scale, scaling};
@@ -24,6 +24,14 @@ const SHARED: &[&str] = &[
     "early_stopping",
     "load_best",
 ];
+/// The schedule that depends on validations, which trials do not have.
+const PLATEAU: &str = "reduce_on_plateau";
+/// Its keys.
+const PLATEAU_KEYS: [&str; 2] = ["lr_patience", "lr_factor"];
+
+/// Keys of [`ABLATE`] about the trials, which a line without methods has not.
+const OF_TRIALS: &[&str] =
+    &["seeds", "fresh", "confirm", "metric", "pattern", "max_new_tokens", "stop"];
 
 /// A parsed grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +105,8 @@ impl Ablation {
             .map(|spec| trials(spec, &axes, alpha))
             .collect::<Result<Vec<_>, _>>()?
             .concat();
-        trials.iter().try_for_each(|trial| check_exclusive(&trial.train))?;
+        trials.iter().try_for_each(check_trial)?;
+        check_dependent(&trials.iter().map(|trial| &trial.train).collect::<Vec<_>>())?;
         Ok(Self { scaling: scaling(&axes, alpha), trials, settings, search_lr })
     }
 
@@ -110,7 +119,7 @@ impl Ablation {
         let mut settings = Settings::default();
         for (key, value) in pairs {
             match ABLATE.iter().find(|spec| spec.is_named(key)) {
-                Some(spec) if !matches!(spec.name, "seeds" | "fresh" | "confirm") => {
+                Some(spec) if !OF_TRIALS.contains(&spec.name) => {
                     settings.set(spec.name, spec.parse(value)?)
                 }
                 _ => {
@@ -139,6 +148,8 @@ impl Ablation {
         if self.scaling.is_some() && !keys.iter().any(|(key, _)| is_alpha(key)) {
             keep_scale(spec, original, &mut trial);
         }
+        check_trial(&trial)?;
+        check_dependent(&[&trial.train])?;
         if let Some(same) = self.trials.iter().position(|other| {
             (&other.settings, &other.train) == (&trial.settings, &trial.train)
                 && other.method == trial.method
@@ -240,6 +251,17 @@ fn refuse_auto(axes: &[Axis<'_>]) -> Result<(), SpecError> {
                 compares these two"
                 .to_owned(),
         });
+    }
+    Ok(())
+}
+
+/// Refuses keys that exclude each other, and a schedule that needs validations.
+fn check_trial(trial: &Trial) -> Result<(), SpecError> {
+    check_exclusive(&trial.train)?;
+    let given = |name: &str| trial.train.values.contains_key(name);
+    let is_plateau = trial.train.text(TRAIN, "schedule").as_deref() == Some(PLATEAU);
+    if is_plateau || PLATEAU_KEYS.iter().any(|key| given(key)) {
+        return Err(SpecError::PlateauInGrid);
     }
     Ok(())
 }

@@ -112,6 +112,12 @@ pub enum SpecError {
     /// A grid contains `batch=auto`.
     #[error("batch=auto cannot be part of a grid: it would give each trial another batch size")]
     AutoBatch,
+    /// A grid contains the schedule that depends on validations.
+    #[error(
+        "schedule=reduce_on_plateau cannot be part of a grid: it needs validations, and trials \
+         have none"
+    )]
+    PlateauInGrid,
     /// A comparison has no trial of this number.
     #[error("unknown trial {number}")]
     UnknownTrial {
@@ -143,6 +149,7 @@ impl Hint for SpecError {
             Self::NoValues { .. } => "ablate::empty",
             Self::SharedKey { .. } => "ablate::shared",
             Self::AutoBatch => "ablate::auto_batch",
+            Self::PlateauInGrid => "ablate::plateau",
             Self::UnknownTrial { .. } => "ablate::no_trial",
             Self::SameTrial { .. } => "ablate::same_trial",
         }
@@ -179,6 +186,10 @@ impl Hint for SpecError {
             Self::AutoBatch => {
                 "set a number, such as batch=8; %train batch=auto shows which size fits".to_owned()
             }
+            Self::PlateauInGrid => "compare schedules without validations, such as \
+                schedule=linear,cosine, or run %train schedule=reduce_on_plateau for each \
+                configuration"
+                .to_owned(),
             Self::UnknownTrial { count, .. } => format!("the comparison has trials 1 to {count}"),
             Self::SameTrial { .. } => "change a key, such as r=32".to_owned(),
         })

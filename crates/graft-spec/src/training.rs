@@ -2,6 +2,7 @@
 
 mod data;
 mod generation;
+mod metric;
 pub mod preference;
 mod tokens;
 mod train;
@@ -9,10 +10,12 @@ mod vocabulary;
 
 pub use data::DATA;
 pub use generation::{GENERATE, GENERATE_DATA};
+use metric::METRIC;
 pub use tokens::DATA_SHOW;
 use tokens::LOSS_ON;
 pub use train::{
-    OPTIMIZERS, SCHEDULES, TRAIN, check_exclusive, check_train, overlaid, without_auto,
+    OPTIMIZERS, SCHEDULES, TRAIN, check_dependent, check_exclusive, check_train, overlaid,
+    without_auto,
 };
 pub use vocabulary::MODEL_RESIZE;
 use vocabulary::{ADDED_TOKENS, RESIZE_TOKENS};
@@ -71,33 +74,14 @@ pub const EVAL: &[KeySpec] = &[
         ..preference::BETA
     },
     KeySpec {
-        name: "metric",
-        aliases: &["metrics"],
-        kind: KeyKind::List,
         default: "",
-        help: "metrics to compute, also of generated text: accuracy, f1_macro, f1_weighted, precision, recall, exact_match, token_f1, rouge, bleu, chrf, regex, numeric, or your own from lab().metric",
+        help: "target margin of loss=simpo on preference data; without it that of the run that trained the adapter, or 0.5",
+        ..preference::GAMMA
     },
-    KeySpec {
-        name: "pattern",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "regular expression of the metric regex: its first group, or the whole match, is the answer",
-    },
-    KeySpec {
-        name: "max_new_tokens",
-        aliases: &["tokens"],
-        kind: KeyKind::Integer { min: 1, max: 100_000 },
-        default: "128",
-        help: "maximum number of tokens of a generated answer; generation is greedy",
-    },
-    KeySpec {
-        name: "stop",
-        aliases: &[],
-        kind: KeyKind::Text,
-        default: "",
-        help: "end a generated answer before this text",
-    },
+    METRIC,
+    metric::PATTERN,
+    KeySpec { aliases: &["tokens"], ..metric::MAX_NEW_TOKENS },
+    metric::STOP,
     KeySpec {
         name: "seed",
         aliases: &[],
@@ -130,6 +114,13 @@ pub const ABLATE: &[KeySpec] = &[
         default: "200",
         help: "maximum number of examples each trial is scored on, from the first one on",
     },
+    KeySpec {
+        help: "metrics that the trials are compared by, those of %eval: the first one ranks the configurations, and the others are shown too; without it accuracy for data with labels, else the loss",
+        ..METRIC
+    },
+    metric::PATTERN,
+    metric::MAX_NEW_TOKENS,
+    metric::STOP,
     KeySpec {
         name: "domain",
         aliases: &["on"],

@@ -16,10 +16,11 @@ const MOST_ROWS: usize = 64;
 
 /// Tensors that the optimizer stores for each trained parameter: two moments, and the parameter
 /// before the last step.
-const KEPT_BY_OPTIMIZER: usize = 3;
+const KEPT_BY_OPTIMIZER: u64 = 3;
 
 /// The largest number of examples per micro-batch, up to 64 and to the number of training examples,
-/// with which the run fits into the available memory.
+/// with which the run fits into the available memory. `copies` is the number of copies of the
+/// trained parameters that a reference model keeps.
 ///
 /// On the CPU the predicted memory decides, because the system would kill a process that asks for
 /// too much. A GPU reports that it is out of memory, so there a step is also tried.
@@ -31,20 +32,20 @@ pub fn largest_batch(
     model: &dyn Model,
     trainables: &[Trainable],
     tokenizer: &dyn TokenEncoder,
-    data: &Dataset,
-    config: &TrainConfig,
+    (data, config): (&Dataset, &TrainConfig),
+    copies: u64,
 ) -> Result<Fitting> {
     let device = device_of(model);
     let available = graft_nn::memory::left(&device).ok_or(TrainError::UnknownMemory)?;
     let examples = Examples::new(model, tokenizer, data, config)?;
     let validation = examples.largest_validation(model)?;
-    let sizes = memory::Sizes { rows: 1, ..examples.sizes(model, trainables, validation) };
+    let sizes = memory::Sizes { rows: 1, copies, ..examples.sizes(model, trainables, validation) };
     let predicted = memory::largest(&sizes, examples.rows_per_epoch().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(predicted);
     }
     let rows = largest_tried(predicted.rows, |rows| {
-        one_step(model, trainables, &examples.longest_batch(rows), config)
+        one_step(model, trainables, (&examples.longest_batch(rows), config), copies)
     })?;
     Ok(memory::fitting(&sizes, rows, available))
 }
@@ -53,16 +54,16 @@ pub fn largest_batch(
 fn one_step(
     model: &dyn Model,
     trainables: &[Trainable],
-    batch: &Batch,
-    config: &TrainConfig,
+    (batch, config): (&Batch, &TrainConfig),
+    copies: u64,
 ) -> Result<()> {
-    let optimizer_tensors: Vec<Tensor> = trainables
+    let kept: Vec<Tensor> = trainables
         .iter()
-        .flat_map(|trainable| (0..KEPT_BY_OPTIMIZER).map(|_| trainable.var.zeros_like()))
+        .flat_map(|trainable| (0..KEPT_BY_OPTIMIZER + copies).map(|_| trainable.var.zeros_like()))
         .collect::<candle_core::Result<_>>()?;
     let gradients = forward_backward(model, trainables, batch, config)?;
     // All of them exist at the same time in a real step.
-    drop((gradients, optimizer_tensors));
+    drop((gradients, kept));
     Ok(())
 }
 
@@ -136,7 +137,7 @@ mod tests {
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let batch = examples.longest_batch(3);
         assert_eq!((batch.rows, batch.columns), (3, examples.longest()));
-        one_step(&model, &trainables, &batch, &config).expect("a step");
+        one_step(&model, &trainables, (&batch, &config), 2).expect("a step");
         assert_eq!(values(), before);
     }
 }

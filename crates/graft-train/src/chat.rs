@@ -10,6 +10,18 @@ use crate::{Result, TrainError, batch::Encoded};
 const MARKS: [(&str, &str); 3] =
     [("chatml", "<|im_start|>"), ("llama3", "<|start_header_id|>"), ("gemma", "<start_of_turn>")];
 
+/// Special tokens of common templates. Without them, a model cannot tell a mark from text that looks
+/// like it.
+const TOKENS: [&str; 7] = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+];
+
 /// Tokens and labels of a conversation, as in training, without a length limit.
 ///
 /// The template writes the special tokens, so the tokenizer adds none, not even at the end. The
@@ -151,14 +163,70 @@ impl<'a> ChatEncoder<'a> {
         }
     }
 
-    /// A warning about a template that writes the date.
-    pub(crate) fn warning(&self) -> Option<String> {
+    /// Warnings about templates that write the date, do not write tool calls, or write special
+    /// tokens that the tokenizer lacks.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = self.date().into_iter().chain(self.tools()).collect();
+        let lacking = self.templates.iter().flatten().filter_map(|template| self.lacking(template));
+        warnings.extend(lacking);
+        warnings.dedup();
+        warnings
+    }
+
+    fn date(&self) -> Option<String> {
         let dated = self.templates.iter().flatten().find(|template| template.uses_date())?;
         Some(format!(
             "data `{}`: chat template `{}` may write the current date, so the same conversation \
              can have other tokens on another day",
             self.data.name,
             dated.name()
+        ))
+    }
+
+    fn tools(&self) -> Option<String> {
+        let silent = |has_tools: bool| {
+            let template = self.templates[usize::from(has_tools)].as_ref()?;
+            (!template.writes_tools()).then(|| template.name())
+        };
+        let has_calls = |example: &Example| {
+            let chat = self.data.conversation(example)?;
+            let silent = silent(!chat.tools.is_empty())?;
+            let has = !chat.tools.is_empty() || chat.messages.contains("\"tool_calls\"");
+            has.then_some(silent)
+        };
+        let all = SplitName::ALL.into_iter().flat_map(|split| self.data.split(split));
+        let found: Vec<&str> = all.filter_map(has_calls).collect();
+        let name = found.first()?;
+        let conversations = if found.len() == 1 {
+            "1 conversation has".to_owned()
+        } else {
+            format!("{} conversations have", found.len())
+        };
+        Some(format!(
+            "data `{}`: {conversations} tools or tool calls, which chat template `{name}` does not \
+             write; chat_template=chatml writes them",
+            self.data.name
+        ))
+    }
+
+    /// A warning about special tokens of a template that the tokenizer splits.
+    fn lacking(&self, template: &ChatTemplate) -> Option<String> {
+        let is_split = |mark: &&str| self.tokenizer.encode(mark).is_ok_and(|ids| ids.len() > 1);
+        let marks = TOKENS.into_iter().filter(|mark| template.source().contains(mark));
+        let split: Vec<&str> = marks.filter(is_split).collect();
+        if split.is_empty() {
+            return None;
+        }
+        let listed: Vec<String> = split.iter().map(|mark| format!("`{mark}`")).collect();
+        Some(format!(
+            "data `{}`: the tokenizer has no {}, which chat template `{}` writes, and splits them \
+             into several tokens; %model load MODEL added_tokens=\"{}\" adds them, and \
+             chat_template={} needs no other tokens",
+            self.data.name,
+            listed.join(", "),
+            template.name(),
+            split.join(","),
+            suggestion(self.tokenizer)
         ))
     }
 }
@@ -227,6 +295,65 @@ mod tests {
         assert_eq!(learned(&data, None).expect("encodes"), [6, 7, 1]);
         assert_eq!(learned(&data, Some(LossOn::Completion)).expect("encodes"), [6, 7, 1]);
         assert_eq!(learned(&data, Some(LossOn::Assistant)).expect("encodes"), [4, 1, 6, 7, 1]);
+    }
+
+    /// A tokenizer whose tokens are bytes.
+    struct Bytes;
+
+    impl TokenEncoder for Bytes {
+        fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
+            Ok(text.bytes().map(u32::from).collect())
+        }
+        fn encode_with_offsets(
+            &self,
+            text: &str,
+        ) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
+            Ok(text.bytes().enumerate().map(|(at, byte)| (u32::from(byte), at..at + 1)).collect())
+        }
+        fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
+            Ok(ids.iter().filter_map(|id| char::from_u32(*id)).collect())
+        }
+        fn bos(&self) -> Option<u32> {
+            None
+        }
+        fn eos(&self) -> Option<u32> {
+            None
+        }
+        fn vocab(&self) -> usize {
+            256
+        }
+        fn token(&self, id: u32) -> String {
+            id.to_string()
+        }
+    }
+
+    fn warnings(data: &Dataset) -> Vec<String> {
+        let model = TinyLlama::new(16, 32);
+        let encoder = Encoder::new(&model, &Bytes, data, EncodeOptions::default());
+        encoder.expect("an encoder").warnings()
+    }
+
+    #[test]
+    fn tool_calls_that_the_template_leaves_out_are_reported() {
+        let call = r#"{"messages": [{"role": "user", "content": "3"}, {"role": "assistant", "content": "4", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}]}"#;
+        let silent = warnings(&data(call, Some(TEMPLATE)));
+        assert_eq!(silent.len(), 1, "{silent:?}");
+        assert!(silent[0].contains("1 conversation has tools or tool calls"), "{silent:?}");
+        assert!(silent[0].contains("`own.jinja` does not write"), "{silent:?}");
+        let writing = format!("{TEMPLATE}{{% if messages[0].tool_calls %}} 5{{% endif %}}");
+        assert_eq!(warnings(&data(call, Some(&writing))), [""; 0]);
+        assert_eq!(warnings(&data(TURNS, Some(TEMPLATE))), [""; 0]);
+    }
+
+    #[test]
+    fn special_tokens_that_the_tokenizer_splits_are_named() {
+        let marked = TEMPLATE.replace(" 1{%", " 1<|im_end|>{%");
+        let found = warnings(&data(TURNS, Some(&marked)));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("`<|im_end|>`") && found[0].contains("added_tokens="),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct TrainConfig {
     pub eval_examples: usize,
     /// The metric of the best weights, of early stopping and of reductions on a plateau.
     pub best: String,
+    /// The regular expression of `best=regex`.
+    pub pattern: Option<String>,
     /// Validations without improvement after which the run stops; 0 for never.
     pub early_stopping: u64,
     /// Whether the best weights are restored at the end of the run.
@@ -89,6 +91,7 @@ impl TrainConfig {
             eval_every: whole("eval_every").unwrap_or((steps / 10).max(1)),
             eval_examples: whole("eval_examples").unwrap_or(64) as usize,
             best: settings.text(TRAIN, "best").unwrap_or_else(|| "loss".to_owned()),
+            pattern: settings.text(TRAIN, "pattern").filter(|pattern| !pattern.is_empty()),
             early_stopping: whole("early_stopping").unwrap_or(0),
             load_best: settings.bool(TRAIN, "load_best"),
             save_every: whole("save_every").unwrap_or(60),

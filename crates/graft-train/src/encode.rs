@@ -160,9 +160,9 @@ impl<'a> Encoder<'a> {
         self.most
     }
 
-    /// A warning about the chat template.
-    pub(crate) fn warning(&self) -> Option<String> {
-        self.chat.as_ref()?.warning()
+    /// Warnings about the chat template.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.chat.as_ref().map(ChatEncoder::warnings).unwrap_or_default()
     }
 
     /// A prompt with a completion, without the end token.

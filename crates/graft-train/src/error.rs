@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use graft_chat::ChatError;
 use graft_nn::NnError;
 use graft_nn::tensor_file::TensorFileError;
-use graft_spec::Hint;
+use graft_spec::{Failure, Hint};
 
 use crate::chat::template_hint;
 use crate::classify::listed;
@@ -254,6 +254,14 @@ pub enum TrainError {
         /// The message of the panic or error.
         problem: String,
     },
+    /// The metric of the best weights cannot be computed.
+    #[error("the metric `{name}` failed: {}", failure.message)]
+    Metric {
+        /// Name of the metric.
+        name: String,
+        /// Why, with a hint.
+        failure: Box<Failure>,
+    },
     /// The run does not fit into memory.
     #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]
     WouldNotFit {
@@ -417,6 +425,7 @@ impl Hint for TrainError {
             Self::NoValidation { .. } => "train::no_validation",
             Self::UnknownMetric { .. } => "train::unknown_metric",
             Self::Callback { .. } => "train::callback",
+            Self::Metric { .. } => "train::metric",
             Self::WouldNotFit { .. } | Self::ValidationWouldNotFit { .. } => "train::would_not_fit",
             Self::UnknownMemory => "train::unknown_memory",
             Self::Io { .. } => "train::io",
@@ -436,7 +445,7 @@ impl Hint for TrainError {
             Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
             Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
-            Self::Preferences { .. } => Some("add loss=dpo, or loss=orpo, which needs no reference model: %train loss=dpo".to_owned()),
+            Self::Preferences { .. } => Some("add loss=dpo, or loss=orpo or loss=simpo, which need no reference model: %train loss=dpo".to_owned()),
             Self::NoPreferences { .. } => Some("leave out loss=, or load pairs of answers such as %data load prose-or-code; the columns of a file are named by %data load FILE columns=prompt:PROMPT,chosen:BETTER,rejected:WORSE".to_owned()),
             Self::ClassifierPreferences { .. } => Some("load a language model, such as %model load tiny".to_owned()),
             Self::Pairs { .. } => Some("load the data with a template that joins both texts: %data load FILE template=\"{text} {text_pair}\"".to_owned()),
@@ -465,6 +474,7 @@ impl Hint for TrainError {
             Self::NoValidation { .. } => Some("split some off with %data load FILE validation=0.1, or leave the key out".to_owned()),
             Self::UnknownMetric { name, known } => Some(format!("{}metrics: {}; or one of generated text, such as best=exact_match", meant(name, known), known.join(", "))),
             Self::Callback { .. } => Some("the steps before it are kept; correct the closure, then continue with %resume".to_owned()),
+            Self::Metric { failure, .. } => failure.hint.clone(),
             Self::WouldNotFit { recomputed: true, .. } => {
                 Some("gradient_checkpointing=true saves fewer activations and takes about 1.5 times as long".to_owned())
             }

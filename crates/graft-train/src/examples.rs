@@ -1,9 +1,10 @@
 //! The training examples of a data set, in a new order in each epoch.
 
+mod encoded;
 mod packing;
 mod report;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use graft_nn::{Model, Rng, TokenEncoder, Trainable};
 
@@ -14,9 +15,10 @@ use crate::control::Control;
 use crate::data::{Dataset, Kind, SplitName};
 use crate::encode::{EncodeOptions, Encoder, Pieces};
 use crate::evaluate::{Evaluator, LargestPass, Request};
-use crate::preference::{self, PreferenceEvaluator, ReferenceModel};
-use crate::{LabelMap, Result, TrainError, classify, memory};
-use report::Report;
+use crate::preference::{PreferenceEvaluator, ReferenceModel};
+use crate::{Result, TrainError, memory};
+
+pub use encoded::EncodedExamples;
 
 /// Smallest batch size of a validation; a larger training batch size is used for both.
 pub const VALIDATION_BATCH: usize = 16;
@@ -30,16 +32,12 @@ pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
-    /// The examples, or their pieces; of a pair the chosen answer, followed by the rejected one.
-    train: Vec<Encoded>,
-    /// The rows of an epoch, as indices of examples.
-    rows: Vec<Vec<usize>>,
+    encoded: Arc<EncodedExamples>,
     /// The model that a preference loss compares with.
     reference: Option<&'a dyn ReferenceModel>,
     /// The validation examples of a preference loss.
     pairs: OnceLock<PreferenceEvaluator<'a>>,
     config: TrainConfig,
-    report: Report,
     /// Computed once, because it encodes the validation examples.
     largest_validation: OnceLock<LargestPass>,
 }
@@ -48,57 +46,34 @@ impl<'a> Examples<'a> {
     /// Encodes the training examples.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
-    /// [`TrainError::NoHead`] when the model cannot classify the labels,
-    /// [`TrainError::Preferences`] and [`TrainError::NoPreferences`] when data and loss do not fit
-    /// together, [`TrainError::NoRoom`], [`TrainError::Stride`], [`TrainError::ChatTemplate`] and
-    /// [`TrainError::Conversation`], [`TrainError::NothingToLearn`] when the length limit leaves no
-    /// token with loss, and errors of the tokenizer.
+    /// Those of [`EncodedExamples::new`].
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
         data: &'a Dataset,
         config: &TrainConfig,
     ) -> Result<Self> {
-        if data.train.is_empty() {
-            return Err(TrainError::EmptySplit {
-                data: data.name.clone(),
-                split: SplitName::Train.name(),
-            });
-        }
-        preference::check(model, data, config.preference)?;
-        let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
-        let options = config.encode_options();
-        let encoder = Encoder::new(model, tokenizer, data, options)?.with_classes(classes);
-        let mut report = Report::new(&encoder, unmatched);
-        let train = encoded(&encoder, data, config, &mut report)?;
-        let mut config = config.clone();
-        if config.packing && model.embedding().positions_taken() > 0 {
-            // Every example is preceded by the soft prompt, so it needs a row of its own.
-            config.packing = false;
-            report.warn("`packing` has no effect with a soft prompt, which precedes every example");
-        }
-        let rows = if config.preference.is_some() {
-            (0..train.len() / 2).map(|pair| vec![2 * pair, 2 * pair + 1]).collect()
-        } else if config.packing {
-            let lengths: Vec<usize> = train.iter().map(|example| example.ids.len()).collect();
-            packing::rows(&lengths, encoder.limit())
-        } else {
-            (0..train.len()).map(|index| vec![index]).collect()
-        };
-        let largest_validation = OnceLock::new();
-        Ok(Self {
+        let encoded = EncodedExamples::new(model, tokenizer, data, config)?;
+        Ok(Self::of(Arc::new(encoded), tokenizer, data, config))
+    }
+
+    /// Examples that were encoded with these settings, of which the number of steps may differ.
+    pub fn of(
+        encoded: Arc<EncodedExamples>,
+        tokenizer: &'a dyn TokenEncoder,
+        data: &'a Dataset,
+        config: &TrainConfig,
+    ) -> Self {
+        Self {
             data,
             validation: data,
             tokenizer,
-            train,
-            rows,
+            config: TrainConfig { packing: encoded.packs, ..config.clone() },
+            encoded,
             reference: None,
             pairs: OnceLock::new(),
-            config,
-            report,
-            largest_validation,
-        })
+            largest_validation: OnceLock::new(),
+        }
     }
 
     /// Validates on the validation split of another data set.
@@ -116,30 +91,34 @@ impl<'a> Examples<'a> {
     /// Warnings for the user: labels that match no class, examples that were cut or left out, and a
     /// chat template that writes the date.
     pub fn warnings(&self) -> Vec<String> {
-        self.report.warnings()
+        self.encoded.report.warnings()
     }
 
     /// Notes for the user: examples that were split, and rows that were packed.
     pub fn notes(&self) -> Vec<String> {
-        let tokens = self.train.iter().map(|example| example.ids.len()).sum();
+        let EncodedExamples { train, rows, report, .. } = &*self.encoded;
+        let tokens = train.iter().map(|example| example.ids.len()).sum();
         let packs = self.config.packing && self.config.preference.is_none();
-        let rows = packs.then_some((self.rows.len(), tokens));
-        self.report.notes(self.train.len(), rows)
+        report.notes(train.len(), packs.then_some((rows.len(), tokens)))
     }
 
     /// Rows of an epoch: the number of examples, or of packed rows.
     pub fn rows_per_epoch(&self) -> usize {
-        self.rows.len()
+        self.encoded.rows_per_epoch()
     }
 
     /// Tokens of the longest row.
     pub fn longest(&self) -> usize {
-        self.rows.iter().map(|row| self.tokens(row)).max().unwrap_or(0)
+        self.rows().iter().map(|row| self.tokens(row)).max().unwrap_or(0)
+    }
+
+    fn rows(&self) -> &[Vec<usize>] {
+        &self.encoded.rows
     }
 
     /// Tokens of a row; of a pair, of its longer sequence.
     fn tokens(&self, row: &[usize]) -> usize {
-        let lengths = row.iter().map(|index| self.train[*index].ids.len());
+        let lengths = row.iter().map(|index| self.encoded.train[*index].ids.len());
         match self.config.preference {
             Some(_) => lengths.max().unwrap_or(0),
             None => lengths.sum(),
@@ -148,14 +127,15 @@ impl<'a> Examples<'a> {
 
     /// A batch of the `count` longest rows.
     pub(crate) fn longest_batch(&self, count: usize) -> Batch {
-        let mut longest: Vec<&Vec<usize>> = self.rows.iter().collect();
+        let mut longest: Vec<&Vec<usize>> = self.rows().iter().collect();
         longest.sort_by_key(|row| std::cmp::Reverse(self.tokens(row)));
         self.batch(longest.into_iter().take(count))
     }
 
     /// The examples of rows as a batch.
     fn batch<'r>(&self, rows: impl Iterator<Item = &'r Vec<usize>>) -> Batch {
-        let examples: Vec<&Encoded> = rows.flatten().map(|index| &self.train[*index]).collect();
+        let examples: Vec<&Encoded> =
+            rows.flatten().map(|index| &self.encoded.train[*index]).collect();
         if self.config.preference.is_some() {
             return Batch::of_pairs(&examples);
         }
@@ -171,7 +151,7 @@ impl<'a> Examples<'a> {
         validation: LargestPass,
     ) -> memory::Sizes<'m> {
         memory::Sizes {
-            rows: self.config.batch.min(self.rows.len()),
+            rows: self.config.batch.min(self.rows().len()),
             rows_per_example: if self.config.preference.is_some() { 2 } else { 1 },
             copies: self.reference.map_or(0, ReferenceModel::copies),
             validation,
@@ -251,44 +231,10 @@ impl<'a> Examples<'a> {
 
     /// The order of the rows in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        let mut order: Vec<usize> = (0..self.rows().len()).collect();
         Rng::new(self.config.seed).indexed("shuffle", &self.data.name, epoch).shuffle(&mut order);
         order
     }
-}
-
-/// The training examples or their pieces. Counts them, and the examples of the validation.
-fn encoded(
-    encoder: &Encoder<'_>,
-    data: &Dataset,
-    config: &TrainConfig,
-    report: &mut Report,
-) -> Result<Vec<Encoded>> {
-    let mut train = Vec::with_capacity(data.train.len());
-    for example in &data.train {
-        let pieces = encoder.example(example)?;
-        if config.preference.is_some() {
-            report.add_pair(&pieces);
-            if pieces.all.iter().all(Encoded::has_loss) {
-                train.extend(pieces.all);
-            }
-            continue;
-        }
-        report.add(&pieces);
-        // A batch without a single label has no loss.
-        train.extend(pieces.all.into_iter().filter(Encoded::has_loss));
-    }
-    if train.is_empty() {
-        let limit = encoder.limit();
-        return Err(TrainError::NothingToLearn { data: data.name.clone(), limit });
-    }
-    if config.eval_every > 0 {
-        // A validation example that cannot be used is found before the first step.
-        for example in data.scored(SplitName::Validation, config.eval_examples) {
-            report.add_validation(&encoder.example(example)?);
-        }
-    }
-    Ok(train)
 }
 
 /// Token ids of the first `count` validation examples, prompt and completion; of the training
@@ -312,12 +258,12 @@ pub fn samples(
 impl BatchSource for Examples<'_> {
     /// A batch contains rows of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
-        let per_epoch = self.rows.len().div_ceil(self.config.batch) as u64;
+        let per_epoch = self.rows().len().div_ceil(self.config.batch) as u64;
         let epoch = position / per_epoch;
         let index = (position % per_epoch) as usize;
         let order = self.order(epoch);
         let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
-        Ok(self.batch(chosen.map(|row| &self.rows[*row])))
+        Ok(self.batch(chosen.map(|row| &self.rows()[*row])))
     }
 
     fn reference(&self) -> Option<&dyn ReferenceModel> {

@@ -149,7 +149,13 @@ impl TrainingLoop<'_> {
             }
         }
         let is_done = self.step() >= self.job.config.steps || self.stop_reason.is_some();
-        Ok(is_done.then_some(RunOutcome::Finished))
+        // A run that was stopped in its last validation may still get other best weights.
+        let is_validated = self.stop_reason.is_some() || !self.state.owes_validation;
+        Ok(is_done.then_some(if is_validated || !control.is_stopped() {
+            RunOutcome::Finished
+        } else {
+            RunOutcome::Interrupted
+        }))
     }
 
     /// Work done during a pause counts neither as time nor as memory of this run. After it, the

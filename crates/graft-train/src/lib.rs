@@ -108,7 +108,7 @@ pub use error::{Result, TrainError};
 pub use evaluate::{
     Evaluation, Evaluator, LargestPass, Request, evaluate, evaluate_with_predictions,
 };
-pub use examples::{Examples, VALIDATION_BATCH, samples};
+pub use examples::{EncodedExamples, Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
 pub use fit::{TrainingLoop, fit, resume};
 pub use job::TrainingJob;

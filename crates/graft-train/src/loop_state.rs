@@ -63,7 +63,9 @@ impl LoopState {
         self.owes_validation = false;
         self.stopping.after_validation(value, direction);
         let Decay::ReduceOnPlateau(plateau) = config.decay else { return None };
-        plateau.after_validation(&mut self.plateau, value, direction, config.lr)
+        let reduced = plateau.after_validation(&mut self.plateau, value, direction, config.lr);
+        // A rate that the user's code has set is the one in use.
+        reduced.filter(|_| self.fixed_lr.is_none())
     }
 
     /// Whether early stopping ends the run.
@@ -82,6 +84,19 @@ mod tests {
     use super::*;
     use crate::schedule::Plateau;
     use crate::testing::config;
+
+    #[test]
+    fn a_reduction_is_not_announced_while_the_users_code_sets_the_rate() {
+        let decay = Decay::ReduceOnPlateau(Plateau { patience: 0, factor: 0.5 });
+        let config = TrainConfig { decay, lr: 0.8, ..config(9) };
+        let mut state = LoopState::new(&config);
+        assert_eq!(state.after_validation(&config, 1.0, Direction::Lower), None);
+        state.fixed_lr = Some(0.3.into());
+        assert_eq!(state.after_validation(&config, 2.0, Direction::Lower), None);
+        assert_eq!(state.rate(&config, 5), 0.3);
+        state.fixed_lr = None;
+        assert_eq!(state.after_validation(&config, 2.0, Direction::Lower), Some(0.2));
+    }
 
     #[test]
     fn another_learning_rate_or_metric_on_resume_replaces_what_depends_on_it() {

@@ -17,7 +17,7 @@ use crate::data::{Dataset, Kind};
 use crate::{Result, TrainError};
 
 pub use evaluate::{PreferenceEvaluator, evaluate_preferences};
-pub use objective::{LogProbabilities, PairLoss, PreferenceLoss};
+pub use objective::{LogProbabilities, PairLoss, PreferenceLoss, Strength};
 pub(crate) use pass::{Normalizers, PairTotals, loss, reference_log_probabilities};
 pub use reference::{ReferenceModel, StartingWeights};
 
@@ -26,8 +26,8 @@ pub use reference::{ReferenceModel, StartingWeights};
 pub struct Objective {
     /// The kind of loss.
     pub loss: PreferenceLoss,
-    /// Scale of the rewards.
-    pub beta: f64,
+    /// Its constants.
+    pub strength: Strength,
 }
 
 /// Which model is the reference of a preference run.
@@ -41,19 +41,25 @@ pub enum Reference {
 
 /// The default of `beta`.
 const DEFAULT_BETA: f64 = 0.1;
+/// The default of `gamma`.
+const DEFAULT_GAMMA: f64 = 0.5;
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { loss: PreferenceLoss::Dpo, beta: DEFAULT_BETA }
+        let strength = Strength { beta: DEFAULT_BETA, gamma: DEFAULT_GAMMA };
+        Self { loss: PreferenceLoss::Dpo, strength }
     }
 }
 
 impl Objective {
-    /// Reads the keys `loss` and `beta` of settings that have been checked against those of
+    /// Reads the keys `loss`, `beta` and `gamma` of settings that have been checked against those of
     /// `%train`; `None` without a loss.
     pub fn from_settings(settings: &Settings) -> Option<Self> {
         let loss = PreferenceLoss::parse(&settings.text(TRAIN, "loss")?)?;
-        Some(Self { loss, beta: settings.float(TRAIN, "beta").unwrap_or(DEFAULT_BETA) })
+        let number = |key, default| settings.float(TRAIN, key).unwrap_or(default);
+        let strength =
+            Strength { beta: number("beta", DEFAULT_BETA), gamma: number("gamma", DEFAULT_GAMMA) };
+        Some(Self { loss, strength })
     }
 }
 

@@ -18,4 +18,4 @@ pub use ledger::{Ledger, MOST_STEPS, Resumption, RunRecord, read_ledger, read_le
 pub use location::{is_temporary, runs_folder};
 pub use lock::RunLock;
 pub use start::{DataRecord, Start};
-pub use trials::{TrialRecord, Trials};
+pub use trials::{MetricValue, TrialRecord, Trials};

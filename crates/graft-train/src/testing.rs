@@ -360,6 +360,7 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         eval_every: 3,
         eval_examples: 4,
         best: "loss".to_owned(),
+        pattern: None,
         early_stopping: 0,
         load_best: false,
         save_every: 0,

@@ -247,6 +247,28 @@ fn missing_labels_are_named_with_their_row() {
 }
 
 #[test]
+fn a_missing_number_is_skipped_when_asked_for_and_a_missing_name_is_reported() {
+    let csv = |skips: bool, labels: &[&str]| {
+        let rows: Vec<[(&str, Field<'static>); 2]> =
+            labels.iter().map(|label| [("text", text("a")), ("label", text(label))]).collect();
+        let settings = Settings::default().with("skip_bad", Value::Bool(skips));
+        with(&settings, false, &rows.iter().map(|row| row.as_slice()).collect::<Vec<_>>())
+    };
+    let found = csv(true, &["1", "nan", "0", "nan", "2"]).expect("reads");
+    assert_eq!((labels(&found), found.splits.len()), (vec!["1", "0", "2"], 3));
+    assert_eq!(
+        found.report.notes,
+        ["skipped 2 bad rows: `a.x` line 2: the label is `nan`, a missing value; and 1 more"]
+    );
+    let found = csv(false, &["good", "nan", "bad", "nan"]).expect("reads");
+    assert_eq!(labels(&found), ["good", "nan", "bad", "nan"]);
+    assert_eq!(
+        found.report.notes,
+        ["`nan` is the label of 2 examples: if it stands for a missing value, remove these rows"]
+    );
+}
+
+#[test]
 fn labels_such_as_1_0_are_whole_numbers_and_fractions_in_csv_are_refused() {
     let found = collected(
         true,

@@ -206,8 +206,23 @@ fn the_hint_for_other_encodings_is_a_command_that_works() {
 #[test]
 fn a_text_that_looks_like_records_is_said_to_be_read_as_text() {
     let set = file("set.txt", b"{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n").expect("reads");
-    assert_eq!((set.kind, set.report.notes.len()), (Kind::Text, 1));
+    assert_eq!(set.kind, Kind::Text);
     assert!(set.report.notes[0].contains("format=jsonl"), "{:?}", set.report.notes);
+}
+
+#[test]
+fn a_file_too_small_to_hold_anything_out_is_reported() {
+    let notes = |rows: usize| {
+        let lines: Vec<String> = (0..rows).map(|row| format!("{{\"text\": \"{row}\"}}")).collect();
+        file("set.jsonl", lines.join("\n").as_bytes()).expect("reads").report.notes
+    };
+    assert_eq!(
+        notes(4),
+        [
+            "4 examples: too few to hold any out for validation and test; validation=0.5 holds out half of them"
+        ]
+    );
+    assert_eq!(notes(20), [""; 0]);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl<'a> GrowingText<'a> {
             tokenizer,
             options,
             limits,
-            text: TextStream::new(tokenizer, prompt, &options.stop)?,
+            text: TextStream::new(tokenizer, prompt, options.stops())?,
             random: Rng::new(options.seed).indexed("generate", "", index),
             tokens: 0,
             seen: prompt.iter().copied().filter(|_| penalizes).collect(),

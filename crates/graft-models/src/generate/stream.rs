@@ -1,4 +1,4 @@
-//! Streaming detokenization: pieces consist of whole characters, and text that may become the stop
+//! Streaming detokenization: pieces consist of whole characters, and text that may become a stop
 //! text is held back.
 //!
 //! The new text is the difference between decoding prompt and tokens together and decoding the
@@ -27,7 +27,8 @@ pub(super) struct TextStream<'a> {
     settled: (usize, usize),
     /// Whether the last token did not change the text, because it is part of a character.
     is_unread: bool,
-    stop: &'a str,
+    /// Texts that end the text; none of them is empty.
+    stops: Vec<&'a str>,
     text: String,
     emitted: usize,
     stopped: bool,
@@ -37,7 +38,7 @@ impl<'a> TextStream<'a> {
     pub(super) fn new(
         tokenizer: &'a dyn TokenEncoder,
         prompt: &[u32],
-        stop: &'a str,
+        stops: Vec<&'a str>,
     ) -> Result<Self> {
         let (context, before) = context(tokenizer, prompt)?;
         Ok(Self {
@@ -48,7 +49,7 @@ impl<'a> TextStream<'a> {
             ids: Vec::new(),
             settled: (0, 0),
             is_unread: false,
-            stop,
+            stops,
             text: String::new(),
             emitted: 0,
             stopped: false,
@@ -62,9 +63,7 @@ impl<'a> TextStream<'a> {
         if self.is_unread && self.ids.len() - self.settled.0 > MAX_CHARACTER_TOKENS {
             self.restart()?;
         }
-        if !self.stop.is_empty()
-            && let Some(place) = self.text.find(self.stop)
-        {
+        if let Some(place) = self.stops.iter().filter_map(|stop| self.text.find(stop)).min() {
             self.text.truncate(place);
             self.stopped = true;
         }
@@ -80,7 +79,7 @@ impl<'a> TextStream<'a> {
         Ok(self.emit_to(self.text.len()))
     }
 
-    /// Whether the stop text was found; [`Self::text`] ends before it.
+    /// Whether a stop text was found; [`Self::text`] ends before it.
     pub(super) fn stopped(&self) -> bool {
         self.stopped
     }
@@ -120,13 +119,15 @@ impl<'a> TextStream<'a> {
     }
 
     /// Length in bytes of the text that later tokens cannot change: without an incomplete character
-    /// or the beginning of the stop text.
+    /// or the beginning of a stop text.
     fn certain(&self) -> usize {
         let finished = self.text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-        let held = (1..self.stop.len())
-            .rev()
-            .find(|length| self.stop.get(..*length).is_some_and(|start| finished.ends_with(start)));
-        finished.len() - held.unwrap_or(0)
+        let held = |stop: &&str| {
+            (1..stop.len())
+                .rev()
+                .find(|length| stop.get(..*length).is_some_and(|start| finished.ends_with(start)))
+        };
+        finished.len() - self.stops.iter().filter_map(held).max().unwrap_or(0)
     }
 
     fn emit_to(&mut self, end: usize) -> String {

@@ -26,6 +26,7 @@ fn run(steps: u64) -> Chart {
         total: 2,
         earlier: vec![],
         earlier_validations: vec![],
+        best: String::new(),
     };
     let noise = |step: u64| ((step * 2_654_435_761) % 1000) as f64 / 1000.0 - 0.5;
     let fall = |step: u64| 1.2 + 1.9 * (-(step as f64) / (steps as f64 / 5.0)).exp();

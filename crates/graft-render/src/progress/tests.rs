@@ -10,6 +10,7 @@ fn run(done: u64) -> (RunStarted, Vec<StepRecord>) {
         total: 2,
         earlier: vec![],
         earlier_validations: vec![],
+        best: String::new(),
     };
     let steps = (1..=done)
         .map(|step| StepRecord {
@@ -32,14 +33,14 @@ fn the_line_shows_step_loss_speed_and_time_left() {
         [ValidationRecord { step: 50, loss: 2.123, accuracy: Some(0.5), metric: None }];
     assert_eq!(
         Progress::of_run(&started, &steps, &validations).line(),
-        "step 50/200 · 25% · loss 2.00 · validation 2.12, accuracy 50% · 12.3k tokens/s · ETA 1:15"
+        "step 50/200 · 25 % · loss 2.00 · validation 2.12, accuracy 50 % · 12.3k tokens/s · ETA 1:15"
     );
 }
 
 #[test]
 fn progress_without_steps_does_not_panic() {
     let (started, _) = run(0);
-    assert_eq!(Progress::of_run(&started, &[], &[]).line(), "step 0/200 · 0%");
+    assert_eq!(Progress::of_run(&started, &[], &[]).line(), "step 0/200 · 0 %");
     assert_eq!(Progress::of("loading", 0, 0).line(), "loading");
     assert_eq!(Progress::of("downloading", 1200, 0).ansi(40), "downloading 1,200");
 }
@@ -47,7 +48,7 @@ fn progress_without_steps_does_not_panic() {
 #[test]
 fn the_bar_fills_and_fits() {
     let half = Progress::of("evaluating", 10, 20);
-    assert_eq!(half.ansi(60), "\u{1b}[36m██████████░░░░░░░░░░\u{1b}[0m evaluating 10/20 · 50%");
+    assert_eq!(half.ansi(60), "\u{1b}[36m██████████░░░░░░░░░░\u{1b}[0m evaluating 10/20 · 50 %");
     assert_eq!(half.ansi(12), "evaluating…");
     assert!(half.html().contains("<progress max=\"1\" value=\"0.5000\""));
 }

@@ -25,10 +25,10 @@ fn the_plain_table_is_aligned() {
     assert_eq!(
         plain(&sample()),
         "Parameters\n\
-         module           shape      trainable  share\n\
-         ───────────────  ─────────  ─────────  ─────\n\
-         layers.0.q_proj  192 × 192      3,072  1.25%\n\
-         total                          12,288   NaN%\n\
+         module           shape      trainable   share\n\
+         ───────────────  ─────────  ─────────  ──────\n\
+         layers.0.q_proj  192 × 192      3,072  1.25 %\n\
+         total                          12,288   NaN %\n\
          trainable params: 12,288 || all params: 3,700,000 || trainable%: 0.3321"
     );
 }

@@ -23,7 +23,7 @@ mod verdict;
 use std::sync::Arc;
 
 use graft_protocol::{Block, Chart, Event, Level, Reply, Table};
-use graft_spec::{Failure, ablation::Ablation};
+use graft_spec::{Failure, Settings, ablation::Ablation};
 use graft_train::runs::{Trials, is_temporary};
 
 use super::{adapters_disabled::AdaptersDisabled, domain::Domain, labels, runs, train};
@@ -34,6 +34,7 @@ use crate::{
 };
 use results::{ComparisonResults, DomainBase, Metric};
 use runner::{GridRunner, PrunedTrials};
+use scoring::ComparedMetrics;
 
 /// The report of a comparison.
 #[derive(Clone, Debug)]
@@ -158,13 +159,24 @@ fn requested_clones(cx: &CommandContext) -> Vec<TrialClone> {
 }
 
 /// The grid with a number of steps instead of epochs.
-fn with_steps(cx: &CommandContext, grid: &Ablation, data: &LoadedData) -> Ablation {
+fn with_steps(
+    cx: &CommandContext,
+    grid: &Ablation,
+    data: &LoadedData,
+) -> Result<Ablation, Failure> {
     let mut grid = grid.clone();
-    let state = cx.state();
+    let model = cx.state().model()?;
+    // The examples are encoded once for all trials that differ in keys of the method only.
+    let mut known: Vec<(Settings, Settings)> = Vec::new();
     for trial in &mut grid.trials {
-        trial.train = train::resolved(&state, &trial.train, data).0;
+        let same = known.iter().find(|(given, _)| *given == trial.train);
+        let resolved = match same {
+            Some((_, resolved)) => resolved.clone(),
+            None => train::resolved(Some(&model), &trial.train, data)?.settings,
+        };
+        known.push((std::mem::replace(&mut trial.train, resolved.clone()), resolved));
     }
-    grid
+    Ok(grid)
 }
 
 /// Trains and scores the trials of a grid that are not finished, and reports all of them.
@@ -177,7 +189,7 @@ fn compare(
     let state = cx.state();
     state.model()?;
     let data = state.data(None)?;
-    let grid = &with_steps(cx, grid, &data);
+    let grid = &with_steps(cx, grid, &data)?;
     let _disabled = AdaptersDisabled::new(&state)?;
     labels::warning(&state, &data)?.into_iter().for_each(|warning| cx.warn(warning));
     if is_temporary(&runs::base()) {
@@ -185,13 +197,18 @@ fn compare(
     }
     let mut finished = Trials::read(&runs::base());
     let domain = Domain::named(cx, &state, &grid.settings)?;
-    let runner = GridRunner { cx, state: state.clone(), data: data.clone(), domain, grid, pruned };
+    let metrics = ComparedMetrics::of(&state, &grid.settings)?;
+    let runner =
+        GridRunner { cx, state: state.clone(), data: data.clone(), domain, grid, metrics, pruned };
+    runner.check_metrics()?;
     let base = runner.score("the base")?;
     let domain =
         runner.domain.as_ref().map(|domain| DomainBase::measure(cx, domain)).transpose()?;
-    let (trials, reused) = runner.train_all(&mut finished, &Metric::of(&base))?;
+    let metric = Metric::of(&base, runner.metrics.first());
+    let (trials, reused) = runner.train_all(&mut finished, &metric)?;
     cx.change(|state| state.runs = runs::names());
-    let results = ComparisonResults { trials, base, grid, data: data.dataset.name.clone(), domain };
+    let data = data.dataset.name.clone();
+    let results = ComparisonResults { trials, base, metric, grid, data, domain };
     if let Some(failure) = results.first_failure() {
         return Err(failure);
     }

@@ -124,6 +124,9 @@ pub(crate) struct Next<'a> {
     pub(crate) lr: f64,
     /// The default learning rate of the method on this model.
     pub(crate) default_lr: f64,
+    /// Whether the loss compares pairs of answers. Larger rates make such a model forget its
+    /// language before the loss shows it.
+    pub(crate) is_preference: bool,
 }
 
 impl<'a> Next<'a> {
@@ -144,12 +147,17 @@ impl<'a> Next<'a> {
             steps,
             lr,
             default_lr,
+            is_preference: config.preference.is_some(),
         }
     }
 
     /// Suggests fresh weights, because those of a diverged run are useless, and a smaller learning
     /// rate: at most the default.
     pub(crate) fn smaller(&self) -> String {
+        if self.lr == 0.0 {
+            let line = format!("{}{}", self.attached(), self.trained(self.steps, self.lr));
+            return format!("the learning rate is 0, so training is not the cause: `{line}`");
+        }
         let smaller = (self.lr * SMALLER).min(self.default_lr);
         let line = format!("{}{}", self.attached(), self.trained(self.steps, smaller));
         format!(
@@ -166,7 +174,7 @@ impl<'a> Next<'a> {
                 self.trained(self.steps, self.default_lr)
             );
         }
-        if self.lr * LARGER > MAX_RATE {
+        if self.is_preference || self.lr * LARGER > MAX_RATE {
             return self.longer();
         }
         format!(
@@ -220,8 +228,10 @@ impl<'a> Next<'a> {
         line
     }
 
-    /// ` batch=4 lr=2e-3 steps=60`: the keys of the run, with these steps and this learning rate.
+    /// ` batch=4 lr=2e-3 steps=60`: the keys of the run, with these steps and this learning rate; the
+    /// default one instead of 0, with which nothing is learned.
     fn trained(&self, steps: u64, lr: f64) -> String {
+        let lr = if lr == 0.0 { self.default_lr } else { lr };
         let others = self
             .train
             .values
@@ -276,6 +286,7 @@ mod tests {
             steps: 60,
             lr: 0.02,
             default_lr: 5e-3,
+            is_preference: false,
         }
     }
 
@@ -334,6 +345,13 @@ mod tests {
                 .suggestion(&next)
                 .ends_with("`%train batch=2 steps=180 lr=2e-2`")
         );
+        let pairs = Next { is_preference: true, ..self::next(&asked, &train) };
+        let longer = LossTrend::Flat(0.69, 0.69).warning(&pairs).expect("a warning");
+        assert!(longer.ends_with("`%train batch=2 steps=180 lr=2e-2`"), "{longer}");
+        let still = Next { lr: 0.0, ..self::next(&asked, &train) };
+        for text in [still.smaller(), still.larger(), still.longer()] {
+            assert!(text.contains("lr=5e-3`") && !text.contains("0e0"), "{text}");
+        }
         let silent = Next { adapter: ("style", 0.0), ..next };
         assert!(
             LossTrend::NoGradient

@@ -56,7 +56,7 @@ impl Questions {
             chat_template(tokenizer, data, examples, false)?,
             chat_template(tokenizer, data, examples, true)?,
         ];
-        if let Some(template) = templates.iter().flatten().next() {
+        for template in templates.iter().flatten() {
             chat::end_at_message(&mut options, tokenizer, template);
         }
         let question = |example: &Example| match messages(example) {

@@ -129,7 +129,7 @@ fn options(
     options
 }
 
-/// Ends the text also where the template ends a message.
+/// Ends the text also where the template ends a message. Several templates may be added.
 pub(crate) fn end_at_message(
     options: &mut GenerateOptions,
     tokenizer: &Tokenizer,
@@ -139,8 +139,7 @@ pub(crate) fn end_at_message(
     match tokenizer.encode(end).unwrap_or_default().as_slice() {
         [] => {}
         [token] if tokenizer.is_special(*token) => options.end_tokens.push(*token),
-        _ if options.stop.is_empty() => options.stop = end.to_owned(),
-        _ => {}
+        _ => options.end_texts.push(end.to_owned()),
     }
 }
 

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{CommandContext, class, state::LoadedData};
 
-pub use metrics::{Measured, MetricRequest, UserMetric, UserMetrics, evaluate_generated, measure};
+pub use metrics::{
+    DefinedMetric, Measured, MetricRequest, UserMetric, UserMetrics, evaluate_generated, measure,
+};
+pub(crate) use table::{number_text, score_text};
 pub use user_metric::define_metric;
 
 /// Scores on one split of a data set.

@@ -11,9 +11,12 @@ use graft_train::{
     device_of,
     memory::{Memory, Sizes, of_model, optimizer_bytes, packed},
     optimizer::{OptimizerConfig, OptimizerKind},
+    preference::{Objective, PreferenceEvaluator},
 };
 
-use super::{attach::require_adapter, format::thousands, runs::newest_memory};
+use super::{
+    attach::require_adapter, format::thousands, preference::reference_copies, runs::newest_memory,
+};
 use crate::{CommandContext, SessionState, state::LoadedModel};
 
 /// The quantization of QLoRA.
@@ -44,9 +47,12 @@ fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure
     let recompute = settings.bool(MEMORY, "gradient_checkpointing");
     let optimizer = optimizer(settings);
     let (validation, validated) = validation(&state, &model, tokens, rows(settings));
+    let is_of_pairs = is_of_pairs(&state);
+    let objective = is_of_pairs.then(Objective::default);
     let sizes = Sizes {
         rows: rows(settings),
-        rows_per_example: if is_of_pairs(&state) { 2 } else { 1 },
+        rows_per_example: if is_of_pairs { 2 } else { 1 },
+        copies: reference_copies(objective, &Settings::default(), &attached),
         tokens,
         added: attached.adapter.trainable_parameters(),
         recompute,
@@ -64,6 +70,12 @@ fn of_session(cx: &CommandContext, settings: &Settings) -> Result<Table, Failure
         &packed(base, &sizes, FOUR_BITS),
         full,
     );
+    if sizes.copies > 0 {
+        table.footer.push(format!(
+            "pairs of answers: {} copies of the trained parameters for the reference of loss=dpo",
+            sizes.copies
+        ));
+    }
     table.footer.extend(notes(&model, &sizes, validated));
     Ok(table)
 }
@@ -116,14 +128,17 @@ fn validation(
         batch: rows.max(VALIDATION_BATCH),
         encoding: EncodeOptions { max_length: Some(tokens), ..EncodeOptions::default() },
     };
-    let evaluator = Evaluator::new(
-        model.loaded.model.as_ref(),
-        model.loaded.tokenizer.as_ref(),
-        &data.dataset,
-        request,
-    );
+    let (network, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    let largest = if data.dataset.kind == Kind::Preference {
+        let data = (&data.dataset, request);
+        PreferenceEvaluator::new((network, tokenizer), data, Objective::default(), None)
+            .map(|evaluator| evaluator.largest_pass(network))
+    } else {
+        Evaluator::new(network, tokenizer, &data.dataset, request)
+            .and_then(|evaluator| evaluator.largest_pass())
+    };
     // If this model cannot be validated on the data, training reports the error.
-    match evaluator.and_then(|evaluator| evaluator.largest_pass()) {
+    match largest {
         Ok(largest) => (largest, Some(data.dataset.name.clone())),
         Err(_) => (LargestPass::default(), None),
     }

@@ -14,7 +14,10 @@ use graft_train::{
 };
 
 use super::{adapters_disabled::AdaptersDisabled, runs, train::TrainingSetup};
-use crate::{CommandContext, SessionState, state::LoadedModel};
+use crate::{
+    CommandContext, SessionState,
+    state::{AttachedAdapter, LoadedModel},
+};
 
 /// The model with its adapters switched off. No adapter may be merged.
 pub(crate) struct AdaptersOff(pub(crate) Arc<LoadedModel>);
@@ -61,9 +64,28 @@ pub(crate) enum RunReference<'a> {
     Start(StartingWeights<'a>),
 }
 
+/// The reference of preference training with these keys. Without a name it is the model without the
+/// adapter if the adapter is new, and the adapter itself if it has trained weights.
+fn reference_of(train: &Settings, is_fresh: bool) -> Reference {
+    let default = if is_fresh { Reference::Base } else { Reference::Start };
+    Reference::from_settings(train).unwrap_or(default)
+}
+
+/// Copies of the trained parameters that the reference of a run with these keys will keep.
+pub(crate) fn reference_copies(
+    objective: Option<Objective>,
+    train: &Settings,
+    attached: &AttachedAdapter,
+) -> u64 {
+    let has_reference = objective.is_some_and(|objective| objective.loss.has_reference());
+    match reference_of(train, attached.start().0.is_fresh()) {
+        Reference::Start if has_reference => StartingWeights::COPIES,
+        _ => 0,
+    }
+}
+
 impl<'a> RunReference<'a> {
-    /// The reference that the keys of `%train` name. Without a name it is the model without the
-    /// adapter if the adapter was new, and the adapter itself if it had trained weights.
+    /// The reference that the keys of `%train` name, or its default.
     ///
     /// # Errors
     /// When the weights from before the run cannot be read.
@@ -76,8 +98,7 @@ impl<'a> RunReference<'a> {
             return Ok(Self::None);
         }
         let is_fresh = header.start.as_ref().is_none_or(Start::is_fresh);
-        let default = if is_fresh { Reference::Base } else { Reference::Start };
-        Ok(match Reference::from_settings(&header.train).unwrap_or(default) {
+        Ok(match reference_of(&header.train, is_fresh) {
             Reference::Base => Self::Base(AdaptersOff(setup.model.clone())),
             Reference::Start => Self::Start(StartingWeights::of(&setup.folder, checkpoint)?),
         })

@@ -17,7 +17,7 @@ use super::{
     adapter, data,
     format::kept_as,
     labels, model, runs,
-    train::{self, FinishedRun, TrainingSetup, carry_out, resolved},
+    train::{self, FinishedRun, Resolved, TrainingSetup, carry_out, resolved},
 };
 use crate::{
     CommandContext, SessionError, UserCallbacks,
@@ -40,7 +40,8 @@ pub fn resume(
     let folder = find(run)?;
     // Training locks it again. This reports a conflict before the session changes.
     drop(folder.lock()?);
-    let Progress { header, step, .. } = newest(&folder)?;
+    let progress = newest(&folder)?;
+    let (header, step) = (progress.header.clone(), progress.step);
     if let Some(asked) = settings
         .text(TRAIN, "data")
         .filter(|asked| settings.values.contains_key("data") && *asked != header.data)
@@ -55,20 +56,33 @@ pub fn resume(
     check_train(&train)?;
     let callbacks = same_loss(cx, &header)?;
     let data = same_data(cx, &header)?;
-    let (train, length) = resolved(&cx.state(), &train, &data);
+    // The rows of an epoch depend on the tokens of the model. It is not put into the session before
+    // the run is known to have steps left.
+    let has_epochs = train.float(TRAIN, "epochs").is_some();
+    let opened = has_epochs.then(|| open_model(cx, &header)).transpose()?;
+    let model = opened.as_ref().map(RunModel::loaded);
+    let Resolved { settings: train, length, .. } = resolved(model, &train, &data)?;
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
-    if step >= config.steps {
-        // Reported before the session changes, so that nothing is lost for a run that is already
-        // done.
-        return Err(TrainError::AlreadyDone { run: folder.name(), steps: step }.into());
-    }
+    progress.check_unfinished(&config)?;
     length.into_iter().for_each(|line| cx.note(line));
-    let model = same_model(cx, &header)?;
+    let model = match opened {
+        Some(opened) => opened.put(cx),
+        None => same_model(cx, &header)?,
+    };
     remember(cx, &data);
     let attached = same_adapter(cx, &header, step)?;
     labels::put(cx, &attached, header.label_names.clone());
-    let validation_data = None;
-    let setup = TrainingSetup { model, data, validation_data, attached, config, folder, callbacks };
+    let setup = TrainingSetup {
+        model,
+        data,
+        validation_data: None,
+        attached,
+        config,
+        folder,
+        callbacks,
+        // The adapter may be a soft prompt, which was not attached when the rows were counted.
+        encoded: None,
+    };
     carry_out(cx, &setup, RunHeader { train, ..header }, graft_train::resume)
 }
 
@@ -107,14 +121,47 @@ fn same_loss(
     }
 }
 
-/// The model of the run: the current one if its weights are the same, else loaded from the source
-/// of the run.
+/// The model of a run.
+enum RunModel {
+    /// That of the session.
+    Current(Arc<LoadedModel>),
+    /// Loaded, and not in the session yet.
+    Opened(Arc<LoadedModel>),
+}
+
+impl RunModel {
+    fn loaded(&self) -> &LoadedModel {
+        match self {
+            Self::Current(model) => model,
+            Self::Opened(model) => model,
+        }
+    }
+
+    /// Makes it the model of the session.
+    fn put(self, cx: &CommandContext) -> Arc<LoadedModel> {
+        match self {
+            Self::Current(model) => model,
+            Self::Opened(model) => {
+                let report = model::put(cx, model);
+                cx.note(report.line());
+                report.model
+            }
+        }
+    }
+}
+
+/// Makes the model of the run that of the session: the current one if its weights are the same,
+/// else the one from the source of the run.
 pub(super) fn same_model(
     cx: &CommandContext,
     header: &RunHeader,
 ) -> Result<Arc<LoadedModel>, Failure> {
+    Ok(open_model(cx, header)?.put(cx))
+}
+
+fn open_model(cx: &CommandContext, header: &RunHeader) -> Result<RunModel, Failure> {
     if let Some(current) = cx.state().model.clone().filter(|current| is_model_of(current, header)) {
-        return Ok(current);
+        return Ok(RunModel::Current(current));
     }
     header.model_settings.check(MODEL)?;
     let found = model::open(cx, &header.model, &header.model_settings)?;
@@ -125,9 +172,7 @@ pub(super) fn same_model(
         }
         .into());
     }
-    let report = model::put(cx, found);
-    cx.note(report.line());
-    Ok(report.model)
+    Ok(RunModel::Opened(found))
 }
 
 /// Whether a model has the weights that a run was trained on, in the same number type.

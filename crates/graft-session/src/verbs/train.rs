@@ -24,7 +24,7 @@ use super::{
     advice::Next,
     attach,
     format::{counted, thousands},
-    preference::RunReference,
+    preference::{RunReference, reference_copies},
     runs, update_summary,
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
 use generated_metric::GeneratedMetric;
 pub(crate) use header::header;
 pub(crate) use job::{TrainingSetup, checkpoint_state, default_rate, examples, job};
-pub(crate) use settings::resolved;
+pub(crate) use settings::{Resolved, resolved};
 
 /// A run that has ended.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub fn train(
     check_not_merged(&state, &model, &attached)?;
     check_only_active(&state, &model, &attached)?;
     let settings = with_batch_size(cx, settings, &model, &data, &attached)?;
-    let (settings, length) = resolved(&state, &settings, &data);
+    let Resolved { settings, length, encoded } = resolved(Some(&model), &settings, &data)?;
     let settings = &settings;
     let config = TrainConfig::from_settings(
         settings,
@@ -88,23 +88,48 @@ pub fn train(
     settings::warn(cx, settings, &config);
     let folder = new_folder(cx, attached.adapter.spec().verb)?;
     unused_keys(settings, &config).into_iter().for_each(|text| cx.warn(text));
-    let validation_data = None;
-    let setup = TrainingSetup { model, data, validation_data, attached, config, folder, callbacks };
+    let setup = TrainingSetup {
+        model,
+        data,
+        validation_data: None,
+        attached,
+        config,
+        folder,
+        callbacks,
+        encoded,
+    };
     let header = header(&state, &setup, settings);
     carry_out(cx, &setup, header, fit)
 }
 
+/// The keys of a run that have an effect.
+fn effective(settings: &Settings, config: &TrainConfig) -> Settings {
+    let mut effective = settings.clone();
+    let mut unused = unused_by_loss(config).0;
+    if !config.decay.has_warmup() {
+        unused.extend(["warmup", "warmup_ratio"]);
+    }
+    effective.values.retain(|name, _| !unused.contains(&name.as_str()));
+    effective
+}
+
 /// Warnings about given keys that the loss of the run does not read.
 fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
-    let (keys, with) = match config.preference {
-        None => (&["beta", "reference"][..], "without loss=".to_owned()),
-        Some(Objective { loss, .. }) => {
-            let unused = &["packing", "stride", "loss_on", "label_smoothing"][..];
-            (unused, format!("with loss={}", loss.name()))
-        }
-    };
+    let (keys, with) = unused_by_loss(config);
     let given = keys.iter().filter(|key| settings.values.contains_key(**key));
     given.map(|key| format!("`{key}` has no effect {with}")).collect()
+}
+
+/// Keys that the loss of a run does not read, and the reason.
+fn unused_by_loss(config: &TrainConfig) -> (Vec<&'static str>, String) {
+    match config.preference {
+        None => (vec!["beta", "reference"], "without loss=".to_owned()),
+        Some(Objective { loss, .. }) => {
+            let mut unused = vec!["packing", "stride", "loss_on", "label_smoothing"];
+            unused.extend((!loss.has_reference()).then_some("reference"));
+            (unused, format!("with loss={}", loss.name()))
+        }
+    }
 }
 
 /// Refuses a closure that computes the loss together with a preference loss.
@@ -188,8 +213,9 @@ fn with_batch_size(
     let tokenizer = model.loaded.tokenizer.as_ref();
     let config =
         TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
-    let found =
-        largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
+    let copies = reference_copies(config.preference, settings, attached);
+    let trainables = attached.adapter.trainables();
+    let found = largest_batch(base, &trainables, tokenizer, (&data.dataset, &config), copies)?;
     let [needed, available] =
         [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
     cx.note(format!(
@@ -232,7 +258,7 @@ pub(crate) fn carry_out(
             if setup.config.load_best {
                 load_best(cx, setup)?;
             }
-            update_summary::report(cx, setup, &train);
+            update_summary::report(cx, setup, &effective(&train, &setup.config));
             Ok(FinishedRun { ended, folder: setup.folder.clone() })
         }
     }
@@ -267,7 +293,7 @@ fn with_smaller_rate(failure: Failure, setup: &TrainingSetup, train: &Settings) 
     }
     let hint = format!(
         "{}, or add a longer warmup or max_grad_norm=1",
-        Next::after(setup, train).smaller()
+        Next::after(setup, &effective(train, &setup.config)).smaller()
     );
     failure.hint(hint)
 }

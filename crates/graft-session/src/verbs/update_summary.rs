@@ -159,6 +159,10 @@ fn warning(
     if let found @ Some(_) = trend.warning(next) {
         return found;
     }
+    // A few steps, often a test of the line, show nothing about what was learned.
+    if trend == LossTrend::Short {
+        return None;
+    }
     let last = accuracies.last().filter(|_| accuracies.len() > 1);
     let used = data.scored(SplitName::Validation, config.eval_examples);
     if let (Some(last), Some(majority)) = (last, data.majority(used))

@@ -1,6 +1,9 @@
 //! `%ablate`: its results, and that it does not change the session.
 
+use std::sync::Arc;
+
 use graft_protocol::{Block, Cell, Chart, Command, Event, Reply, RunsAction, Table};
+use graft_session::verbs::eval::define_metric;
 use graft_spec::Failure;
 
 use crate::test_session::TestSession;
@@ -448,4 +451,126 @@ fn the_list_of_runs_names_their_trials_and_explains_its_losses() {
     let trials: Vec<&Cell> = after.rows.iter().map(|row| row.last().unwrap()).collect();
     let trial = |rank: u64| Cell::Text(format!("lora_alpha={} r={rank} lr=2e-2 seed=0", 2 * rank));
     assert_eq!(trials, [&trial(2), &trial(1), &Cell::Empty]);
+}
+
+/// The index of a column.
+fn column(table: &Table, name: &str) -> usize {
+    let found = table.columns.iter().position(|column| column.name == name);
+    found.unwrap_or_else(|| panic!("no column {name} in {:?}", table.columns))
+}
+
+/// Steps trained so far, in all runs.
+fn trained(test: &TestSession) -> usize {
+    let is_step = |event: &Event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"));
+    test.sink.events().iter().filter(|event| is_step(event)).count()
+}
+
+#[test]
+fn a_metric_of_generated_text_ranks_the_trials_and_is_shown_with_its_interval() {
+    let test = TestSession::ready();
+    let keys = quick(&[("r", "1,2"), ("max_new_tokens", "3"), ("metric", "chrf,exact_match")]);
+    let reply = ablate(&test, &["lora"], &keys).unwrap();
+    let found = table(&reply);
+    assert_eq!(labels(found), ["untuned base", "majority class", "lora r=1", "lora r=2"]);
+    for name in ["chrf", "exact_match"] {
+        let column = column(found, name);
+        for row in [&found.rows[0], &found.rows[2], &found.rows[3]] {
+            let Cell::Text(text) = &row[column] else { panic!("{row:?}") };
+            assert!(text.contains('[') && text.ends_with(']'), "{text}");
+        }
+        assert_eq!(found.rows[1][column], Cell::Empty);
+    }
+    // The accuracy has no interval of its own beside that of the metric.
+    assert!(found.columns.iter().all(|column| column.name != "± 95 %"), "{:?}", found.columns);
+    let footer = found.footer.join("\n");
+    assert!(footer.contains("`chrf` ranks the trials"), "{footer}");
+    assert!(footer.contains("has the best chrf"), "{footer}");
+    let axis = reply.blocks.iter().find_map(|block| match block {
+        Block::Chart(Chart { y_label, .. }) => Some(y_label.as_str()),
+        _ => None,
+    });
+    assert_eq!(axis, Some("chrf"));
+    let live = test.sink.events().into_iter().rev().find_map(|event| match event {
+        Event::LiveTable(blocks) => Some(blocks),
+        _ => None,
+    });
+    assert!(format!("{live:?}").contains("\"chrf\""), "{live:?}");
+    let seeds = ablate(&test, &["lora"], &[keys, vec![("seeds", "2")]].concat()).unwrap();
+    let row = &table(&seeds).rows[2];
+    let Cell::Text(text) = &row[column(table(&seeds), "chrf")] else { panic!("{row:?}") };
+    assert!(text.contains('±') && !text.contains('['), "{text}");
+}
+
+#[test]
+fn another_metric_scores_the_weights_that_are_trained() {
+    let test = TestSession::ready();
+    let keys = |more: &[(&'static str, &'static str)]| {
+        quick(&[&[("r", "1,2"), ("max_new_tokens", "3")], more].concat())
+    };
+    let plain = ablate(&test, &["lora"], &keys(&[])).unwrap();
+    let steps = trained(&test);
+    let scored = ablate(&test, &["lora"], &keys(&[("metric", "rougeL")])).unwrap();
+    assert_eq!(trained(&test), steps, "nothing was trained again");
+    let loss =
+        |reply: &Reply, row: usize| table(reply).rows[row][column(table(reply), "loss")].clone();
+    for row in [0, 2, 3] {
+        assert_eq!(loss(&scored, row), loss(&plain, row), "the weights are the same");
+    }
+    let again = ablate(&test, &["lora"], &keys(&[("metric", "rougeL")])).unwrap();
+    assert_eq!(table(&again).rows, table(&scored).rows);
+    let fresh =
+        ablate(&test, &["lora"], &keys(&[("metric", "rougeL"), ("fresh", "true")])).unwrap();
+    assert!(trained(&test) > steps);
+    let values = |reply: &Reply| {
+        let place = column(table(reply), "rougeL");
+        table(reply).rows.iter().map(|row| row[place].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&fresh), values(&scored));
+}
+
+#[test]
+fn a_metric_of_the_user_ranks_the_trials_and_a_new_closure_scores_again() {
+    let test = TestSession::ready();
+    let define = |value: f64| {
+        test.session
+            .read(move |cx| define_metric(cx, "mine", Arc::new(move |_, _| value)))
+            .unwrap();
+    };
+    define(7.25);
+    let keys = quick(&[("r", "1,2"), ("max_new_tokens", "2"), ("metric", "mine,accuracy")]);
+    let value = |reply: &Reply| {
+        let place = column(table(reply), "mine");
+        let Cell::Text(text) = &table(reply).rows[2][place] else { panic!("{reply:?}") };
+        text.clone()
+    };
+    let first = ablate(&test, &["lora"], &keys).unwrap();
+    assert_eq!(value(&first), "7.250 [7.250, 7.250]");
+    let columns = &table(&first).columns;
+    assert_eq!(columns.iter().filter(|column| column.name == "accuracy").count(), 1);
+    let steps = trained(&test);
+    define(1.5);
+    assert!(value(&ablate(&test, &["lora"], &keys).unwrap()).starts_with("1.500"));
+    assert_eq!(trained(&test), steps);
+}
+
+#[test]
+fn the_loss_can_rank_trials_on_data_with_labels() {
+    let test = TestSession::ready();
+    let reply = ablate(&test, &["lora"], &quick(&[("r", "1,2"), ("metric", "loss")])).unwrap();
+    let footer = table(&reply).footer.join("\n");
+    assert!(footer.contains("has the best loss"), "{footer}");
+}
+
+#[test]
+fn a_metric_that_cannot_be_computed_is_refused_before_training() {
+    let test = TestSession::ready();
+    for (value, code) in [("rogue", "metrics::unknown"), ("regex", "metrics::pattern")] {
+        let keys = quick(&[("metric", value)]);
+        assert_eq!(ablate(&test, &["lora"], &keys).unwrap_err().code, code);
+    }
+    let keys = quick(&[("schedule", "reduce_on_plateau")]);
+    let failure = ablate(&test, &["lora"], &keys).unwrap_err();
+    assert_eq!(failure.code, "ablate::plateau");
+    assert!(failure.hint.unwrap().contains("schedule=linear,cosine"));
+    assert_eq!(trained(&test), 0);
 }

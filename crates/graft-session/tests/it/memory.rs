@@ -143,3 +143,27 @@ fn the_memory_of_a_published_model_lists_the_gpus_it_fits_on() {
 fn a_prediction_without_an_adapter_is_refused() {
     assert!(memory(&TestSession::ready(), None, Settings::default()).is_err());
 }
+
+#[test]
+fn pairs_are_validated_in_the_prediction_and_a_reference_with_trained_weights_is_kept() {
+    let test = TestSession::attached();
+    let rows = (0..20).map(|row| {
+        let split = if row < 10 { "train" } else { "validation" };
+        serde_json::json!({"prompt": "ab", "chosen": format!(" c{row}"), "rejected": " d",
+            "split": split})
+        .to_string()
+    });
+    let text = rows.collect::<Vec<_>>().join("\n");
+    let name = "pairs".to_owned();
+    test.run(Command::DataInline { name, text, settings: Settings::default() }).unwrap();
+    let fresh = memory(&test, None, Settings::default()).unwrap();
+    let validated =
+        |table: &Table| table.footer.iter().any(|line| line.contains("validation on pairs"));
+    let copies = |table: &Table| table.footer.iter().any(|line| line.contains("2 copies"));
+    assert!(validated(&fresh) && !copies(&fresh), "{:?}", fresh.footer);
+    test.train("steps=1 loss=dpo eval_every=0 batch=2").unwrap();
+    let trained = memory(&test, None, Settings::default()).unwrap();
+    assert!(copies(&trained), "{:?}", trained.footer);
+    let adapter = test.session.state().adapters[0].adapter.trainable_parameters();
+    assert_eq!(bytes(&trained, 1)[4], bytes(&fresh, 1)[4] + 2 * 4 * adapter);
+}

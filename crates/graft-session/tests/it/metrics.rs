@@ -67,14 +67,14 @@ fn metrics_of_classes_come_from_the_scores_of_the_labels() {
     let accuracy = table(&plain).rows[0].last().unwrap().clone();
     let Cell::Percent(accuracy, _) = accuracy else { panic!("{accuracy:?}") };
     let reply = eval(&test, "split=train examples=12 metric=accuracy,f1,f1_weighted").unwrap();
-    let expected = format!("{:.1}%", 100.0 * accuracy);
+    let expected = format!("{:.1} %", 100.0 * accuracy);
     assert!(text(&row(&reply, "accuracy")[0]).starts_with(&expected), "{reply:?}");
     assert!(text(&row(&reply, "f1_macro")[0]).contains('['), "{reply:?}");
     let matrix = confusion(&reply);
     let right: u64 = (0..matrix.names.len()).map(|class| matrix.counts[class][class]).sum();
     assert_eq!(matrix.counts.iter().flatten().sum::<u64>(), 12);
     let majority = matrix.counts.iter().map(|row| row.iter().sum::<u64>()).max().unwrap();
-    let majority = format!("the most common label: {:.1}%", 100.0 * majority as f64 / 12.0);
+    let majority = format!("the most common label: {:.1} %", 100.0 * majority as f64 / 12.0);
     assert!(table(&reply).footer[0].ends_with(&majority), "{reply:?}");
     assert!((right as f64 / 12.0 - accuracy).abs() < 1e-9);
     // Nothing was generated.
@@ -100,7 +100,7 @@ fn metrics_of_text_are_those_of_the_generated_answers() {
     inline(&test, "answers", &rows.join("\n"));
     let keys = "metric=exact_match,rouge,bleu max_new_tokens=6 batch=3";
     let reply = eval(&test, keys).unwrap();
-    assert!(text(&row(&reply, "exact_match")[0]).starts_with("50.0% ["), "{reply:?}");
+    assert!(text(&row(&reply, "exact_match")[0]).starts_with("50.0 % ["), "{reply:?}");
     assert!(table(&reply).rows.len() >= 8);
     assert!(table(&reply).footer.iter().any(|line| line.contains("4 answers reached")));
     assert_eq!(eval(&test, keys).unwrap(), reply);
@@ -180,6 +180,45 @@ fn bad_metrics_are_refused_before_anything_is_generated() {
     inline(&test, "words", "{\"prompt\": \"a\", \"completion\": \"yes\", \"split\": \"test\"}");
     let error = eval(&test, "metric=numeric max_new_tokens=2").unwrap_err();
     assert!(error.message.contains("that of example 1 has none: \"yes\""), "{error:?}");
+}
+
+#[test]
+fn an_expected_answer_without_a_number_is_named_before_anything_is_generated() {
+    let test = TestSession::ready();
+    let rows = [
+        r#"{"prompt": "a", "completion": "4", "split": "test"}"#,
+        r#"{"prompt": "b", "completion": "5", "split": "test"}"#,
+        r#"{"prompt": "c", "completion": "five", "split": "test"}"#,
+    ];
+    inline(&test, "sums", &rows.join("\n"));
+    let error = eval(&test, "metric=numeric max_new_tokens=2").unwrap_err();
+    assert!(error.message.contains("that of example 3 has none: \"five\""), "{error:?}");
+    assert_eq!(error.site.as_deref(), Some("test split of sums"));
+    assert!(!has_progress(&test, "generating"));
+}
+
+#[test]
+fn the_best_weights_are_those_of_a_pattern_or_the_next_step_is_named() {
+    let test = TestSession::attached();
+    let failure = test.train("steps=2 eval_every=1 best=regex").unwrap_err();
+    assert_eq!(failure.code, "metrics::pattern");
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("best=regex pattern=") && !hint.contains("metric="), "{hint}");
+    test.train("steps=2 eval_every=1 eval_examples=2 best=regex pattern=[a-z]+").unwrap();
+    let failure = test.train("steps=2 pattern=[a-z]+").unwrap_err();
+    assert_eq!(failure.code, "settings::needs_key");
+    let folder = test.folder.path().join("runs");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "refused runs leave no folder");
+}
+
+#[test]
+fn a_failing_metric_of_a_validation_has_the_hint_of_the_metric() {
+    let test = TestSession::attached();
+    test.session.read(|cx| define_metric(cx, "mine", Arc::new(|_, _| f64::NAN))).unwrap();
+    let failure = test.train("steps=2 eval_every=1 eval_examples=2 best=mine").unwrap_err();
+    assert_eq!(failure.code, "train::metric");
+    assert!(failure.message.contains("`mine`") && failure.message.contains("NaN"), "{failure:?}");
+    assert_eq!(failure.hint.as_deref(), Some("return 0.0 where the metric is not defined"));
 }
 
 #[test]

@@ -182,6 +182,50 @@ fn a_finished_run_is_refused_before_the_session_changes() {
 }
 
 #[test]
+fn a_run_that_stopped_early_is_refused_without_touching_the_best_weights() {
+    let test = TestSession::attached();
+    // Every step makes the model worse, so the first validation after a step is the best.
+    let keys = "steps=40 lr=3 warmup=0 schedule=constant max_grad_norm=0 eval_every=1 \
+                eval_examples=2 early_stopping=2 load_best=true";
+    test.train(keys).unwrap();
+    let best = test.text();
+    let failure =
+        test.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+    assert_eq!(failure.code, "train::stopped_early");
+    assert_eq!(test.text(), best);
+}
+
+#[test]
+fn epochs_of_a_resumed_run_count_rows_with_the_model_of_the_run() {
+    let test = TestSession::attached();
+    test.train("epochs=1 packing=true batch=2 eval_every=0").unwrap();
+    let steps = test.sink.losses().len();
+    let restarted = test.restarted();
+    let settings = keys_of(training::TRAIN, "epochs=2");
+    restarted.run(Command::Resume { run: None, settings }).unwrap();
+    assert_eq!(restarted.sink.losses().len(), steps, "the second epoch is as long as the first");
+}
+
+#[test]
+fn an_epoch_counts_the_examples_that_are_trained_on() {
+    let test = TestSession::attached();
+    let long = "x".repeat(80);
+    let rows = (0..6).map(|row| {
+        let (prompt, answer) = if row < 2 { (long.as_str(), "") } else { ("ab", "cd") };
+        serde_json::json!({"prompt": prompt, "completion": answer, "split": "train"}).to_string()
+    });
+    let text = rows.collect::<Vec<_>>().join("\n");
+    let name = "some".to_owned();
+    test.run(Command::DataInline { name, text, settings: Settings::default() }).unwrap();
+    test.train("epochs=3 batch=1 eval_every=0 loss_on=completion").unwrap();
+    let notes = format!("{:?}", test.sink.events());
+    let left_out = notes.contains("are left out");
+    let expected = if left_out { 12 } else { 18 };
+    assert_eq!(test.sink.losses().len(), expected, "{notes}");
+    assert!(left_out, "{notes}");
+}
+
+#[test]
 fn resuming_on_other_data_is_refused() {
     let test = TestSession::attached();
     test.train("steps=2 eval_every=0").unwrap();

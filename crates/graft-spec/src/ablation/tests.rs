@@ -112,10 +112,35 @@ fn an_invalid_grid_is_rejected_with_a_hint() {
         ("lora r=1,two", "settings::wrong_type"),
         ("lora r=0,1", "settings::out_of_range"),
         ("lora seed=1,2", "ablate::shared"),
+        ("lora schedule=cosine,reduce_on_plateau", "ablate::plateau"),
+        ("lora lr_patience=1,2", "ablate::plateau"),
+        ("lora power=1,2", "settings::needs_key"),
+        ("lora schedule=linear,cosine momentum=0.9", "settings::needs_key"),
     ] {
         let failure = parse(line).unwrap_err();
         assert!(failure.code == code && failure.hint.is_some(), "{line}: {failure:?}");
     }
+}
+
+#[test]
+fn a_key_of_one_schedule_is_accepted_when_a_trial_has_that_schedule() {
+    let found = parse("lora schedule=linear,polynomial power=2").unwrap();
+    assert_eq!(found.trials.len(), 2);
+    let power = |value: &str| vec![("power".to_owned(), value.to_owned())];
+    assert_eq!(found.with_clone(1, &power("3")).unwrap_err().code(), "settings::needs_key");
+    assert_eq!(found.with_clone(2, &power("3")).unwrap().trials.len(), 3);
+    let plateau = vec![("schedule".to_owned(), "reduce_on_plateau".to_owned())];
+    assert_eq!(found.with_clone(1, &plateau).unwrap_err().code(), "ablate::plateau");
+}
+
+#[test]
+fn metrics_belong_to_the_whole_comparison() {
+    let found = parse("lora r=1,2 metric=rougeL,exact_match pattern=[0-9]+").unwrap();
+    assert_eq!(found.trials.len(), 2);
+    let names = found.settings.list(ABLATE, "metric").unwrap();
+    assert_eq!(names, ["rougeL", "exact_match"]);
+    let pair = ("metric".to_owned(), "rougeL".to_owned());
+    assert!(Ablation::measurement(&[pair]).is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::{KeyKind, KeySpec};
 
 /// Names of the losses on pairs of answers.
-pub const LOSSES: &[&str] = &["dpo", "ipo", "hinge", "orpo"];
+pub const LOSSES: &[&str] = &["dpo", "ipo", "hinge", "orpo", "simpo"];
 
 /// Names of the reference models.
 pub const REFERENCES: &[&str] = &["base", "start"];
@@ -14,7 +14,7 @@ pub const LOSS: KeySpec = KeySpec {
     aliases: &["loss_type"],
     kind: KeyKind::Choice(LOSSES),
     default: "",
-    help: "loss on preference data (prompt, chosen, rejected): dpo, ipo and hinge compare with a reference model, orpo needs none; other data is trained with the cross-entropy of its tokens",
+    help: "loss on preference data (prompt, chosen, rejected): dpo, ipo and hinge compare with a reference model, orpo and simpo need none; other data is trained with the cross-entropy of its tokens",
 };
 
 /// The strength of the preference.
@@ -23,7 +23,16 @@ pub const BETA: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::Float { min: 1e-4, max: 1e3 },
     default: "0.1",
-    help: "with loss=: scale of the rewards; a higher beta keeps the model closer to its reference, and weights the odds ratio of orpo",
+    help: "with loss=: scale of the rewards; a higher beta keeps the model closer to its reference, and weights the odds ratio of orpo; simpo is usually trained with 2 to 2.5",
+};
+
+/// The target margin of SimPO.
+pub const GAMMA: KeySpec = KeySpec {
+    name: "gamma",
+    aliases: &["simpo_gamma"],
+    kind: KeyKind::Float { min: 0.0, max: 1e3 },
+    default: "0.5",
+    help: "with loss=simpo: margin by which the reward of the chosen answer should exceed that of the rejected one",
 };
 
 /// The reference model of DPO, IPO and hinge.

@@ -1,7 +1,7 @@
 //! The keys of `%train`.
 
 use super::tokens::{LOSS_ON, MAX_LENGTH, PACKING, STRIDE};
-use super::{DATA_NAME, preference};
+use super::{DATA_NAME, metric, preference};
 use crate::{AUTO, KeyKind, KeySpec, Settings, SpecError, Value};
 
 /// Values of `schedule`, named as in transformers.
@@ -23,12 +23,14 @@ pub const OPTIMIZERS: &[&str] = &["adamw", "adafactor", "lion", "sgd", "adamw_8b
 const EXCLUSIVE: [(&str, &str); 2] = [("steps", "epochs"), ("warmup", "warmup_ratio")];
 
 /// Keys that act with one value of another key only.
-const DEPENDENT: [(&str, &str, &str); 5] = [
+const DEPENDENT: [(&str, &str, &str); 7] = [
     ("min_lr_rate", "schedule", "cosine_with_min_lr"),
     ("power", "schedule", "polynomial"),
     ("lr_patience", "schedule", "reduce_on_plateau"),
     ("lr_factor", "schedule", "reduce_on_plateau"),
     ("momentum", "optim", "sgd"),
+    ("pattern", "best", "regex"),
+    ("gamma", "loss", "simpo"),
 ];
 
 /// Keys of `%train` (and of every method verb that trains in one line).
@@ -214,6 +216,10 @@ pub const TRAIN: &[KeySpec] = &[
         help: "metric of the best weights, which the run keeps, of early_stopping and of schedule=reduce_on_plateau: loss, accuracy for data with labels, or a metric of generated text such as exact_match, rougeL, or your own from lab().metric",
     },
     KeySpec {
+        help: "with best=regex: the regular expression; its first group, or the whole match, is the answer",
+        ..metric::PATTERN
+    },
+    KeySpec {
         name: "early_stopping",
         aliases: &["early_stopping_patience"],
         kind: KeyKind::Integer { min: 0, max: 1_000_000 },
@@ -250,6 +256,7 @@ pub const TRAIN: &[KeySpec] = &[
     },
     preference::LOSS,
     preference::BETA,
+    preference::GAMMA,
     preference::REFERENCE,
 ];
 
@@ -261,11 +268,22 @@ pub const TRAIN: &[KeySpec] = &[
 pub fn check_train(settings: &Settings) -> Result<(), SpecError> {
     settings.check(TRAIN)?;
     check_exclusive(settings)?;
-    let given = |name: &str| settings.values.contains_key(name);
+    check_dependent(&[settings])
+}
+
+/// Checks that each key has an effect in at least one of several runs that it is given to.
+///
+/// # Errors
+/// [`SpecError::NeedsKey`].
+pub fn check_dependent(runs: &[&Settings]) -> Result<(), SpecError> {
     for (key, other, value) in DEPENDENT {
-        let found = settings.text(TRAIN, other).unwrap_or_default();
-        if given(key) && found != value {
-            return Err(SpecError::NeedsKey { key, other, value, found });
+        let mut found = runs
+            .iter()
+            .filter(|settings| settings.values.contains_key(key))
+            .map(|settings| settings.text(TRAIN, other).unwrap_or_default());
+        let Some(first) = found.next() else { continue };
+        if first != value && found.all(|found| found != value) {
+            return Err(SpecError::NeedsKey { key, other, value, found: first });
         }
     }
     Ok(())

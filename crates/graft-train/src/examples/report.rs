@@ -31,7 +31,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(encoder: &Encoder<'_>, unmatched: Option<String>) -> Self {
-        let warnings = unmatched.into_iter().chain(encoder.warning()).collect();
+        let warnings = unmatched.into_iter().chain(encoder.warnings()).collect();
         Self { limit: encoder.limit(), most: encoder.most(), warnings, ..Self::default() }
     }
 

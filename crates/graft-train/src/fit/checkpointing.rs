@@ -23,10 +23,14 @@ impl Saved {
 }
 
 impl TrainingLoop<'_> {
-    /// Restores the newest checkpoint. If it is damaged, the one before it is used.
+    /// Restores the newest checkpoint. If it is damaged, the one before it is used. A run that has
+    /// nothing left to do is refused before a weight changes.
     pub(super) fn restore(&mut self) -> Result<()> {
         let mut error = TrainError::NoCheckpoint { run: self.job.folder.name() };
         for checkpoint in self.job.folder.checkpoints().iter().rev() {
+            if let Ok(progress) = checkpoint.progress() {
+                progress.check_unfinished(&self.job.config)?;
+            }
             match checkpoint.restore(self.job.checkpoint, &mut self.optimizer) {
                 Ok(progress) => return self.continue_after(&progress),
                 Err(problem) => error = problem,
@@ -36,22 +40,11 @@ impl TrainingLoop<'_> {
     }
 
     fn continue_after(&mut self, progress: &Progress) -> Result<()> {
-        let steps = self.job.config.steps;
-        if progress.step >= steps {
-            return Err(TrainError::AlreadyDone { run: self.job.folder.name(), steps });
-        }
         self.counters.step = progress.step;
         self.counters.position = progress.position;
         self.saved.step = Some(progress.step);
         self.counters.best_value = self.saved_best_value();
         self.state = progress.state.clone().restored(&self.job.config);
-        if self.state.stops(&self.job.config) {
-            return Err(TrainError::StoppedEarly {
-                run: self.job.folder.name(),
-                step: progress.step,
-                patience: self.job.config.early_stopping,
-            });
-        }
         self.ledger.resumed(progress.step, &self.job.header.train)
     }
 

@@ -28,6 +28,7 @@ impl TrainingLoop<'_> {
             total: header.total,
             earlier: record.thinned(MAX_EARLIER_STEPS),
             earlier_validations: record.validations,
+            best: self.job.config.best.clone(),
         }));
         Ok(())
     }

@@ -134,6 +134,51 @@ fn a_stopped_run_resumes_with_the_very_losses_of_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_run_stopped_in_its_last_validation_is_interrupted_and_resumes_with_it() {
+    let bench = Bench::new();
+    let validations = |record: &crate::runs::RunRecord| {
+        record.validations.iter().map(|found| found.step).collect::<Vec<_>>()
+    };
+    let first = bench.job(config(3));
+    let folder = first.folder.clone();
+    let (_, ended) = losses(first, 3, fit);
+    assert_eq!((ended.outcome, ended.step), (RunOutcome::Interrupted, 3));
+    assert_eq!(validations(&folder.record().expect("reads")), [0]);
+    let second = TrainingJob { folder: folder.clone(), ..bench.job(config(3)) };
+    // Stopped again before the owed validation.
+    let control = Control::new();
+    control.stop();
+    let ended = resume(second, &control, &mut |_| {}).expect("resumes");
+    assert_eq!(ended.outcome, RunOutcome::Interrupted);
+    let third = TrainingJob { folder: folder.clone(), ..bench.job(config(3)) };
+    let (steps, ended) = losses(third, u64::MAX, resume);
+    assert_eq!((steps.len(), ended.outcome), (0, RunOutcome::Finished));
+    assert_eq!(validations(&folder.record().expect("reads")), [0, 3]);
+    let done = TrainingJob { folder, ..bench.job(config(3)) };
+    let error = resume(done, &Control::new(), &mut |_| {}).expect_err("done");
+    assert!(matches!(error, TrainError::AlreadyDone { .. }), "{error}");
+}
+
+#[test]
+fn a_run_that_is_done_is_refused_before_a_weight_changes() {
+    let bench = Bench::new();
+    let first = bench.job(config(2));
+    let folder = first.folder.clone();
+    losses(first, u64::MAX, fit);
+    let other = bench.values();
+    for trainable in &bench.trainables {
+        trainable.var.set(&(trainable.var.as_tensor() * 2.0).expect("doubled")).expect("set");
+    }
+    let doubled = bench.values();
+    assert_ne!(doubled, other);
+    let again = TrainingJob { folder: folder.clone(), ..bench.job(config(2)) };
+    resume(again, &Control::new(), &mut |_| {}).expect_err("done");
+    assert_eq!(bench.values(), doubled);
+    folder.restore_weights(crate::runs::SavedWeights::Last, &bench.trainables).expect("restores");
+    assert_eq!(bench.values(), other);
+}
+
+#[test]
 fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
     let (expected, _) = losses(Bench::new().job(config(4)), u64::MAX, fit);
     let bench = Bench::new();

@@ -118,14 +118,14 @@ impl<'a> PreferenceEvaluator<'a> {
             None => &of_model,
             Some(_) => self.of_reference.get_or_init(|| reference),
         };
-        let normalizers = Normalizers::of(&batches, virtual_tokens(model));
-        Ok(self.evaluation(&batches, normalizers, &of_model, reference))
+        Ok(self.evaluation((&batches, virtual_tokens(model)), &of_model, reference))
     }
 
     /// The size of the largest forward pass.
-    pub(crate) fn largest_pass(&self, model: &dyn Model) -> LargestPass {
+    pub fn largest_pass(&self, model: &dyn Model) -> LargestPass {
         let taken = model.embedding().positions_taken();
         let packs = taken == 0 && device_of(model).is_cpu();
+        let virtual_tokens = virtual_tokens(model);
         let mut largest = LargestPass::default();
         for pairs in self.pairs.chunks(self.batch) {
             let pieces = pieces(model, pairs);
@@ -136,7 +136,8 @@ impl<'a> PreferenceEvaluator<'a> {
                 } else {
                     batch.rows * (batch.columns + taken)
                 };
-                let read = (0..batch.rows).map(|row| answer_tokens(batch, row)).sum();
+                let read =
+                    (0..batch.rows).map(|row| answer_tokens(batch, row, virtual_tokens)).sum();
                 largest.positions = largest.positions.max(positions);
                 largest.read = largest.read.max(read);
             }
@@ -152,13 +153,13 @@ impl<'a> PreferenceEvaluator<'a> {
 
     fn evaluation(
         &self,
-        batches: &[Batch],
-        normalizers: Normalizers,
+        (batches, virtual_tokens): (&[Batch], usize),
         model: &[LogProbabilities],
         reference: &[LogProbabilities],
     ) -> Evaluation {
+        let normalizers = Normalizers::of(batches, virtual_tokens);
         let tokens = batches.iter().flat_map(|batch| {
-            let tokens = |row| answer_tokens(batch, row);
+            let tokens = move |row| answer_tokens(batch, row, virtual_tokens);
             (0..batch.examples()).map(move |pair| (tokens(2 * pair), tokens(2 * pair + 1)))
         });
         let mut totals = PairTotals::default();
@@ -190,8 +191,10 @@ fn pieces(model: &dyn Model, pairs: &[(Encoded, Encoded)]) -> Vec<Batch> {
     pairs.chunks(each).map(batch).collect()
 }
 
-fn answer_tokens(batch: &Batch, row: usize) -> usize {
-    batch.row_targets((row, 0), 1, AnswerPart::Answer).1.len()
+/// Tokens of the answer in a row that have a prediction. Without virtual tokens, the first token of
+/// the row has none.
+fn answer_tokens(batch: &Batch, row: usize, virtual_tokens: usize) -> usize {
+    batch.row_targets((row, 0), virtual_tokens, AnswerPart::Answer).1.len()
 }
 
 impl PairTotals {

@@ -11,13 +11,14 @@
 /// hinge   max(0, 1 - beta d)
 /// orpo    nll - beta log sigmoid(log odds(c / n_c) - log odds(r / n_r)),
 ///         log odds(a) = a - log(1 - exp(a))
+/// simpo   -log sigmoid(beta (c / n_c - r / n_r) - gamma)
 /// ```
 /// `nll` is the mean negative log-likelihood per token of prompt and chosen answer.
 ///
 /// # Source
 /// DPO: Rafailov et al. 2023, arXiv:2305.18290. IPO: Azar et al. 2023, arXiv:2310.12036. Hinge:
-/// Zhao et al. 2023, arXiv:2305.10425. ORPO: Hong et al. 2024, arXiv:2403.07691. The averages over
-/// tokens are those of TRL; goldens `preference`.
+/// Zhao et al. 2023, arXiv:2305.10425. ORPO: Hong et al. 2024, arXiv:2403.07691. SimPO: Meng et
+/// al. 2024, arXiv:2405.14734. The averages over tokens are those of TRL; goldens `preference`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreferenceLoss {
     /// Direct preference optimization.
@@ -28,6 +29,17 @@ pub enum PreferenceLoss {
     Hinge,
     /// Odds ratio preference optimization, without a reference model.
     Orpo,
+    /// Simple preference optimization, without a reference model.
+    Simpo,
+}
+
+/// The constants of a preference loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strength {
+    /// Scale of the rewards.
+    pub beta: f64,
+    /// Margin of the rewards that SimPO aims at; the other losses have none.
+    pub gamma: f64,
 }
 
 /// The log-probabilities of the two answers of a pair.
@@ -65,6 +77,7 @@ impl PreferenceLoss {
             "ipo" => Some(Self::Ipo),
             "hinge" => Some(Self::Hinge),
             "orpo" => Some(Self::Orpo),
+            "simpo" => Some(Self::Simpo),
             _ => None,
         }
     }
@@ -76,12 +89,13 @@ impl PreferenceLoss {
             Self::Ipo => "ipo",
             Self::Hinge => "hinge",
             Self::Orpo => "orpo",
+            Self::Simpo => "simpo",
         }
     }
 
     /// Whether the loss compares the model with a reference model.
     pub fn has_reference(self) -> bool {
-        self != Self::Orpo
+        !matches!(self, Self::Orpo | Self::Simpo)
     }
 
     /// Whether the loss includes the likelihood of the prompt and the chosen answer.
@@ -89,15 +103,21 @@ impl PreferenceLoss {
         self == Self::Orpo
     }
 
+    /// Whether the rewards are means over the tokens of an answer.
+    pub fn is_per_token(self) -> bool {
+        matches!(self, Self::Orpo | Self::Simpo)
+    }
+
     /// The loss of a pair. `tokens` are the numbers of tokens of the chosen and the rejected
-    /// answer; `reference` is not used by ORPO.
+    /// answer; `reference` is not used by ORPO and SimPO.
     pub fn of_pair(
         self,
-        beta: f64,
+        strength: Strength,
         model: LogProbabilities,
         reference: LogProbabilities,
         tokens: (usize, usize),
     ) -> PairLoss {
+        let Strength { beta, gamma } = strength;
         let tokens = (tokens.0.max(1) as f64, tokens.1.max(1) as f64);
         let chosen = model.chosen - reference.chosen;
         let rejected = model.rejected - reference.rejected;
@@ -118,6 +138,13 @@ impl PreferenceLoss {
                 PairLoss::new(distance * distance, slopes, (beta * chosen, beta * rejected))
             }
             Self::Orpo => odds_ratio(beta, model, tokens),
+            Self::Simpo => {
+                let rewards = (beta * model.chosen / tokens.0, beta * model.rejected / tokens.1);
+                let margin = rewards.0 - rewards.1 - gamma;
+                let slope = -beta * sigmoid(-margin);
+                let slopes = (slope / tokens.0, -slope / tokens.1);
+                PairLoss::new(softplus(-margin), slopes, rewards)
+            }
         }
     }
 }
@@ -155,8 +182,17 @@ fn sigmoid(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const ALL: [PreferenceLoss; 4] =
-        [PreferenceLoss::Dpo, PreferenceLoss::Ipo, PreferenceLoss::Hinge, PreferenceLoss::Orpo];
+    const ALL: [PreferenceLoss; 5] = [
+        PreferenceLoss::Dpo,
+        PreferenceLoss::Ipo,
+        PreferenceLoss::Hinge,
+        PreferenceLoss::Orpo,
+        PreferenceLoss::Simpo,
+    ];
+
+    fn strength(beta: f64) -> Strength {
+        Strength { beta, gamma: 0.7 }
+    }
 
     fn pair(chosen: f64, rejected: f64) -> LogProbabilities {
         LogProbabilities { chosen, rejected, prompt: 0.0 }
@@ -169,7 +205,7 @@ mod tests {
             for (chosen, rejected) in [(-8.0, -9.5), (-12.0, -3.0), (-0.4, -0.3)] {
                 let of = |chosen: f64, rejected: f64| {
                     let model = pair(chosen, rejected);
-                    loss.of_pair(0.3, model, reference, (4, 7))
+                    loss.of_pair(strength(0.3), model, reference, (4, 7))
                 };
                 let step = 1e-5;
                 let slopes = of(chosen, rejected).slopes;
@@ -191,7 +227,7 @@ mod tests {
         for loss in ALL {
             for (chosen, rejected) in [(0.0, -1e6), (-1e6, 0.0), (0.0, 0.0)] {
                 let model = pair(chosen, rejected);
-                let found = loss.of_pair(0.1, model, reference, (3, 0));
+                let found = loss.of_pair(strength(0.1), model, reference, (3, 0));
                 assert!(found.value.is_finite() && found.slopes.0.is_finite(), "{found:?}");
             }
         }
@@ -200,9 +236,19 @@ mod tests {
     #[test]
     fn a_model_equal_to_its_reference_has_the_loss_of_a_coin() {
         let same = pair(-5.0, -2.0);
-        let found = PreferenceLoss::Dpo.of_pair(0.1, same, same, (3, 3));
+        let found = PreferenceLoss::Dpo.of_pair(strength(0.1), same, same, (3, 3));
         assert!((found.value - std::f64::consts::LN_2).abs() < 1e-12);
         assert_eq!((found.chosen_reward, found.rejected_reward), (0.0, 0.0));
+    }
+
+    #[test]
+    fn the_margin_of_simpo_is_what_its_rewards_must_exceed() {
+        let model = pair(-2.0, -9.0);
+        let found = PreferenceLoss::Simpo.of_pair(strength(2.0), model, model, (4, 6));
+        assert!((found.chosen_reward + 1.0).abs() < 1e-12);
+        assert!((found.rejected_reward + 3.0).abs() < 1e-12);
+        // -log sigmoid(2 - 0.7)
+        assert!((found.value - (-1.3f64).exp().ln_1p()).abs() < 1e-12);
     }
 
     #[test]

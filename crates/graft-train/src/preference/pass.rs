@@ -177,7 +177,7 @@ pub(crate) fn loss(
     for (pair, model) in answers.values()?.into_iter().enumerate() {
         let reference = reference.get(pair).copied().unwrap_or_default();
         let tokens = (answers.tokens[2 * pair], answers.tokens[2 * pair + 1]);
-        let found = objective.loss.of_pair(objective.beta, model, reference, tokens);
+        let found = objective.loss.of_pair(objective.strength, model, reference, tokens);
         // The tensors are negative log-probabilities.
         let mut factors = [-found.slopes.0, -found.slopes.1].map(|slope| slope / normalizers.pairs);
         if objective.loss.has_likelihood() {
@@ -196,14 +196,14 @@ pub(crate) fn loss(
 
 /// The sums over one pair.
 pub(super) fn of_pair(
-    Objective { loss, beta }: Objective,
+    Objective { loss, strength }: Objective,
     (model, reference, tokens): (LogProbabilities, LogProbabilities, (usize, usize)),
     normalizers: Normalizers,
 ) -> PairTotals {
-    let found = loss.of_pair(beta, model, reference, tokens);
+    let found = loss.of_pair(strength, model, reference, tokens);
     let likelihood = if loss.has_likelihood() { model.prompt + model.chosen } else { 0.0 };
     let measure = |sum: f64, tokens: usize| {
-        if loss.has_likelihood() { sum / tokens.max(1) as f64 } else { sum }
+        if loss.is_per_token() { sum / tokens.max(1) as f64 } else { sum }
     };
     let is_likelier = measure(model.chosen, tokens.0) > measure(model.rejected, tokens.1);
     PairTotals {

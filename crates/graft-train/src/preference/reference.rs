@@ -34,6 +34,9 @@ pub struct StartingWeights<'a> {
 }
 
 impl<'a> StartingWeights<'a> {
+    /// Copies of the trained parameters in memory during a pass: the starting and the own weights.
+    pub const COPIES: u64 = 2;
+
     /// The weights that a run has saved before its first step; the current ones if it has not
     /// started.
     ///
@@ -65,6 +68,6 @@ impl ReferenceModel for StartingWeights<'_> {
     }
 
     fn copies(&self) -> u64 {
-        2
+        Self::COPIES
     }
 }

@@ -27,7 +27,7 @@ impl ReferenceModel for Off<'_> {
 }
 
 fn preference(loss: PreferenceLoss) -> Option<Objective> {
-    Some(Objective { loss, beta: 0.3 })
+    Some(Objective { loss, strength: Strength { beta: 0.3, gamma: 0.5 } })
 }
 
 fn config_of(loss: PreferenceLoss, steps: u64) -> TrainConfig {
@@ -96,6 +96,7 @@ fn tokens_losses_gradients_and_rewards_are_those_of_trl() {
             .with("schedule", Value::Text("constant".to_owned()))
             .with("loss", Value::Text(name.clone()));
         settings = settings.with("beta", Value::Float(golden["beta"].as_f64().expect("beta")));
+        settings = settings.with("gamma", Value::Float(golden["gamma"].as_f64().expect("gamma")));
         let config = TrainConfig::from_settings(&settings, golden["lr"].as_f64().expect("lr"), 0);
         let folder = tempfile::tempdir().expect("folder");
         let run = RunFolder::create(folder.path(), "golden").expect("creates");
@@ -179,7 +180,9 @@ fn check_rewards(found: Rewards, expected: &Json) {
 #[test]
 fn training_raises_the_margin_over_the_reference() {
     let (model, data) = (TinyLlama::new(16, 32), preferred_data());
-    for loss in [PreferenceLoss::Dpo, PreferenceLoss::Ipo, PreferenceLoss::Orpo] {
+    for loss in
+        [PreferenceLoss::Dpo, PreferenceLoss::Ipo, PreferenceLoss::Orpo, PreferenceLoss::Simpo]
+    {
         let trainables = model.attach(0.0);
         let off = Off(&model);
         let base = tempfile::tempdir().expect("folder");
@@ -256,7 +259,7 @@ fn neither_micro_batches_nor_gradient_checkpointing_change_a_step() {
         let step = steps(job, usize::MAX, fit).0[0];
         (step.loss, step.grad_norm, step.rewards.expect("rewards").margin())
     };
-    for loss in [PreferenceLoss::Dpo, PreferenceLoss::Orpo] {
+    for loss in [PreferenceLoss::Dpo, PreferenceLoss::Orpo, PreferenceLoss::Simpo] {
         let expected = first(8, 1, false, loss);
         for other in [first(2, 4, false, loss), first(4, 2, true, loss)] {
             assert!((other.0 - expected.0).abs() < 1e-5, "{other:?} {expected:?}");

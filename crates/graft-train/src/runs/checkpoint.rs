@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::RunHeader;
 use crate::best::ExactFloat;
 use crate::checkpoint_state::CheckpointState;
+use crate::config::TrainConfig;
 use crate::loop_state::LoopState;
 use crate::optimizer::{Optimizer, OptimizerKind};
 use crate::{Result, TrainError};
@@ -95,6 +96,26 @@ impl std::fmt::Display for SavedWeights {
             Self::Start => f.write_str("start"),
             Self::Step(step) => write!(f, "{step}"),
         }
+    }
+}
+
+impl Progress {
+    /// Checks that a run with these settings has something left to do.
+    ///
+    /// # Errors
+    /// [`TrainError::AlreadyDone`] after the last step, unless its validation was stopped before its
+    /// end; [`TrainError::StoppedEarly`] when early stopping would end it at once.
+    pub fn check_unfinished(&self, config: &TrainConfig) -> Result<()> {
+        let state = self.state.clone().restored(config);
+        let run = || self.header.run.clone();
+        if self.step >= config.steps && !state.owes_validation {
+            return Err(TrainError::AlreadyDone { run: run(), steps: config.steps });
+        }
+        if state.stops(config) {
+            let patience = config.early_stopping;
+            return Err(TrainError::StoppedEarly { run: run(), step: self.step, patience });
+        }
+        Ok(())
     }
 }
 

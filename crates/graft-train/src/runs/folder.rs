@@ -120,15 +120,31 @@ impl RunFolder {
     /// Restores the best weights and returns their counters; `None` if the run has saved none.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] when they do not fit the parameters, and errors of reading.
+    /// As [`Self::restore_weights`].
     pub fn restore_best(&self, state: &dyn CheckpointState) -> Result<Option<Progress>> {
-        let Some(best) = Checkpoint::best(&self.path) else { return Ok(None) };
-        let progress = best.progress()?;
-        state.restore(&best.adapter()?).map_err(|error| TrainError::Checkpoint {
-            path: best.path().to_owned(),
+        if Checkpoint::best(&self.path).is_none() {
+            return Ok(None);
+        }
+        self.restore_weights(SavedWeights::Best, state).map(Some)
+    }
+
+    /// Restores saved weights and returns their counters.
+    ///
+    /// # Errors
+    /// [`TrainError::NoWeights`], [`TrainError::Checkpoint`] when they do not fit the parameters,
+    /// and errors of reading.
+    pub fn restore_weights(
+        &self,
+        weights: SavedWeights,
+        state: &dyn CheckpointState,
+    ) -> Result<Progress> {
+        let found = self.weights(weights)?;
+        let progress = found.progress()?;
+        state.restore(&found.adapter()?).map_err(|error| TrainError::Checkpoint {
+            path: found.path().to_owned(),
             problem: format!("its adapter does not fit ({error})"),
         })?;
-        Ok(Some(progress))
+        Ok(progress)
     }
 
     /// Reads the ledger.

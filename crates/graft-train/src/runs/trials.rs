@@ -15,6 +15,17 @@ use super::lines::{Line, Lines};
 use super::safe_open;
 use crate::{Result, TrainError};
 
+/// The value of a metric of generated text or of classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// Name of the metric.
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// The 95 % bootstrap interval over the examples, if there are at least two.
+    pub interval: Option<(f64, f64)>,
+}
+
 /// A finished trial of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
@@ -49,6 +60,9 @@ pub struct TrialRecord {
     /// if it was not measured.
     #[serde(default)]
     pub domain: Vec<(u64, f64)>,
+    /// The metrics of the key `metric`.
+    #[serde(default)]
+    pub metrics: Vec<MetricValue>,
 }
 
 /// Most finished trials that are loaded.
@@ -137,6 +151,11 @@ mod tests {
             stopped: None,
             curve: vec![(1, 2.0)],
             domain: Vec::new(),
+            metrics: vec![MetricValue {
+                metric: "rougeL".to_owned(),
+                value: 0.5,
+                interval: Some((0.25, 0.75)),
+            }],
         }
     }
 

@@ -64,7 +64,7 @@ fn a_pipe_gets_plain_lines() {
     screen.update_display(&step(10), "a");
     screen.update_display(&step(10), "a");
     screen.display(&table(), None);
-    assert_eq!(out.text(), "step 1/10 · 10%\nstep 10/10 · 100%\nt\nn\n─\n1\n");
+    assert_eq!(out.text(), "step 1/10 · 10 %\nstep 10/10 · 100 %\nt\nn\n─\n1\n");
 }
 
 #[test]

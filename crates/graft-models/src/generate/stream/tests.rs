@@ -37,8 +37,9 @@ impl TokenEncoder for Bytes {
     }
 }
 
-fn pieces(prompt: &str, text: &str, stop: &str) -> (Vec<String>, String, bool) {
-    let mut stream = TextStream::new(&Bytes, &Bytes.encode(prompt).unwrap(), stop).unwrap();
+fn pieces(prompt: &str, text: &str, stops: &[&str]) -> (Vec<String>, String, bool) {
+    let mut stream =
+        TextStream::new(&Bytes, &Bytes.encode(prompt).unwrap(), stops.to_vec()).unwrap();
     let mut pieces = Vec::new();
     for id in Bytes.encode(text).unwrap() {
         pieces.push(stream.push(id).unwrap());
@@ -52,7 +53,7 @@ fn pieces(prompt: &str, text: &str, stop: &str) -> (Vec<String>, String, bool) {
 
 #[test]
 fn a_character_of_several_tokens_is_emitted_as_a_whole() {
-    let (pieces, text, _) = pieces("a", "é→🦀!", "");
+    let (pieces, text, _) = pieces("a", "é→🦀!", &[]);
     assert_eq!(text, "é→🦀!");
     assert_eq!(pieces.concat(), text);
     assert!(pieces.iter().all(|piece| !piece.contains(char::REPLACEMENT_CHARACTER)));
@@ -60,20 +61,30 @@ fn a_character_of_several_tokens_is_emitted_as_a_whole() {
 
 #[test]
 fn the_space_after_the_prompt_is_preserved() {
-    assert_eq!(pieces("let x =", " 5;", "").1, " 5;");
+    assert_eq!(pieces("let x =", " 5;", &[]).1, " 5;");
 }
 
 #[test]
 fn the_stop_text_is_withheld_and_a_partial_match_is_shown() {
-    let (found, text, stopped) = pieces("a", "one\n\ntwo", "\n\n");
+    let (found, text, stopped) = pieces("a", "one\n\ntwo", &["\n\n"]);
     assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("one", "one", true));
-    let (found, _, stopped) = pieces("a", "one\ntwo\n", "\n\n");
+    let (found, _, stopped) = pieces("a", "one\ntwo\n", &["\n\n"]);
     assert_eq!((found.concat().as_str(), stopped), ("one\ntwo\n", false));
 }
 
 #[test]
+fn the_first_of_several_stop_texts_ends_the_text_and_the_longest_start_of_one_is_withheld() {
+    let (found, text, stopped) = pieces("a", "one<end>two\n\n", &["\n\n", "<end>"]);
+    assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("one", "one", true));
+    let (found, text, stopped) = pieces("a", "one\n\ntwo<end>", &["\n\n", "<end>"]);
+    assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("one", "one", true));
+    let (found, text, stopped) = pieces("a", "x<en!", &["!", "<end>"]);
+    assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("x<en", "x<en", true));
+}
+
+#[test]
 fn a_broken_end_is_shown_at_the_end() {
-    let mut stream = TextStream::new(&Bytes, &[97], "").unwrap();
+    let mut stream = TextStream::new(&Bytes, &[97], Vec::new()).unwrap();
     assert_eq!(stream.push(0xf0).unwrap(), "");
     assert_eq!(stream.finish().unwrap(), "\u{fffd}");
 }
@@ -129,7 +140,7 @@ fn streamed_text_continues_the_prompt_with_every_kind_of_tokenizer() {
                 let expected = tokenizer.decode(&[before.as_slice(), written].concat()).unwrap();
                 let expected =
                     expected.strip_prefix(&tokenizer.decode(&before).unwrap()).unwrap().to_owned();
-                let mut stream = TextStream::new(&tokenizer, &before, "").unwrap();
+                let mut stream = TextStream::new(&tokenizer, &before, Vec::new()).unwrap();
                 let mut streamed: String =
                     written.iter().map(|id| stream.push(*id).unwrap()).collect();
                 assert!(
@@ -152,7 +163,8 @@ fn invalid_utf_8_bytes_neither_corrupt_earlier_text_nor_delay_later_text() {
     let (_, tokenizer) = kinds().remove(1);
     let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>")).unwrap();
     let letters = |bytes: &[u8]| bytes.iter().map(|each| byte(*each)).collect::<Vec<u32>>();
-    let mut stream = TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), "").unwrap();
+    let mut stream =
+        TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), Vec::new()).unwrap();
     let mut streamed: String = letters("é".as_bytes())
         .into_iter()
         .chain([byte(0xf0)])
@@ -166,7 +178,8 @@ fn invalid_utf_8_bytes_neither_corrupt_earlier_text_nor_delay_later_text() {
         streamed.ends_with("yes yes yes yes") && streamed.starts_with("é\u{fffd}"),
         "{streamed:?}"
     );
-    let mut cut = TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), "").unwrap();
+    let mut cut =
+        TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), Vec::new()).unwrap();
     cut.push(byte(0xf0)).unwrap();
     assert_eq!((cut.finish().unwrap().as_str(), cut.text()), ("\u{fffd}", "\u{fffd}"));
 }

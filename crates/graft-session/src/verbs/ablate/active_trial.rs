@@ -2,7 +2,9 @@
 
 use graft_protocol::RunOutcome;
 use graft_spec::Failure;
-use graft_train::{AdapterCheckpoint, Control, Examples, TrainError, TrainingLoop};
+use graft_train::{
+    AdapterCheckpoint, Control, Examples, TrainError, TrainingLoop, runs::SavedWeights,
+};
 
 use super::{live_table::TrialProgress, prepared_trial::PreparedTrial, trial_log::TrialLog};
 
@@ -58,13 +60,21 @@ impl<'a> ActiveTrial<'a> {
         let start = if self.prepared.resumes { TrainingLoop::resume } else { TrainingLoop::start };
         match start(run, &mut |event| self.log.record(event)) {
             Ok(training) => self.training = Some(training),
-            // It was stopped between its last step and its evaluation.
-            Err(TrainError::AlreadyDone { .. }) => {
-                self.log.restore(&self.prepared.setup.folder.record().unwrap_or_default());
-                self.end = Some(Ok(RunOutcome::Finished));
-            }
+            // It was stopped before its evaluation, or is scored by another metric now.
+            Err(TrainError::AlreadyDone { .. }) => self.restore(state),
             Err(error) => self.end = Some(Err(error.into())),
         }
+    }
+
+    /// Restores the weights and the curve of a run that has been trained to its end.
+    fn restore(&mut self, state: &AdapterCheckpoint<'_>) {
+        let folder = &self.prepared.setup.folder;
+        self.log.restore(&folder.record().unwrap_or_default());
+        let restored = folder.restore_weights(SavedWeights::Last, state);
+        self.end = Some(match restored {
+            Ok(_) => Ok(RunOutcome::Finished),
+            Err(error) => Err(error.into()),
+        });
     }
 
     /// The step at which a round ends.

@@ -7,6 +7,7 @@ use graft_spec::{Failure, Value, ablation::Ablation, training::TRAIN};
 use super::{
     prepared_trial::TrialRun,
     runner::{GridRunner, PrunedTrials},
+    scoring::ComparedMetrics,
 };
 use crate::{CommandContext, SessionError, verbs::adapters_disabled::AdaptersDisabled};
 
@@ -36,16 +37,19 @@ fn seconds(cx: &CommandContext, grid: &Ablation) -> Result<f64, Failure> {
     let state = cx.state();
     state.model()?;
     let data = state.data(None)?;
-    let grid = &super::with_steps(cx, grid, &data);
+    let grid = &super::with_steps(cx, grid, &data)?;
     let _disabled = AdaptersDisabled::new(&state)?;
     let pruned = PrunedTrials::Retrain;
-    let runner = GridRunner { cx, state: state.clone(), data, domain: None, grid, pruned };
+    let metrics = ComparedMetrics::of(&state, &grid.settings)?;
+    let runner = GridRunner { cx, state: state.clone(), data, domain: None, grid, metrics, pruned };
+    runner.check_metrics()?;
     let started = Instant::now();
     runner.score("the base")?;
     let scoring = started.elapsed().as_secs_f64();
     let Some(trial) = grid.trials.first() else { return Ok(0.0) };
     let train = trial.train.clone().with("steps", Value::Integer(STEPS));
-    let run = TrialRun { place: 0, trial, seed: state.seed, key: String::new(), lr: None, train };
+    let ([key, run_key], seed) = ([String::new(), String::new()], state.seed);
+    let run = TrialRun { place: 0, trial, seed, key, run_key, lr: None, train };
     let prepared = runner.prepare(run, None)?;
     let log = runner.run_single(&prepared, "timing a few steps");
     let _ = std::fs::remove_dir_all(prepared.setup.folder.path());

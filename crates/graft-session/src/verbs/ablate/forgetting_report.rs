@@ -20,8 +20,7 @@ pub(super) fn render(results: &ComparisonResults<'_>) -> (Table, Vec<Chart>) {
 }
 
 fn table(results: &ComparisonResults<'_>, domain: &DomainBase) -> Table {
-    let metric = Metric::of(&results.base);
-    let ComparisonResults { trials, base, data, .. } = results;
+    let ComparisonResults { trials, base, metric, data, .. } = results;
     let title =
         format!("trained on {data}, forgetting of {}, {}", domain.name, results.seeds_text());
     let mut table = Table::new(
@@ -40,14 +39,14 @@ fn table(results: &ComparisonResults<'_>, domain: &DomainBase) -> Table {
     let mut first = vec![
         Cell::Text("untuned base".to_owned()),
         Cell::Integer(0),
-        metric.cell(base.accuracy.unwrap_or(base.loss)),
+        metric.cell(metric.of_scored(base)),
         Cell::Float(domain.loss, 3),
         Cell::Float(domain.loss.exp(), 1),
     ];
     first.resize(table.columns.len(), Cell::Empty);
     table.row(first);
     for trial in trials {
-        let mut cells = row(trial, &metric, domain.loss);
+        let mut cells = row(trial, metric, domain.loss);
         cells.resize(table.columns.len() - 1, Cell::Empty);
         cells.push(Cell::Text(trial.status(results.grid.seeds())));
         table.row(cells);
@@ -157,18 +156,18 @@ fn loss_curves(results: &ComparisonResults<'_>, domain: &DomainBase) -> Chart {
 
 /// The metric on the data against forgetting, means over the seeds.
 fn trade_off(results: &ComparisonResults<'_>, domain: &DomainBase) -> Chart {
-    let metric = Metric::of(&results.base);
+    let metric = &results.metric;
     let dot = |name: &str, lost: f64, gained: f64| Series {
         name: name.to_owned(),
         style: SeriesStyle::Dots,
         points: vec![(lost, NonFinite(gained))],
         labels: Vec::new(),
     };
-    let base = dot("untuned base", 0.0, results.base.accuracy.unwrap_or(results.base.loss));
+    let base = dot("untuned base", 0.0, metric.of_scored(&results.base));
     let trials = results
         .trials
         .iter()
-        .map(|trial| dot(&trial.label, mean(&trial.forgotten(domain.loss)), trial.mean(&metric)));
+        .map(|trial| dot(&trial.label, mean(&trial.forgotten(domain.loss)), trial.mean(metric)));
     let series = std::iter::once(base)
         .chain(trials.filter(|series| series.points[0].0.is_finite()))
         .collect();

@@ -76,8 +76,7 @@ impl<'a> LiveTable<'a> {
     }
 
     fn table(&self, trials: &[TrialResults], active: &[TrialProgress<'_>]) -> Table {
-        let metric =
-            format!("#{}", if self.metric.has_labels { "accuracy" } else { "held-out loss" });
+        let metric = format!("#{}", self.metric.column());
         let mut table = Table::new(
             "",
             &[

@@ -33,8 +33,10 @@ pub(super) struct TrialRun<'t> {
     pub(super) place: usize,
     pub(super) trial: &'t Trial,
     pub(super) seed: u64,
-    /// Identifies the run across sessions; empty for a run that is discarded.
+    /// Identifies the result across sessions; empty for a run that is discarded.
     pub(super) key: String,
+    /// Identifies the run across sessions; empty for a run that is discarded.
+    pub(super) run_key: String,
     /// The learning rate that a search has found.
     pub(super) lr: Option<f64>,
     /// Keys of the training.
@@ -82,7 +84,7 @@ impl GridRunner<'_> {
         run: TrialRun<'t>,
         domain: Option<&Domain>,
     ) -> Result<PreparedTrial<'t>, Failure> {
-        let TrialRun { place, trial, seed, key, lr, train } = run;
+        let TrialRun { place, trial, seed, key, run_key, lr, train } = run;
         let model = self.state.model()?;
         let spec = attach::method(trial.method)?;
         let attached = self.attach(&model, spec, place, trial, seed)?;
@@ -90,7 +92,7 @@ impl GridRunner<'_> {
         let keys = trial_keys(train, lr);
         let config = training_config(&keys, train::default_rate(&model, spec), seed, domain);
         let validation_data = domain.map(|domain| domain.data.clone());
-        let (folder, resumes) = self.run_folder(&key, trial.method)?;
+        let (folder, resumes) = self.run_folder(&run_key, trial.method)?;
         let setup = TrainingSetup {
             model,
             data: self.data.clone(),
@@ -99,8 +101,9 @@ impl GridRunner<'_> {
             config,
             folder,
             callbacks: None,
+            encoded: None,
         };
-        let header = self.header(&setup, &keys, &key);
+        let header = self.header(&setup, &keys, &run_key);
         let trainables = setup.attached.adapter.trainables();
         let prepared = PreparedTrial {
             place,

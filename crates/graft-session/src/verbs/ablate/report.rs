@@ -1,13 +1,14 @@
 //! The report of `%ablate`: a table and two charts.
 
 mod charts;
+mod metric_columns;
 
 use graft_protocol::{Cell, Chart, Table};
 use graft_spec::{number::decimals, training::ABLATE};
 use graft_train::runs::{RunFolder, TrialRecord};
 
 use super::{
-    results::{ComparisonResults, DomainBase, Metric, TrialResults},
+    results::{ComparisonResults, DomainBase, Metric, Scored, TrialResults},
     search::FACTORS,
     statistics::{half_interval, mean},
     verdict,
@@ -28,8 +29,10 @@ const COLUMNS: [&str; 11] = [
     "#MB",
     "status",
 ];
-/// Index of the column that only data with labels has.
+/// Index of the column that only data with labels has, unless `metric` names the accuracy too.
 const ACCURACY: usize = 5;
+/// Index of the interval of loss or accuracy. Metrics of the key `metric` have theirs in the cell.
+const SPREAD: usize = 6;
 /// Most configurations whose weights are listed.
 const MAX_WEIGHTS: usize = 8;
 
@@ -64,27 +67,37 @@ fn add_forgotten(table: &mut Table, results: &ComparisonResults<'_>, domain: &Do
 
 /// One row per configuration, after the base and the majority class.
 fn table(results: &ComparisonResults<'_>) -> Table {
-    let ComparisonResults { trials, base, grid, data, .. } = results;
-    let metric = Metric::of(base);
+    let ComparisonResults { trials, base, metric, grid, data, .. } = results;
+    let Scored { evaluation, metrics } = base;
     let split = grid.settings.text(ABLATE, "split").unwrap_or_default();
-    let title =
-        format!("{data}, {split} split, {} examples, {}", base.examples, results.seeds_text());
+    let examples = evaluation.examples;
+    let title = format!("{data}, {split} split, {examples} examples, {}", results.seeds_text());
     let mut table = Table::new(title, &COLUMNS);
-    let accuracy = base.accuracy.map_or(Cell::Empty, |accuracy| metric.cell(accuracy));
-    let mut rows = vec![reference("untuned base", Cell::Float(base.loss, 3), accuracy)];
-    if let Some(majority) = base.majority {
-        rows.push(reference("majority class", Cell::Empty, metric.cell(majority)));
+    let accuracy = evaluation.accuracy.map_or(Cell::Empty, accuracy_cell);
+    let mut rows = vec![reference("untuned base", Cell::Float(evaluation.loss, 3), accuracy)];
+    if let Some(majority) = evaluation.majority {
+        rows.push(reference("majority class", Cell::Empty, accuracy_cell(majority)));
     }
-    rows.extend(trials.iter().map(|trial| row(trial, &metric, grid.seeds())));
-    if !metric.has_labels {
+    rows.extend(trials.iter().map(|trial| row(trial, metric, grid.seeds())));
+    if metric.is_named() {
+        table.columns.remove(SPREAD);
+        rows.iter_mut().for_each(|row| drop(row.remove(SPREAD)));
+    }
+    metric_columns::add(&mut table, &mut rows, results);
+    if evaluation.accuracy.is_none() || metrics.iter().any(|score| score.metric == "accuracy") {
         table.columns.remove(ACCURACY);
         rows.iter_mut().for_each(|row| drop(row.remove(ACCURACY)));
     }
     rows.into_iter().for_each(|row| table.row(row));
     table.footer.extend(footnotes(results));
-    table.footer.push(verdict::conclusion(trials, &metric));
-    table.footer.extend(verdict::not_better(trials, &metric, base));
+    table.footer.extend(metric_columns::note(results));
+    table.footer.push(verdict::conclusion(trials, metric));
+    table.footer.extend(verdict::not_better(trials, metric, base));
     table
+}
+
+fn accuracy_cell(accuracy: f64) -> Cell {
+    Cell::Percent(accuracy, 1)
 }
 
 /// The row of something that was not trained.
@@ -123,7 +136,9 @@ fn row(trial: &TrialResults, metric: &Metric, seeds: u64) -> Vec<Cell> {
         Cell::Percent(first.trainable as f64 / first.total.max(1) as f64, 3),
         trial.scale.map_or(Cell::Empty, |scale| Cell::Float(scale, 2)),
         Cell::Float(mean_of(|record| record.loss), 3),
-        metric.cell(mean(&values)),
+        first.accuracy.map_or(Cell::Empty, |_| {
+            accuracy_cell(mean_of(|record| record.accuracy.unwrap_or(f64::NAN)))
+        }),
         spread,
         Cell::Float(mean_of(|record| record.seconds), 1),
         speed,

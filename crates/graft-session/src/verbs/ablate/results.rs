@@ -1,5 +1,6 @@
 //! The results of a comparison.
 
+use graft_metrics::{Scale, Score};
 use graft_protocol::Cell;
 use graft_spec::{
     Failure,
@@ -7,7 +8,10 @@ use graft_spec::{
     methods,
     training::TRAIN,
 };
-use graft_train::{Evaluation, runs::TrialRecord};
+use graft_train::{
+    Evaluation,
+    runs::{MetricValue, TrialRecord},
+};
 
 use super::statistics::mean;
 use crate::{CommandContext, verbs::domain::Domain};
@@ -16,12 +20,22 @@ use crate::{CommandContext, verbs::domain::Domain};
 pub(super) struct ComparisonResults<'a> {
     pub(super) trials: Vec<TrialResults>,
     /// The untuned base on the data.
-    pub(super) base: Evaluation,
+    pub(super) base: Scored,
+    /// The compared quantity.
+    pub(super) metric: Metric,
     pub(super) grid: &'a Ablation,
     /// Name of the data.
     pub(super) data: String,
     /// The untuned base on its own domain.
     pub(super) domain: Option<DomainBase>,
+}
+
+/// The scores of a model on the data.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scored {
+    pub(super) evaluation: Evaluation,
+    /// The metrics of the key `metric`.
+    pub(super) metrics: Vec<Score>,
 }
 
 /// The untuned base on its own domain.
@@ -43,10 +57,20 @@ pub(super) struct TrialResults {
     pub(super) results: Vec<Result<TrialRecord, Failure>>,
 }
 
-/// The compared quantity: accuracy if the data has labels, else the loss.
+/// The compared quantity.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Metric {
-    pub(super) name: &'static str,
-    pub(super) has_labels: bool,
+    pub(super) name: String,
+    kind: MetricKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MetricKind {
+    Loss,
+    /// The accuracy on data with labels.
+    Accuracy,
+    /// A metric of the key `metric`.
+    Named(Scale),
 }
 
 impl DomainBase {
@@ -152,33 +176,73 @@ impl TrialResults {
 }
 
 impl Metric {
-    /// The metric for data on which the base was evaluated like this.
-    pub(super) fn of(base: &Evaluation) -> Self {
-        let has_labels = base.accuracy.is_some();
-        Self { name: if has_labels { "accuracy" } else { "loss" }, has_labels }
+    /// The metric of that name or, without a name, the accuracy for data with labels and the loss
+    /// for other data. `base` are the scores of the base on this data.
+    pub(super) fn of(base: &Scored, name: Option<&str>) -> Self {
+        let named = name.and_then(|name| base.metrics.iter().find(|score| score.metric == name));
+        if let Some(score) = named {
+            return Self { name: score.metric.clone(), kind: MetricKind::Named(score.scale) };
+        }
+        if base.evaluation.accuracy.is_some() && name.is_none() {
+            return Self { name: "accuracy".to_owned(), kind: MetricKind::Accuracy };
+        }
+        Self { name: "loss".to_owned(), kind: MetricKind::Loss }
+    }
+
+    /// Whether it is a metric of the key `metric`.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.kind, MetricKind::Named(_))
     }
 
     pub(super) fn value(&self, record: &TrialRecord) -> f64 {
-        if self.has_labels { record.accuracy.unwrap_or(f64::NAN) } else { record.loss }
+        let named = || record.metrics.iter().find(|found| found.metric == self.name);
+        match self.kind {
+            MetricKind::Loss => record.loss,
+            MetricKind::Accuracy => record.accuracy.unwrap_or(f64::NAN),
+            MetricKind::Named(_) => named().map_or(f64::NAN, |found| found.value),
+        }
     }
 
-    /// The metric of an evaluation on the same kind of data.
-    pub(super) fn of_evaluation(&self, found: &Evaluation) -> f64 {
-        if self.has_labels { found.accuracy.unwrap_or(f64::NAN) } else { found.loss }
+    /// The metric of other scores on the same kind of data.
+    pub(super) fn of_scored(&self, found: &Scored) -> f64 {
+        let named = || found.metrics.iter().find(|score| score.metric == self.name);
+        match self.kind {
+            MetricKind::Loss => found.evaluation.loss,
+            MetricKind::Accuracy => found.evaluation.accuracy.unwrap_or(f64::NAN),
+            MetricKind::Named(_) => named().map_or(f64::NAN, |score| score.value),
+        }
     }
 
     pub(super) fn cell(&self, value: f64) -> Cell {
-        if self.has_labels { Cell::Percent(value, 1) } else { Cell::Float(value, 3) }
+        match self.kind {
+            MetricKind::Loss | MetricKind::Named(Scale::Number) => Cell::Float(value, 3),
+            MetricKind::Accuracy | MetricKind::Named(Scale::Share) => Cell::Percent(value, 1),
+            MetricKind::Named(Scale::Points) => Cell::Float(value, 1),
+        }
     }
 
     /// Label of an axis of a chart.
-    pub(super) fn axis(&self) -> &'static str {
-        if self.has_labels { "accuracy" } else { "loss, nats" }
+    pub(super) fn axis(&self) -> &str {
+        if self.kind == MetricKind::Loss { "loss, nats" } else { &self.name }
+    }
+
+    /// Label of a column with values on held-out examples.
+    pub(super) fn column(&self) -> &str {
+        if self.kind == MetricKind::Loss { "held-out loss" } else { &self.name }
+    }
+
+    /// Whether no value can be better.
+    pub(super) fn is_perfect(&self, value: f64) -> bool {
+        match self.kind {
+            MetricKind::Loss | MetricKind::Named(Scale::Number) => false,
+            MetricKind::Accuracy | MetricKind::Named(Scale::Share) => value >= 1.0,
+            MetricKind::Named(Scale::Points) => value >= 100.0,
+        }
     }
 
     /// Whether `one` is better than `other`.
     pub(super) fn prefers(&self, one: f64, other: f64) -> bool {
-        if self.has_labels { one > other } else { one < other }
+        if self.kind == MetricKind::Loss { one < other } else { one > other }
     }
 
     /// The better of two trials; the first one when they are equal.
@@ -189,6 +253,12 @@ impl Metric {
     ) -> &'t TrialResults {
         if self.prefers(other.mean(self), one.mean(self)) { other } else { one }
     }
+}
+
+/// A score as a record keeps it.
+pub(super) fn recorded(score: &Score) -> MetricValue {
+    let interval = score.interval.map(|interval| (interval.low, interval.high));
+    MetricValue { metric: score.metric.clone(), value: score.value, interval }
 }
 
 /// The status of a trial that `early=halving` or `%trial stop` has stopped.

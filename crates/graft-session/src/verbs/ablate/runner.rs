@@ -9,7 +9,7 @@ use graft_spec::{
 };
 use graft_train::runs::RunFolder;
 
-use super::results::TrialResults;
+use super::{results::TrialResults, scoring::ComparedMetrics};
 use crate::{
     CommandContext, SessionState,
     state::LoadedData,
@@ -24,6 +24,8 @@ pub(super) struct GridRunner<'a> {
     /// The base model's own domain, if forgetting is measured.
     pub(super) domain: Option<Domain>,
     pub(super) grid: &'a Ablation,
+    /// What the trials are scored by, in addition to loss and accuracy.
+    pub(super) metrics: ComparedMetrics,
     pub(super) pruned: PrunedTrials,
 }
 
@@ -42,8 +44,14 @@ impl GridRunner<'_> {
         self.grid.trials.len() as u64 * self.grid.seeds()
     }
 
-    /// Identifies one run by everything that decides its result.
+    /// Identifies the result of one run by everything that decides it. Other metrics score the same
+    /// weights.
     pub(super) fn key(&self, trial: &Trial, seed: u64) -> String {
+        format!("{}{}", self.run_key(trial, seed), self.metrics.key())
+    }
+
+    /// Identifies one run by everything that decides its weights.
+    pub(super) fn run_key(&self, trial: &Trial, seed: u64) -> String {
         let model =
             self.state.model.as_ref().map(|model| {
                 (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref()))
@@ -110,7 +118,7 @@ impl GridRunner<'_> {
         }
         let keys: BTreeSet<String> = self
             .seeds()
-            .flat_map(|seed| self.grid.trials.iter().map(move |trial| self.key(trial, seed)))
+            .flat_map(|seed| self.grid.trials.iter().map(move |trial| self.run_key(trial, seed)))
             .collect();
         let is_ours = |folder: &RunFolder| {
             folder

@@ -12,7 +12,7 @@ use super::{
     active_trial::{ActiveTrial, ROUNDS, steps_of, stop_worse_half, unsettled},
     live_table::LiveTable,
     prepared_trial::{PreparedTrial, TrialRun},
-    results::{Metric, TrialResults},
+    results::{Metric, TrialResults, recorded},
     runner::{GridRunner, PrunedTrials},
     trial_log::TrialLog,
 };
@@ -164,6 +164,7 @@ impl GridRunner<'_> {
                 trial,
                 seed,
                 key: key.clone(),
+                run_key: self.run_key(trial, seed),
                 lr,
                 train: trial.train.clone(),
             };
@@ -215,9 +216,9 @@ impl GridRunner<'_> {
         if trial.end.is_some() || self.cx.is_stopping() || trial.prepared.activate().is_err() {
             return;
         }
-        let found = self.score_on(EVALUATION_EXAMPLES, &mut |_, _| {});
-        trial.metric =
-            found.ok().filter(|_| !self.cx.is_stopping()).map(|found| metric.of_evaluation(&found));
+        let label = &trial.prepared.trial.label;
+        let found = self.score_briefly(EVALUATION_EXAMPLES, metric, label);
+        trial.metric = found.ok().filter(|_| !self.cx.is_stopping());
         if let Err(failure) = trial.prepared.deactivate() {
             trial.end = Some(Err(failure));
         }
@@ -279,8 +280,9 @@ impl GridRunner<'_> {
         Ok(Some(TrialRecord {
             key: prepared.key.clone(),
             run: prepared.header.run.clone(),
-            loss: found.loss,
-            accuracy: found.accuracy,
+            loss: found.evaluation.loss,
+            accuracy: found.evaluation.accuracy,
+            metrics: found.metrics.iter().map(recorded).collect(),
             trainable: prepared.header.trainable,
             total: prepared.header.total,
             seconds,

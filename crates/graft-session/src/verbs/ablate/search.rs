@@ -79,7 +79,8 @@ impl GridRunner<'_> {
             .clone()
             .with("lr", Value::Float(rate))
             .with("steps", Value::Integer(steps as i64));
-        let run = TrialRun { place: 0, trial, seed, key: String::new(), lr: None, train };
+        let [key, run_key] = [String::new(), String::new()];
+        let run = TrialRun { place: 0, trial, seed, key, run_key, lr: None, train };
         let prepared = self.prepare(run, None)?;
         let log = self.run_single(&prepared, label);
         let _ = std::fs::remove_dir_all(prepared.setup.folder.path());

@@ -1,9 +1,7 @@
 //! The conclusion that the results of `%ablate` support, and advice when no configuration helps.
 
-use graft_train::Evaluation;
-
 use super::{
-    results::{Metric, TrialResults},
+    results::{Metric, Scored, TrialResults},
     statistics::differ,
 };
 use crate::verbs::advice::{LossTrend, SMALLER, rate};
@@ -68,15 +66,14 @@ fn significance(complete: &[&TrialResults], best: &TrialResults, metric: &Metric
 pub(super) fn not_better(
     trials: &[TrialResults],
     metric: &Metric,
-    base: &Evaluation,
+    base: &Scored,
 ) -> Option<String> {
-    let base = metric.of_evaluation(base);
+    let base = metric.of_scored(base);
     let best = trials
         .iter()
         .filter(|trial| trial.mean(metric).is_finite())
         .reduce(|best, trial| metric.better(best, trial))?;
-    let is_perfect = metric.has_labels && base >= 1.0;
-    if is_perfect || metric.prefers(best.mean(metric), base) {
+    if metric.is_perfect(base) || metric.prefers(best.mean(metric), base) {
         return None;
     }
     let record = best.records().into_iter().next()?;

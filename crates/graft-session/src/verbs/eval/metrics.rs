@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graft_metrics::{
-    AnswerPattern, Classes, Metric, MetricError, Pair, Score, mean_score, parse_metrics, score,
+    AnswerPattern, Classes, Metric, MetricError, Pair, Score, check_gold, mean_score,
+    parse_metrics, score,
 };
-use graft_models::{GenerateOptions, StopReason};
+use graft_models::{GenerateOptions, Generated, StopReason};
 use graft_spec::{Failure, Settings, training::EVAL};
 use graft_train::data::{Dataset, Kind, SplitName};
 
@@ -20,8 +21,17 @@ use crate::{
 /// to a number.
 pub type UserMetric = Arc<dyn Fn(&str, &str) -> f64 + Send + Sync>;
 
+/// A metric of the user under its name.
+#[derive(Clone)]
+pub struct DefinedMetric {
+    /// The closure.
+    pub function: UserMetric,
+    /// Tells apart the closures that have had this name, also those of other sessions.
+    pub definition: String,
+}
+
 /// The metrics of the user, by name.
-pub type UserMetrics = BTreeMap<String, UserMetric>;
+pub type UserMetrics = BTreeMap<String, DefinedMetric>;
 
 /// Metrics to compute, and how texts are generated for them.
 #[derive(Clone)]
@@ -34,10 +44,12 @@ pub struct MetricRequest {
     pub batch: usize,
     /// Options of the generation.
     pub options: GenerateOptions,
-    /// Seed of the bootstrap intervals.
-    pub seed: u64,
+    /// Seed of the bootstrap intervals; without it none are computed.
+    pub seed: Option<u64>,
     metrics: Vec<Metric>,
-    own: Vec<(String, UserMetric)>,
+    own: Vec<(String, DefinedMetric)>,
+    /// Name of the metric that was named first.
+    first: String,
     pattern: Option<AnswerPattern>,
 }
 
@@ -67,6 +79,7 @@ impl MetricRequest {
         let names: Vec<String> =
             names.iter().flat_map(|name| name.split(',')).map(str::to_owned).collect();
         let (metrics, own) = parse_metrics(&names, &known)?;
+        let first = first_metric(&names, &known)?;
         let pattern = settings.text(EVAL, "pattern").filter(|pattern| !pattern.is_empty());
         let pattern = pattern.map(|pattern| AnswerPattern::new(&pattern)).transpose()?;
         if metrics.contains(&Metric::Regex) && pattern.is_none() {
@@ -87,11 +100,33 @@ impl MetricRequest {
                 seed,
                 ..GenerateOptions::default()
             },
-            seed,
+            seed: Some(seed),
+            first,
             own: own.iter().map(|name| (name.clone(), state.metrics[name].clone())).collect(),
             metrics,
             pattern,
         }))
+    }
+
+    /// The request without bootstrap intervals, for scores that are compared but not shown.
+    #[must_use]
+    pub fn without_intervals(self) -> Self {
+        Self { seed: None, ..self }
+    }
+
+    /// Name of the metric that was named first; of a group, its first metric.
+    pub fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// Everything that decides the values, as text.
+    pub fn key(&self) -> String {
+        let own = self.own.iter().map(|(name, own)| (name, &own.definition));
+        let Self { metrics, pattern, options, seed, .. } = self;
+        let pattern = pattern.as_ref().map(AnswerPattern::text);
+        let GenerateOptions { max_new_tokens, stop, .. } = options;
+        let own: Vec<_> = own.collect();
+        format!("{metrics:?} {own:?} {pattern:?} {max_new_tokens} {stop:?} {seed:?}")
     }
 
     /// Checks that the data has expected texts if a metric needs them.
@@ -134,12 +169,11 @@ pub fn measure(
 ) -> Result<Measured, Failure> {
     let mut measured = Measured::default();
     let texts = if request.needs_texts(data) {
-        generated_pairs(cx, (&*cx.state().model()?, data), request, who, &mut measured.notes)?
+        Answers::generate(cx, (&*cx.state().model()?, data), request, who)?
     } else {
-        Vec::new()
+        Answers::default()
     };
-    let pairs: Vec<Pair<'_>> =
-        texts.iter().map(|(prediction, gold)| Pair { prediction, gold }).collect();
+    let pairs = texts.pairs();
     if request.metrics.iter().any(|metric| metric.is_of_classes()) {
         measured.classes = Some(match &data.kind {
             Kind::Labels(labels) => of_labels(data, request, labels, predicted),
@@ -153,10 +187,8 @@ pub fn measure(
             None => score(*metric, &pairs, request.pattern.as_ref(), request.seed)?,
         });
     }
-    for (name, own) in &request.own {
-        let values = pairs.iter().map(|pair| own(pair.prediction, pair.gold)).collect();
-        measured.scores.push(mean_score(name, values, request.seed)?);
-    }
+    measured.scores.extend(texts.own_scores(request)?);
+    measured.notes = texts.notes;
     Ok(measured)
 }
 
@@ -171,17 +203,22 @@ pub fn evaluate_generated(
     request: &MetricRequest,
     who: &str,
 ) -> Result<Vec<Score>, Failure> {
-    let texts = generated_pairs(cx, (model, data), request, who, &mut Vec::new())?;
-    let pairs: Vec<Pair<'_>> =
-        texts.iter().map(|(prediction, gold)| Pair { prediction, gold }).collect();
-    let builtin = request.metrics.iter().map(|metric| {
-        score(*metric, &pairs, request.pattern.as_ref(), request.seed).map_err(Failure::from)
-    });
-    let own = request.own.iter().map(|(name, own)| {
-        let values = pairs.iter().map(|pair| own(pair.prediction, pair.gold)).collect();
-        Ok(mean_score(name, values, request.seed)?)
-    });
-    builtin.chain(own).collect()
+    let texts = Answers::generate(cx, (model, data), request, who)?;
+    let pairs = texts.pairs();
+    let builtin = request.metrics.iter();
+    let mut scores = builtin
+        .map(|metric| score(*metric, &pairs, request.pattern.as_ref(), request.seed))
+        .collect::<Result<Vec<_>, _>>()?;
+    scores.extend(texts.own_scores(request)?);
+    Ok(scores)
+}
+
+/// The metric that a list names first; of a group, its first metric.
+fn first_metric(names: &[String], known: &[String]) -> Result<String, MetricError> {
+    let first = names.iter().find(|name| !name.trim().is_empty());
+    let (metrics, own) = parse_metrics(first.map_or(&[][..], std::slice::from_ref), known)?;
+    let builtin = metrics.first().map(|metric| metric.name().to_owned());
+    builtin.or(own.into_iter().next()).ok_or(MetricError::None)
 }
 
 /// Expected and predicted labels. A predicted class that is not a label of the data is one more
@@ -204,46 +241,110 @@ fn of_labels(
     Classes::new(names, pairs)
 }
 
-/// The generated and the expected text of each example, without spaces around them.
-fn generated_pairs(
-    cx: &CommandContext,
-    (model, data): (&LoadedModel, &Dataset),
+/// The generated texts of the examples that have an expected one.
+#[derive(Default)]
+struct Answers {
+    all: Vec<Answer>,
+    /// What the reader should know about them.
+    notes: Vec<String>,
+}
+
+/// A generated text and the expected one, without spaces around them.
+struct Answer {
+    /// Number of the example in its split, from 1.
+    example: usize,
+    prediction: String,
+    gold: String,
+}
+
+impl Answers {
+    /// Generates a text for each example. The expected texts are checked first: generation takes
+    /// long.
+    fn generate(
+        cx: &CommandContext,
+        (model, data): (&LoadedModel, &Dataset),
+        request: &MetricRequest,
+        who: &str,
+    ) -> Result<Self, Failure> {
+        let examples = data.scored(request.split, request.examples);
+        let questions = Questions::new(model, data, examples, request.options.clone())?;
+        check_golds(&questions, data, request)?;
+        let label = format!("generating answers of {who} for {}", data.name);
+        let answers = questions.answer(cx, model, request.batch, &label)?;
+        if cx.is_stopping() {
+            let done = answers.iter().flatten().count();
+            let what = format!("stopped after {done} of {} answers", answers.len());
+            return Err(answers::stopped(what));
+        }
+        let notes = notes(&questions, &answers, who);
+        let answer =
+            |((question, answer), example): ((answers::Question, Option<Generated>), _)| {
+                let (prediction, gold) = (answer?.text.trim().to_owned(), question.gold?);
+                Some(Answer { example, prediction, gold })
+            };
+        let all = questions.all.into_iter().zip(answers).zip(1..).filter_map(answer).collect();
+        Ok(Self { all, notes })
+    }
+
+    fn pairs(&self) -> Vec<Pair<'_>> {
+        self.all.iter().map(|it| Pair { prediction: &it.prediction, gold: &it.gold }).collect()
+    }
+
+    /// The metrics of the user.
+    fn own_scores(&self, request: &MetricRequest) -> Result<Vec<Score>, MetricError> {
+        let score = |(name, own): &(String, DefinedMetric)| {
+            let values = self.all.iter().map(|it| (own.function)(&it.prediction, &it.gold));
+            mean_score(name, values.collect(), request.seed)
+        };
+        request.own.iter().map(score).collect::<Result<_, _>>().map_err(|error| match error {
+            // The examples without an expected text count too.
+            MetricError::NotFinite { name, value, example } => {
+                let number = self.all.get(example - 1).map_or(example, |it| it.example);
+                MetricError::NotFinite { name, value, example: number }
+            }
+            other => other,
+        })
+    }
+}
+
+/// Checks that there are expected texts, and that the metrics can compare them.
+fn check_golds(
+    questions: &Questions,
+    data: &Dataset,
     request: &MetricRequest,
-    who: &str,
-    notes: &mut Vec<String>,
-) -> Result<Vec<(String, String)>, Failure> {
-    let examples = data.scored(request.split, request.examples);
-    let questions = Questions::new(model, data, examples, request.options.clone())?;
+) -> Result<(), Failure> {
     if questions.all.iter().all(|question| question.gold.is_none()) {
         return Err(SessionError::NoAnswers { data: data.name.clone() }.into());
     }
-    let label = format!("generating answers of {who} for {}", data.name);
-    let answers = questions.answer(cx, model, request.batch, &label)?;
-    if cx.is_stopping() {
-        let done = answers.iter().flatten().count();
-        let what = format!("stopped after {done} of {} answers", answers.len());
-        return Err(answers::stopped(what));
+    for (question, example) in questions.all.iter().zip(1..) {
+        let Some(gold) = &question.gold else { continue };
+        let check = |metric: &Metric| check_gold(*metric, example, gold);
+        request.metrics.iter().try_for_each(check).map_err(|error| {
+            Failure::from(error).site(format!("{} split of {}", request.split, data.name))
+        })?;
     }
+    Ok(())
+}
+
+/// Facts about generated texts that the reader should know.
+fn notes(questions: &Questions, answers: &[Option<Generated>], who: &str) -> Vec<String> {
     let ended = |stop| answers.iter().flatten().filter(|it| it.stop == stop).count();
     let empty = answers.iter().flatten().filter(|it| it.text.trim().is_empty()).count();
-    let cut = questions.all.iter().filter(|question| question.is_cut).count();
-    let answer = |number| counted(number, "answer");
     let facts = [
         (ended(StopReason::Length), "reached max_new_tokens"),
         (empty, "had no text: the model ended them at once"),
     ];
     let facts = facts.into_iter().filter(|(number, _)| *number > 0);
-    notes.extend(facts.map(|(number, what)| format!("{who}: {} {what}", answer(number))));
+    let mut notes: Vec<String> = facts
+        .map(|(number, what)| format!("{who}: {} {what}", counted(number, "answer")))
+        .collect();
     let without = questions.all.iter().filter(|question| question.gold.is_none()).count();
     if without > 0 {
         notes.push(format!("{} without an expected answer left out", counted(without, "example")));
     }
+    let cut = questions.all.iter().filter(|question| question.is_cut).count();
     if cut > 0 {
         notes.push(format!("{} too long and lost the start", counted(cut, "prompt")));
     }
-    let pair = |(question, answer): (_, Option<graft_models::Generated>)| {
-        let answers::Question { gold, .. } = question;
-        Some((answer?.text.trim().to_owned(), gold?))
-    };
-    Ok(questions.all.into_iter().zip(answers).filter_map(pair).collect())
+    notes
 }

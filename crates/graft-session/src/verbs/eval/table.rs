@@ -72,12 +72,16 @@ impl Scores {
         let measured: Vec<&Measured> = columns.iter().filter_map(|(.., it)| *it).collect();
         for place in 0..measured.first().map_or(0, |it| it.scores.len()) {
             let name = measured[0].scores[place].metric.clone();
-            let cells = measured.iter().map(|it| Cell::Text(score_text(&it.scores[place])));
+            let text = |score: &Score| {
+                let interval = score.interval.map(|interval| (interval.low, interval.high));
+                score_text(score.scale, score.value, interval)
+            };
+            let cells = measured.iter().map(|it| Cell::Text(text(&it.scores[place])));
             table.row(std::iter::once(Cell::Text(name)).chain(cells).collect());
         }
         let majority = columns.iter().find_map(|(_, evaluation, _)| evaluation.majority);
         table.footer.extend(majority.map(|share| {
-            format!("accuracy of always predicting the most common label: {}%", percent(share, 1))
+            format!("accuracy of always predicting the most common label: {} %", percent(share, 1))
         }));
         table.footer.push("in brackets: 95 % bootstrap intervals".to_owned());
         table.footer.extend(measured.iter().flat_map(|it| it.notes.iter().cloned()));
@@ -85,16 +89,20 @@ impl Scores {
     }
 }
 
-/// The value with its interval: `51.0% [45.1, 56.9]`.
-fn score_text(score: &Score) -> String {
-    let number = |value: f64| match score.scale {
+/// The value with its interval: `51.0 % [45.1, 56.9]`.
+pub(crate) fn score_text(scale: Scale, value: f64, interval: Option<(f64, f64)>) -> String {
+    let unit = if scale == Scale::Share { " %" } else { "" };
+    let interval = interval.map_or_else(String::new, |(low, high)| {
+        format!(" [{}, {}]", number_text(scale, low), number_text(scale, high))
+    });
+    format!("{}{unit}{interval}", number_text(scale, value))
+}
+
+/// A value or the end of an interval, without its unit.
+pub(crate) fn number_text(scale: Scale, value: f64) -> String {
+    match scale {
         Scale::Share => percent(value, 1),
         Scale::Points => decimals(value, 1),
         Scale::Number => decimals(value, 3),
-    };
-    let unit = if score.scale == Scale::Share { "%" } else { "" };
-    let interval = score.interval.map_or_else(String::new, |interval| {
-        format!(" [{}, {}]", number(interval.low), number(interval.high))
-    });
-    format!("{}{unit}{interval}", number(score.value))
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graft_protocol::{Block, Event, Level, Reply, RunStarted};
-use graft_spec::Failure;
+use graft_spec::{Failure, training::TRAIN};
 use graft_train::runs::RunRecord;
 
 use super::{folder, newest, planned_steps};
@@ -117,5 +117,6 @@ fn started(name: &str, record: &RunRecord) -> RunStarted {
         total: header.total,
         earlier: record.thinned(MAX_STEPS),
         earlier_validations: record.validations.clone(),
+        best: header.train.text(TRAIN, "best").unwrap_or_default(),
     }
 }

@@ -18,6 +18,8 @@ const OF_LOSS: [&str; 2] = ["loss", "accuracy"];
 
 /// Code of the error of an unknown metric.
 const UNKNOWN: &str = "metrics::unknown";
+/// Code of the error of a metric that needs a pattern or has an invalid one.
+const PATTERN: &str = "metrics::pattern";
 
 /// The metric of the key `best` on the validation examples: on the labels with the highest score
 /// where it is about classes and the data has labels, else on texts that the model generates.
@@ -45,11 +47,19 @@ impl<'a> GeneratedMetric<'a> {
             .with("metric", Value::List(vec![name.clone()]))
             .with("split", Value::Text("validation".to_owned()))
             .with("examples", Value::Integer(examples));
+        let pattern = setup.config.pattern.clone().map(Value::Text);
+        let settings = pattern.into_iter().fold(settings, |all, it| all.with("pattern", it));
         let request = match MetricRequest::from_settings(&cx.state(), &settings) {
-            Ok(Some(request)) => request,
+            // Validations show the values only.
+            Ok(Some(request)) => request.without_intervals(),
             Ok(None) => return Ok(None),
             // The training loop reports a name that is no metric at all, with those that it knows.
             Err(failure) if failure.code == UNKNOWN => return Ok(None),
+            Err(failure) if failure.code == PATTERN && setup.config.pattern.is_none() => {
+                let hint = "for example best=regex pattern=\"answer is (\\w+)\"; the first group \
+                            is the answer";
+                return Err(failure.hint(hint));
+            }
             Err(failure) => return Err(failure),
         };
         request.check(&setup.data.dataset)?;
@@ -104,7 +114,7 @@ impl ValidationMetric for GeneratedMetric<'_> {
             }
             Err(_) if self.cx.is_stopping() => Ok(None),
             Err(failure) => {
-                Err(TrainError::Callback { what: "the metric", problem: failure.message })
+                Err(TrainError::Metric { name: self.name().to_owned(), failure: Box::new(failure) })
             }
         }
     }

@@ -6,7 +6,7 @@ use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{Event, Level};
 use graft_spec::methods::MethodSpec;
 use graft_train::{
-    AdapterCheckpoint, Callbacks, Examples, TrainConfig, TrainingJob,
+    AdapterCheckpoint, Callbacks, EncodedExamples, Examples, TrainConfig, TrainingJob,
     preference::ReferenceModel,
     runs::{RunFolder, RunHeader},
 };
@@ -25,6 +25,8 @@ pub(crate) struct TrainingSetup {
     pub(crate) folder: RunFolder,
     /// Closures of Rust cells; none in comparisons.
     pub(crate) callbacks: Option<Arc<UserCallbacks>>,
+    /// The encoded examples, if their number was needed before.
+    pub(crate) encoded: Option<Arc<EncodedExamples>>,
 }
 
 /// The learning rate of a method when none is given.
@@ -51,8 +53,12 @@ pub(crate) fn examples<'a>(
 ) -> graft_train::Result<Examples<'a>> {
     let model = setup.model.loaded.model.as_ref();
     let tokenizer = setup.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
-    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?
-        .with_reference(reference);
+    let (data, config) = (&setup.data.dataset, &setup.config);
+    let encoded = match &setup.encoded {
+        Some(encoded) => encoded.clone(),
+        None => Arc::new(EncodedExamples::new(model, tokenizer, data, config)?),
+    };
+    let mut examples = Examples::of(encoded, tokenizer, data, config).with_reference(reference);
     if let Some(data) = &setup.validation_data {
         examples = examples.with_validation(&data.dataset);
     }

@@ -1,46 +1,59 @@
 //! The keys of a run in the form that its header records: numbers instead of `auto` and epochs.
 
+use std::sync::Arc;
+
 use graft_spec::{
     Settings, Value,
     training::{TRAIN, without_auto},
 };
-use graft_train::{Examples, TrainConfig, schedule::Decay};
+use graft_train::{EncodedExamples, TrainConfig, schedule::Decay};
 
-use crate::{CommandContext, SessionState, state::LoadedData, verbs::format::counted};
+use crate::{
+    CommandContext,
+    state::{LoadedData, LoadedModel},
+    verbs::format::counted,
+};
 
-/// The keys without `lr=auto`, and with a number of steps instead of `epochs`: a resumed run keeps
-/// its length. The second value describes the steps. With `packing` or `stride`, an epoch has as
-/// many rows as the examples fill.
+/// Keys in the form that the header of a run records.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    /// Keys without `lr=auto`, and with a number of steps instead of `epochs`: a resumed run keeps
+    /// its length.
+    pub(crate) settings: Settings,
+    /// Describes the steps of `epochs`.
+    pub(crate) length: Option<String>,
+    /// The examples, if they had to be encoded to be counted.
+    pub(crate) encoded: Option<Arc<EncodedExamples>>,
+}
+
+/// Resolves the keys of a run. An epoch has as many rows as the examples with loss fill, which
+/// depends on the tokens of the model; `None` for keys without `epochs`.
+///
+/// # Errors
+/// Those of [`EncodedExamples::new`].
 pub(crate) fn resolved(
-    state: &SessionState,
+    model: Option<&LoadedModel>,
     settings: &Settings,
     data: &LoadedData,
-) -> (Settings, Option<String>) {
+) -> graft_train::Result<Resolved> {
     let mut settings = without_auto(settings.clone());
-    let Some(epochs) = settings.float(TRAIN, "epochs") else { return (settings, None) };
-    let rows = rows_per_epoch(state, &settings, data);
-    let examples = rows.unwrap_or(data.dataset.train.len());
-    let steps = TrainConfig::steps_of_epochs(&settings, epochs, examples);
+    let epochs = settings.float(TRAIN, "epochs");
+    let (Some(epochs), Some(model)) = (epochs, model) else {
+        return Ok(Resolved { settings, ..Resolved::default() });
+    };
+    let config = TrainConfig::from_settings(&settings, 0.0, 0);
+    let (network, tokenizer) = (&model.loaded.model, &model.loaded.tokenizer);
+    let encoded =
+        EncodedExamples::new(network.as_ref(), tokenizer.as_ref(), &data.dataset, &config)?;
+    let rows = encoded.rows_per_epoch();
+    let steps = TrainConfig::steps_of_epochs(&settings, epochs, rows);
     settings.values.remove("epochs");
     settings.set("steps", Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX)));
     let passes = if epochs == 1.0 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
-    let unit = if rows.is_some() { "row" } else { "example" };
-    let (examples, steps) = (counted(examples, unit), counted(steps as usize, "step"));
-    (settings, Some(format!("{passes} of {examples}: {steps}")))
-}
-
-/// The rows of an epoch where they are not the examples. Examples that cannot be encoded are
-/// reported by the run.
-fn rows_per_epoch(state: &SessionState, settings: &Settings, data: &LoadedData) -> Option<usize> {
-    if !settings.bool(TRAIN, "packing") && settings.integer(TRAIN, "stride").is_none() {
-        return None;
-    }
-    let model = state.model().ok()?;
-    let config = TrainConfig::from_settings(settings, 0.0, state.seed);
-    let (network, tokenizer) = (&model.loaded.model, &model.loaded.tokenizer);
-    let examples =
-        Examples::new(network.as_ref(), tokenizer.as_ref(), &data.dataset, &config).ok()?;
-    Some(examples.rows_per_epoch())
+    let is_example = !config.packing && config.stride.is_none();
+    let rows = counted(rows, if is_example { "example" } else { "row" });
+    let length = Some(format!("{passes} of {rows}: {}", counted(steps as usize, "step")));
+    Ok(Resolved { settings, length, encoded: Some(Arc::new(encoded)) })
 }
 
 /// Warns about keys that will have no effect in this run.

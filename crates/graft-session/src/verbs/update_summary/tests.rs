@@ -39,19 +39,22 @@ fn an_accuracy_of_the_majority_class_and_a_flat_loss_cause_a_warning() {
         steps: 50,
         lr: 1e-3,
         default_lr: 1e-3,
+        is_preference: false,
     };
     let warn = |record: &RunRecord| warning(record, &data, &config, &next);
     let majority = data.majority(data.scored(SplitName::Validation, config.eval_examples)).unwrap();
+    let falling: Vec<f64> = (0..30).map(|step| 3.0 - 0.05 * f64::from(step)).collect();
     assert!(
-        warn(&record(&[3.0, 2.0], &[0.1, majority]))
+        warn(&record(&falling, &[0.1, majority]))
             .unwrap()
             .contains("no better than the majority class")
     );
-    assert_eq!(warn(&record(&[3.0, 2.0], &[0.1, majority + 0.2])), None);
-    assert!(warn(&record(&[3.0, 2.0], &[0.9; 3])).unwrap().contains("has stayed at 90 %"));
+    assert_eq!(warn(&record(&falling[..2], &[0.1, majority])), None, "two steps show nothing");
+    assert_eq!(warn(&record(&falling, &[0.1, majority + 0.2])), None);
+    assert!(warn(&record(&falling, &[0.9; 3])).unwrap().contains("has stayed at 90 %"));
     assert!(warn(&record(&[3.0; 20], &[])).unwrap().contains("did not fall"));
     assert_eq!(warn(&record(&[3.0; 5], &[])), None);
-    assert_eq!(warn(&record(&[3.0, 2.0], &[1.0; 3])), None, "there was nothing left to learn");
+    assert_eq!(warn(&record(&falling, &[1.0; 3])), None, "there was nothing left to learn");
 }
 
 #[test]
@@ -67,6 +70,7 @@ fn a_diverged_run_suggests_a_smaller_rate_whatever_its_accuracy() {
         steps: 50,
         lr: 1e-3,
         default_lr: 1e-3,
+        is_preference: false,
     };
     let rising: Vec<f64> = (0..40).map(f64::from).collect();
     for accuracies in [&[][..], &[0.2, 0.1], &[0.2; 3]] {

@@ -9,14 +9,14 @@ const MAX_NAMED: usize = 12;
 
 /// The metric by the number of trainable parameters, and the loss curves of the first seed.
 pub(super) fn charts(results: &ComparisonResults<'_>) -> Vec<Chart> {
-    let metric = Metric::of(&results.base);
-    let base = results.base.accuracy.unwrap_or(results.base.loss);
+    let metric = &results.metric;
+    let base = metric.of_scored(&results.base);
     let by_size = Chart {
         title: format!("{} by trainable parameters", metric.name),
         x_label: "trainable parameters".to_owned(),
         y_label: metric.axis().to_owned(),
         log_x: true,
-        series: by_size(&results.trials, &metric, base),
+        series: by_size(&results.trials, metric, base),
         ..Chart::default()
     };
     let curves = Chart {
