@@ -31,8 +31,9 @@ HEAVY = [
 
 
 def check(kernel, crates):
-    for name, line, expression, shown in crates:
-        kernel.run(f":dep {line}", timeout=560)
+    """Adds the crates in one cell, as notebooks do, and uses each in a cell of its own."""
+    kernel.run("\n".join(f":dep {line}" for _, line, _, _ in crates), timeout=560)
+    for name, _, expression, shown in crates:
         got = kernel.run(expression, timeout=560).text.strip()
         assert got == shown, (name, got)
 
@@ -46,7 +47,12 @@ def test_crates_that_everybody_uses(kernel):
     status = kernel.start(f":dep {COMMON[0][1]}")
     status.wait(560).ok()
     assert "Compiling" in status.text or "anyhow" in status.text, "the crate that is being compiled must be shown"
-    check(kernel, COMMON + (HEAVY if LONG else []))
+    # One after the other, and together.
+    for crate in COMMON[:2]:
+        check(kernel, [crate])
+    check(kernel, COMMON[2:])
+    for crate in HEAVY if LONG else []:
+        check(kernel, [crate])
     kernel.fail('Err::<(), _>(anyhow::anyhow!("the file is gone").context("no settings"))?;', "no settings: the file is gone")
     assert kernel.run("mine").text.strip() == "[Mine(7)]", "a variable of a type from a cell"
     assert kernel.run("(w.as_tensor() * &t)?.sum_all()?.backward()?.get(&w).unwrap().to_vec1::<f32>()?").text.strip() == "[1.0, 2.0, 3.0]"
