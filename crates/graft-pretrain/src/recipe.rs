@@ -90,6 +90,7 @@ pub fn training(phase: &Phase) -> TrainConfig {
         eval_every: 100,
         eval_examples: VALIDATION_WINDOWS,
         best: "loss".to_owned(),
+        pattern: None,
         early_stopping: 0,
         load_best: false,
         save_every: 120,

@@ -10,8 +10,8 @@ use crate::{Result, TrainError, batch::Encoded};
 const MARKS: [(&str, &str); 3] =
     [("chatml", "<|im_start|>"), ("llama3", "<|start_header_id|>"), ("gemma", "<start_of_turn>")];
 
-/// Special tokens of common templates. Without them, a model cannot tell a mark from text that looks
-/// like it.
+/// Special tokens of common templates. Without them, a model cannot tell a mark from text that
+/// looks like it.
 const TOKENS: [&str; 7] = [
     "<|im_start|>",
     "<|im_end|>",

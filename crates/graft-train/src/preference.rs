@@ -52,8 +52,8 @@ impl Default for Objective {
 }
 
 impl Objective {
-    /// Reads the keys `loss`, `beta` and `gamma` of settings that have been checked against those of
-    /// `%train`; `None` without a loss.
+    /// Reads the keys `loss`, `beta` and `gamma` of settings that have been checked against those
+    /// of `%train`; `None` without a loss.
     pub fn from_settings(settings: &Settings) -> Option<Self> {
         let loss = PreferenceLoss::parse(&settings.text(TRAIN, "loss")?)?;
         let number = |key, default| settings.float(TRAIN, key).unwrap_or(default);

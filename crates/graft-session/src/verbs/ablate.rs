@@ -23,8 +23,14 @@ mod verdict;
 use std::sync::Arc;
 
 use graft_protocol::{Block, Chart, Event, Level, Reply, Table};
-use graft_spec::{Failure, Settings, ablation::Ablation};
-use graft_train::runs::{Trials, is_temporary};
+use graft_spec::{
+    Failure, Settings,
+    ablation::{Ablation, Trial},
+};
+use graft_train::{
+    TrainConfig,
+    runs::{Trials, is_temporary},
+};
 
 use super::{adapters_disabled::AdaptersDisabled, domain::Domain, labels, runs, train};
 use crate::{
@@ -179,6 +185,16 @@ fn with_steps(
     Ok(grid)
 }
 
+/// Warnings about keys of training that have no effect in any trial.
+fn unused_keys(grid: &Ablation) -> Vec<String> {
+    let of_trial = |trial: &Trial| {
+        train::unused_keys(&trial.train, &TrainConfig::from_settings(&trial.train, 0.0, 0))
+    };
+    let mut all: Vec<Vec<String>> = grid.trials.iter().map(of_trial).collect();
+    let first = all.pop().unwrap_or_default();
+    first.into_iter().filter(|text| all.iter().all(|other| other.contains(text))).collect()
+}
+
 /// Trains and scores the trials of a grid that are not finished, and reports all of them.
 fn compare(
     cx: &CommandContext,
@@ -192,6 +208,7 @@ fn compare(
     let grid = &with_steps(cx, grid, &data)?;
     let _disabled = AdaptersDisabled::new(&state)?;
     labels::warning(&state, &data)?.into_iter().for_each(|warning| cx.warn(warning));
+    unused_keys(grid).into_iter().for_each(|text| cx.warn(text));
     if is_temporary(&runs::base()) {
         cx.warn(runs::TEMPORARY);
     }

@@ -228,8 +228,8 @@ impl<'a> Next<'a> {
         line
     }
 
-    /// ` batch=4 lr=2e-3 steps=60`: the keys of the run, with these steps and this learning rate; the
-    /// default one instead of 0, with which nothing is learned.
+    /// ` batch=4 lr=2e-3 steps=60`: the keys of the run, with these steps and this learning rate;
+    /// the default one instead of 0, with which nothing is learned.
     fn trained(&self, steps: u64, lr: f64) -> String {
         let lr = if lr == 0.0 { self.default_lr } else { lr };
         let others = self

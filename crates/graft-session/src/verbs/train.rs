@@ -114,7 +114,7 @@ fn effective(settings: &Settings, config: &TrainConfig) -> Settings {
 }
 
 /// Warnings about given keys that the loss of the run does not read.
-fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
+pub(crate) fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
     let (keys, with) = unused_by_loss(config);
     let given = keys.iter().filter(|key| settings.values.contains_key(**key));
     given.map(|key| format!("`{key}` has no effect {with}")).collect()

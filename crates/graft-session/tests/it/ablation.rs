@@ -562,6 +562,14 @@ fn the_loss_can_rank_trials_on_data_with_labels() {
 }
 
 #[test]
+fn a_key_without_effect_is_reported_once() {
+    let test = TestSession::ready();
+    ablate(&test, &["lora"], &quick(&[("r", "1,2"), ("beta", "0.2")])).unwrap();
+    let is_it = |event: &Event| matches!(event, Event::Note { text, .. } if text == "`beta` has no effect without loss=");
+    assert_eq!(test.sink.events().iter().filter(|event| is_it(event)).count(), 1);
+}
+
+#[test]
 fn a_metric_that_cannot_be_computed_is_refused_before_training() {
     let test = TestSession::ready();
     for (value, code) in [("rogue", "metrics::unknown"), ("regex", "metrics::pattern")] {

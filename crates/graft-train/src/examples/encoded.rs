@@ -11,12 +11,13 @@ use crate::data::{Dataset, Example, SplitName};
 use crate::encode::{Encoder, Pieces};
 use crate::{LabelMap, Result, TrainError, classify, preference};
 
-/// Examples that are encoded at the same time: enough for all threads, and few compared with a large
-/// data set.
+/// Examples that are encoded at the same time: enough for all threads, and few compared with a
+/// large data set.
 const PARALLEL: usize = 4096;
 
 /// Encoded training examples. They depend on the length limit, the text with loss, `stride`,
-/// `packing` and the kind of loss, but not on the number of steps, which `epochs` derives from them.
+/// `packing` and the kind of loss, but not on the number of steps, which `epochs` derives from
+/// them.
 pub struct EncodedExamples {
     /// The examples, or their pieces; of a pair the chosen answer, followed by the rejected one.
     pub(super) train: Vec<Encoded>,
@@ -83,8 +84,8 @@ impl EncodedExamples {
     }
 }
 
-/// Encodes examples on all threads. The results are in the order of the examples, so the first error
-/// is that of the first bad example.
+/// Encodes examples on all threads. The results are in the order of the examples, so the first
+/// error is that of the first bad example.
 fn in_order(encoder: &Encoder<'_>, examples: &[Example]) -> Vec<Result<Pieces>> {
     examples.par_iter().map(|example| encoder.example(example)).collect()
 }

@@ -13,12 +13,14 @@ use crate::{Result, TrainError};
 pub(super) struct Saved {
     at: Instant,
     step: Option<u64>,
+    /// Whether it repeats the validation after its step.
+    owes_validation: bool,
 }
 
 impl Saved {
     /// No checkpoint yet.
     pub(super) fn new() -> Self {
-        Self { at: Instant::now(), step: None }
+        Self { at: Instant::now(), step: None, owes_validation: false }
     }
 }
 
@@ -43,6 +45,7 @@ impl TrainingLoop<'_> {
         self.counters.step = progress.step;
         self.counters.position = progress.position;
         self.saved.step = Some(progress.step);
+        self.saved.owes_validation = progress.state.owes_validation;
         self.counters.best_value = self.saved_best_value();
         self.state = progress.state.clone().restored(&self.job.config);
         self.ledger.resumed(progress.step, &self.job.header.train)
@@ -54,9 +57,11 @@ impl TrainingLoop<'_> {
         every > 0 && self.saved.at.elapsed() >= Duration::from_secs(every)
     }
 
-    /// Writes a checkpoint, unless this step has one.
+    /// Writes a checkpoint, unless this step has one. One that was written before the validation of
+    /// its step is replaced: a resumed run would repeat the validation.
     pub(super) fn save(&mut self) -> Result<()> {
-        if self.saved.step == Some(self.step()) {
+        let owes_validation = self.state.owes_validation;
+        if self.saved.step == Some(self.step()) && self.saved.owes_validation == owes_validation {
             return Ok(());
         }
         Checkpoint::save(
@@ -65,7 +70,7 @@ impl TrainingLoop<'_> {
             self.job.checkpoint,
             &self.optimizer,
         )?;
-        self.saved = Saved { at: Instant::now(), step: Some(self.step()) };
+        self.saved = Saved { at: Instant::now(), step: Some(self.step()), owes_validation };
         Ok(())
     }
 

@@ -103,8 +103,8 @@ impl Progress {
     /// Checks that a run with these settings has something left to do.
     ///
     /// # Errors
-    /// [`TrainError::AlreadyDone`] after the last step, unless its validation was stopped before its
-    /// end; [`TrainError::StoppedEarly`] when early stopping would end it at once.
+    /// [`TrainError::AlreadyDone`] after the last step, unless its validation was stopped before
+    /// its end; [`TrainError::StoppedEarly`] when early stopping would end it at once.
     pub fn check_unfinished(&self, config: &TrainConfig) -> Result<()> {
         let state = self.state.clone().restored(config);
         let run = || self.header.run.clone();

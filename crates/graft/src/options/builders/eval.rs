@@ -72,7 +72,7 @@ impl Eval {
 
     /// Loss on preference data; without it that of the run that trained the adapter, or `dpo`.
     ///
-    /// One of `dpo`, `ipo`, `hinge`, `orpo`.
+    /// One of `dpo`, `ipo`, `hinge`, `orpo`, `simpo`.
     pub fn loss(self, value: &str) -> Self {
         Self { settings: self.settings.with("loss", text(value)) }
     }
@@ -83,6 +83,14 @@ impl Eval {
     /// From 0.0001 to 1,000.
     pub fn beta(self, value: f64) -> Self {
         Self { settings: self.settings.with("beta", number(value)) }
+    }
+
+    /// Target margin of `loss=simpo` on preference data; without it that of the run that trained
+    /// the adapter, or 0.5.
+    ///
+    /// From 0 to 1,000.
+    pub fn gamma(self, value: f64) -> Self {
+        Self { settings: self.settings.with("gamma", number(value)) }
     }
 
     /// Metrics to compute, also of generated text: accuracy, `f1_macro`, `f1_weighted`, precision,

@@ -262,6 +262,12 @@ impl Train {
         Self { settings: self.settings.with("best", text(value)) }
     }
 
+    /// With `best=regex`: the regular expression; its first group, or the whole match, is the
+    /// answer.
+    pub fn pattern(self, value: &str) -> Self {
+        Self { settings: self.settings.with("pattern", text(value)) }
+    }
+
     /// Stop after this many validations without a better value of the metric best; 0 for never.
     ///
     /// Default: `0`. From 0 to 1,000,000.
@@ -291,20 +297,28 @@ impl Train {
     }
 
     /// Loss on preference data (prompt, chosen, rejected): `dpo`, `ipo` and `hinge` compare with a
-    /// reference model, `orpo` needs none; other data is trained with the cross-entropy of its
-    /// tokens.
+    /// reference model, `orpo` and `simpo` need none; other data is trained with the cross-entropy
+    /// of its tokens.
     ///
-    /// One of `dpo`, `ipo`, `hinge`, `orpo`.
+    /// One of `dpo`, `ipo`, `hinge`, `orpo`, `simpo`.
     pub fn loss(self, value: &str) -> Self {
         Self { settings: self.settings.with("loss", text(value)) }
     }
 
     /// With `loss=`: scale of the rewards; a higher beta keeps the model closer to its reference,
-    /// and weights the odds ratio of orpo.
+    /// and weights the odds ratio of orpo; simpo is usually trained with 2 to 2.5.
     ///
     /// Default: `0.1`. From 0.0001 to 1,000.
     pub fn beta(self, value: f64) -> Self {
         Self { settings: self.settings.with("beta", number(value)) }
+    }
+
+    /// With `loss=simpo`: margin by which the reward of the chosen answer should exceed that of the
+    /// rejected one.
+    ///
+    /// Default: `0.5`. From 0 to 1,000.
+    pub fn gamma(self, value: f64) -> Self {
+        Self { settings: self.settings.with("gamma", number(value)) }
     }
 
     /// With `loss=`: reference model. `base` is the model with the adapter switched off, `start`
