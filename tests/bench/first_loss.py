@@ -30,7 +30,8 @@ def graft(program):
 
 def torch(environment):
     words = ["--shape", "tiny", "--work", "lora", "--rows", "8", "--tokens", "128", "--rank", "8", "--steps", "1"]
-    return subprocess.run([environment / "bin" / "python", PEER, *words], text=True, capture_output=True)
+    # As a file, the script would hide the package of its own name.
+    return subprocess.run([environment / "bin" / "python", "-c", PEER.read_text(), *words], text=True, capture_output=True)
 
 
 def variables(environment):

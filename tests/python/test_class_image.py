@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import types
 
 import pytest
 
@@ -30,6 +31,34 @@ def test_every_instruction_of_the_dockerfile_is_one_that_the_image_test_executes
     assert {word for word, _ in found} <= INSTRUCTIONS
     assert found[0] == ["FROM", "debian:bookworm-slim"]
     assert ["USER", "1000"] in found, "students must not be root"
+
+
+@pytest.mark.parametrize("rust", ["none", "1.95.0"])
+def test_the_script_for_the_littlest_jupyterhub(tmp_path, rust):
+    """Its commands, with programs that only record them, because the hub needs a machine of its own with systemd."""
+    hub, log = tmp_path / "tljh", tmp_path / "log"
+    programs = {"pip": hub / "user" / "bin", "tljh-config": tmp_path, "apt-get": tmp_path, "curl": tmp_path}
+    for name, folder in programs.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {log}\n')
+        (folder / name).chmod(0o755)
+    settings = hub / "config" / "jupyterhub_config.d"
+    settings.mkdir(parents=True)
+    variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TLJH": str(hub), "RUST": rust}
+    done = subprocess.run(["sh", str(IMAGE / "tljh.sh"), "a.whl", "b.whl"], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    lines = log.read_text().splitlines()
+    assert lines[0] == "pip install a.whl b.whl" and lines[-1] == "tljh-config reload", lines
+    memory = {"none": "512M", "1.95.0": "1G"}[rust]
+    assert f"tljh-config set limits.memory {memory}" in lines, lines
+    written = list(settings.iterdir())
+    assert [path.name for path in written] == ([] if rust == "none" else ["graft.py"])
+    for path in written:
+        configured = types.SimpleNamespace(Spawner=types.SimpleNamespace())
+        exec(path.read_text(), {"c": configured})
+        assert configured.Spawner.environment["PATH"].startswith(f"{hub}/user/bin:/opt/cargo/bin:")
+    refused = subprocess.run(["sh", str(IMAGE / "tljh.sh")], env=variables, capture_output=True, text=True)
+    assert refused.returncode != 0 and "usage: sudo sh tljh.sh WHEEL..." in refused.stderr, refused
 
 
 def the_wheels():

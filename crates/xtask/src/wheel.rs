@@ -18,8 +18,9 @@ const ANY_GLIBC: &str = "linux_x86_64";
 /// The effort of the compression: zlib's levels for a draft and for the wheel itself.
 const FAST: &str = "1";
 const SMALL: &str = "9";
-/// The wheels, by their names in `pack_wheel.py`.
-const PARTS: [&str; 3] = ["kernel", "rust", "crates"];
+/// The wheels with machine code, by their names in `pack_wheel.py`, and the one without.
+const PARTS: [&str; 2] = ["kernel", "rust"];
+const WITHOUT_CODE: &str = "crates";
 /// The beginning of the tags that name a version of glibc.
 const POLICY: &str = "manylinux_";
 
@@ -110,29 +111,41 @@ pub(crate) struct Packed<'a> {
     pub(crate) output: &'a Path,
 }
 
-/// Packs the wheels, each with the platform tag that is true for its symbols.
+/// Packs the wheels, each with the platform tag that is true for its symbols. A wheel without
+/// machine code fits where the kernel does.
 pub(crate) fn pack(paths: &Paths, packed: &Packed<'_>) -> Result<Vec<PathBuf>> {
-    PARTS.iter().map(|part| pack_part(paths, packed, part)).collect()
+    let python = paths.wheel().join("python");
+    let is_audited = python.join("bin/auditwheel").exists();
+    if !is_audited {
+        println!("  the tag is {ANY_GLIBC}: auditwheel is not installed");
+    }
+    let mut wheels = Vec::new();
+    let mut kernel = None;
+    for part in PARTS {
+        let tag = match is_audited {
+            true => audited_tag(paths, packed, part)?,
+            false => ANY_GLIBC.to_owned(),
+        };
+        wheels.push(write(paths, packed, part, (&tag, SMALL))?);
+        kernel.get_or_insert(tag);
+    }
+    let tag = kernel.as_deref().unwrap_or(ANY_GLIBC);
+    wheels.push(write(paths, packed, WITHOUT_CODE, (tag, SMALL))?);
+    Ok(wheels)
 }
 
-/// Packs one wheel.
-fn pack_part(paths: &Paths, packed: &Packed<'_>, part: &str) -> Result<PathBuf> {
-    let python = paths.wheel().join("python");
-    if !python.join("bin/auditwheel").exists() {
-        println!("  the tag is {ANY_GLIBC}: auditwheel is not installed");
-        return write(paths, packed, part, (ANY_GLIBC, SMALL));
-    }
+/// The tag that auditwheel gives a draft of a wheel.
+fn audited_tag(paths: &Paths, packed: &Packed<'_>, part: &str) -> Result<String> {
     let draft = write(paths, packed, part, (ANY_GLIBC, FAST))?;
-    let mut audit = Environment::at(&python).python();
+    let mut audit = Environment::at(&paths.wheel().join("python")).python();
     audit.arg(paths.root.join("crates/xtask/python/glibc_tag.py")).arg(&draft);
     let tag =
         shell::stdout_of(&mut audit).filter(|tag| tag.starts_with(POLICY)).ok_or_else(|| {
             Problem::new(format!("auditwheel accepts no tag for {}", draft.display()))
         })?;
     println!("  auditwheel: the symbols of the wheel `{part}` need {tag}");
-    let wheel = write(paths, packed, part, (&tag, SMALL))?;
     std::fs::remove_file(&draft).map_err(|error| Problem::file("remove", &draft, &error))?;
-    Ok(wheel)
+    Ok(tag)
 }
 
 /// Writes a wheel with this platform tag, compressed with this effort.
