@@ -18,6 +18,15 @@ fn it_rotates_each_head_by_its_position() {
 }
 
 #[test]
+fn a_head_wider_than_the_rotated_part_keeps_its_end() {
+    let table = table();
+    check("partial rope", &[&[2, 5, 20]], |x| rope(&x[0], &table, 3, 2));
+    let x = normal("x", &[1, 2, 20]);
+    let end = |t: &Tensor| flat(&t.narrow(2, 6, 4).expect("a part"));
+    assert_eq!(end(&rope(&x, &table, 3, 2).expect("works")), end(&x));
+}
+
+#[test]
 fn a_later_position_is_the_same_as_an_offset() {
     let (table, x) = (table(), normal("x", &[1, 9, 12]));
     let whole = rope(&x, &table, 0, 2).expect("works").narrow(1, 4, 5).expect("a part");
@@ -84,7 +93,7 @@ fn llama_3_keeps_high_frequencies_divides_low_ones_and_blends_between() {
         original_max_positions: 8192.0,
     };
     let spec =
-        |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies();
+        |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies(1);
     let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
     // The planes whose frequencies transformers 4.57 keeps, interpolates and divides for Llama
     // 3.2 1B.
