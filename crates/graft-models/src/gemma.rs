@@ -62,6 +62,7 @@ pub(crate) fn config(json: &Value, pattern: usize) -> Result<LlamaConfig, String
         norm: NormKind::RootMeanSquareOffset,
         gate: Gate::Gelu(gelu),
         windows,
+        token_scale: (config.hidden_size as f64).sqrt(),
         attention_scale: Some(1.0 / scalar.sqrt()),
         attn_logit_softcapping: number("attn_logit_softcapping").map(|cap| cap as f32),
         final_logit_softcapping: number("final_logit_softcapping").map(|cap| cap as f32),

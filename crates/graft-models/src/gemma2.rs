@@ -23,11 +23,7 @@ use crate::{
 /// The errors of [`LlamaConfig::from_json`], and a description of an unsupported value.
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = gemma::config(json, 2)?;
-    let variant = Variant {
-        model_type: "gemma2",
-        architecture: "Gemma2ForCausalLM",
-        embedding_multiplier: (config.hidden_size as f64).sqrt(),
-        ..config.variant
-    };
+    let variant =
+        Variant { model_type: "gemma2", architecture: "Gemma2ForCausalLM", ..config.variant };
     Ok(LlamaConfig { variant, ..config })
 }

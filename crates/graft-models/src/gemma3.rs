@@ -52,7 +52,6 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
         model_type: "gemma3_text",
         architecture: "Gemma3ForCausalLM",
         qk_norm: QkNorm::Heads,
-        token_scale: (config.hidden_size as f64).sqrt(),
         sliding_rope: Some(sliding_rope),
         ..config.variant
     };
