@@ -192,3 +192,6 @@ impl Model for Decoder {
 pub(crate) fn times(x: Tensor, factor: f64) -> Result<Tensor> {
     if factor == 1.0 { Ok(x) } else { Ok((x * factor)?) }
 }
+
+#[cfg(test)]
+mod tests;

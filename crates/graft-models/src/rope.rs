@@ -250,6 +250,39 @@ mod tests {
     }
 
     #[test]
+    fn yarn_dynamic_and_longrope_are_read_with_their_defaults_and_written_back() {
+        let longest =
+            json!({"max_position_embeddings": 131_072, "original_max_position_embeddings": 4096});
+        let with = |scaling: Value| {
+            let mut config = longest.clone();
+            config["rope_scaling"] = scaling;
+            config
+        };
+        let yarn = with(json!({"type": "yarn", "factor": 4.0}));
+        let dynamic = with(json!({"rope_type": "dynamic", "factor": 2.0}));
+        let long = with(json!({"type": "su", "short_factor": [1.0, 1.5], "long_factor": [2, 40]}));
+        let read = |config: &Value| from_config(config).unwrap().1;
+        for config in [&yarn, &dynamic, &long] {
+            let scaling = read(config);
+            assert_eq!(read(&json!({ "rope_parameters": to_config(1e4, &scaling) })), scaling);
+        }
+        assert!((read(&yarn).attention_factor() - 1.138_629_436_111_989).abs() < 1e-12);
+        // sqrt(1 + ln(32) / ln(4096))
+        assert!((read(&long).attention_factor() - 1.190_238_071_423_808).abs() < 1e-9);
+        assert_eq!((positions(4096, &read(&dynamic)), positions(4096, &read(&long))), (8192, 4096));
+        let short = with(json!({"type": "longrope", "short_factor": [1.0, 1.5]}));
+        assert!(from_config(&short).unwrap_err().contains("`long_factor`"));
+    }
+
+    #[test]
+    fn only_an_even_part_of_a_head_is_rotated() {
+        let of = |factor: f64| partial(&json!({ "partial_rotary_factor": factor }), 96, 1.0);
+        assert_eq!((of(0.75), partial(&json!({}), 96, 0.25)), (Ok(72), Ok(24)));
+        assert!(of(0.01).unwrap_err().contains("96 dimensions"));
+        assert!(of(2.0).is_err());
+    }
+
+    #[test]
     fn an_unknown_type_is_named() {
         let problem =
             from_config(&json!({"rope_scaling": {"type": "ntk", "factor": 4.0}})).unwrap_err();

@@ -154,3 +154,19 @@ impl Pieces {
         merges.into_iter().map(|(.., pair)| pair).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_union_with_the_highest_score_is_merged_first_and_control_tokens_never() {
+        let texts = ["<s>", "a", "b", "ab", "abab", "ba", "aa"].map(str::to_owned).to_vec();
+        let scores = vec![-1000.0, -3.0, -3.0, -1.0, -2.0, -0.5, -9.0];
+        let pieces = Pieces { texts, scores, types: vec![CONTROL, 1, 1, 1, 1, 1, USER_DEFINED] };
+        assert_eq!(pieces.merges(), [["b", "a"], ["a", "b"], ["ab", "ab"]]);
+        let added = pieces.added();
+        let special: Vec<_> = added.iter().map(|token| (&token["id"], &token["special"])).collect();
+        assert_eq!(special, [(&json!(0), &json!(true)), (&json!(6), &json!(false))]);
+    }
+}
