@@ -17,6 +17,13 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
     ("mistral", &[("attention_dropout", 0.0)]),
     ("qwen2", &[("attention_dropout", 0.0)]),
     ("qwen3", &[("attention_dropout", 0.0)]),
+    ("gemma2", &[("attention_dropout", 0.0)]),
+    ("gemma3_text", &[("attention_dropout", 0.0)]),
+    ("phi3", &[("attention_dropout", 0.0), ("embd_pdrop", 0.0), ("resid_pdrop", 0.0)]),
+    ("olmo2", &[("attention_dropout", 0.0)]),
+    ("smollm3", &[("attention_dropout", 0.0)]),
+    ("granite", &[("attention_dropout", 0.0)]),
+    ("gpt_neox", &[("attention_dropout", 0.0), ("hidden_dropout", 0.0)]),
 ];
 
 /// The non-zero dropout probabilities in the config of a base model, by key. Unlike transformers'

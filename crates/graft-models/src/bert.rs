@@ -129,6 +129,7 @@ impl Model for Bert {
             mask,
             offset: 0,
             scale: 1.0 / (head_dim as f32).sqrt(),
+            softcap: None,
             window: None,
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),

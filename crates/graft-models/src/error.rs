@@ -173,8 +173,11 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A classification head is wanted in a family that has none.
-    #[error("`num_labels` is supported only for encoders of the BERT family")]
-    NoClassifier,
+    #[error("models of this family have no classification head for `num_labels`")]
+    NoClassifier {
+        /// The families that have one.
+        supported: Vec<&'static str>,
+    },
     /// Quantization to both 4 and 8 bits is wanted.
     #[error("load_in_4bit and load_in_8bit cannot both be true")]
     TwoQuantizations,
@@ -208,7 +211,7 @@ impl Hint for ModelError {
             Self::NotFiniteWeight { .. } => "models::not_finite_weight",
             Self::Memory { .. } => "models::memory",
             Self::Io { .. } => "models::io",
-            Self::NoClassifier => "models::no_classifier",
+            Self::NoClassifier { .. } => "models::no_classifier",
             Self::TwoQuantizations => "models::two_quantizations",
             Self::Settings(_) => "models::settings",
             Self::File(error) => error.code(),
@@ -278,9 +281,11 @@ impl Hint for ModelError {
                  free memory"
                     .to_owned()
             }
-            Self::NoClassifier => "leave it out: a language model learns labels as text, see \
-                 %data load which-book and %train"
-                .to_owned(),
+            Self::NoClassifier { supported } => format!(
+                "leave it out: a language model learns labels as text, see %data load which-book \
+                 and %train; these families have such a head: {}",
+                supported.join(", ")
+            ),
             Self::TwoQuantizations => "4 bits use half the memory of 8 bits; 8 bits are about ten \
                  times more accurate"
                 .to_owned(),

@@ -7,8 +7,8 @@ use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use serde_json::Value;
 
 use crate::{
-    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh,
-    qwen2, qwen3, weight_spec::WeightSource,
+    BertConfig, Gpt2Config, LlamaConfig, ModelError, WeightSpec, gemma2, gemma3, gpt_neox, granite,
+    mistral, olmo2, parts::fresh, phi3, qwen2, qwen3, smollm3, weight_spec::WeightSource,
 };
 
 /// A parsed config: lists the required weights and builds the model.
@@ -31,7 +31,7 @@ pub(crate) trait FamilyConfig {
     /// # Errors
     /// [`ModelError::NoClassifier`] if the family has no such head.
     fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, ModelError> {
-        Err(ModelError::NoClassifier)
+        Err(ModelError::NoClassifier { supported: classifiers() })
     }
 
     /// Prefix of the weight names of this family; checkpoints of the bare trunk omit it.
@@ -44,24 +44,15 @@ pub(crate) trait FamilyConfig {
         false
     }
 
+    /// Whether a weight is the matrix of a classification head.
+    fn is_head(&self, spec: &WeightSpec) -> bool {
+        ["classifier.weight", "score.weight"].iter().any(|name| spec.name.ends_with(name))
+    }
+
     /// Initial values of a weight that may be missing, such as that of a new classification head;
     /// `None` for a required weight.
     fn fresh(&self, _spec: &WeightSpec) -> Option<Vec<f32>> {
         None
-    }
-}
-
-impl FamilyConfig for LlamaConfig {
-    fn weights(&self) -> Vec<WeightSpec> {
-        Self::weights(self)
-    }
-
-    fn build(
-        &self,
-        device: &Device,
-        source: &mut WeightSource<'_>,
-    ) -> Result<Arc<dyn Model>, ModelError> {
-        Ok(Arc::new(Llama::build(self, device, source)?))
     }
 }
 
@@ -81,10 +72,26 @@ struct Family {
 
 /// The supported families.
 const FAMILIES: &[Family] = &[
-    decoder("llama", |config| Ok(Box::new(LlamaConfig::from_json(config)?)), "LlamaForCausalLM"),
-    decoder("mistral", |config| Ok(Box::new(mistral::config(config)?)), "MistralForCausalLM"),
-    decoder("qwen2", |config| Ok(Box::new(qwen2::config(config)?)), "Qwen2ForCausalLM"),
-    decoder("qwen3", |config| Ok(Box::new(qwen3::config(config)?)), "Qwen3ForCausalLM"),
+    decoder("llama", |config| Ok(Box::new(LlamaConfig::from_json(config)?)), "LlamaForCausalLM")
+        .classifier("LlamaForSequenceClassification"),
+    decoder("mistral", |config| Ok(Box::new(mistral::config(config)?)), "MistralForCausalLM")
+        .classifier("MistralForSequenceClassification"),
+    decoder("qwen2", |config| Ok(Box::new(qwen2::config(config)?)), "Qwen2ForCausalLM")
+        .classifier("Qwen2ForSequenceClassification"),
+    decoder("qwen3", |config| Ok(Box::new(qwen3::config(config)?)), "Qwen3ForCausalLM")
+        .classifier("Qwen3ForSequenceClassification"),
+    decoder("gemma2", |config| Ok(Box::new(gemma2::config(config)?)), "Gemma2ForCausalLM")
+        .classifier("Gemma2ForSequenceClassification"),
+    decoder("gemma3_text", |config| Ok(Box::new(gemma3::config(config)?)), "Gemma3ForCausalLM")
+        .classifier("Gemma3TextForSequenceClassification"),
+    decoder("phi3", |config| Ok(Box::new(phi3::config(config)?)), "Phi3ForCausalLM")
+        .classifier("Phi3ForSequenceClassification"),
+    decoder("olmo2", |config| Ok(Box::new(olmo2::config(config)?)), "Olmo2ForCausalLM"),
+    decoder("smollm3", |config| Ok(Box::new(smollm3::config(config)?)), "SmolLM3ForCausalLM")
+        .classifier("SmolLM3ForSequenceClassification"),
+    decoder("granite", |config| Ok(Box::new(granite::config(config)?)), "GraniteForCausalLM"),
+    decoder("gpt_neox", |config| Ok(Box::new(gpt_neox::config(config)?)), "GPTNeoXForCausalLM")
+        .classifier("GPTNeoXForSequenceClassification"),
     decoder("gpt2", |config| Ok(Box::new(Gpt2Config::from_json(config)?)), "GPT2LMHeadModel"),
     Family {
         model_type: "bert",
@@ -95,6 +102,20 @@ const FAMILIES: &[Family] = &[
 
 const fn decoder(model_type: &'static str, parse: Parse, causal: &'static str) -> Family {
     Family { model_type, parse, architectures: [None, Some(causal), None] }
+}
+
+impl Family {
+    /// The family with the class of its models with a classification head.
+    const fn classifier(self, class: &'static str) -> Self {
+        let [bare, causal, _] = self.architectures;
+        Self { architectures: [bare, causal, Some(class)], ..self }
+    }
+}
+
+/// The families with a classification head.
+pub(crate) fn classifiers() -> Vec<&'static str> {
+    let with_head = FAMILIES.iter().filter(|family| family.architectures[2].is_some());
+    with_head.map(|family| family.model_type).collect()
 }
 
 /// The class in transformers of a model of this family.

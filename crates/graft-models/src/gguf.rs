@@ -11,6 +11,7 @@ mod config;
 mod header;
 mod names;
 mod row_permutation;
+mod sentencepiece;
 mod tokenizer;
 
 use std::{
@@ -148,12 +149,13 @@ impl Gguf {
 
     /// The shape of a weight by Hugging Face name; `None` if it is missing.
     pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        Some(self.content.tensor_infos.get(&names::of(name)?)?.shape.dims().to_vec())
+        Some(self.content.tensor_infos.get(&self.stored_name(name)?)?.shape.dims().to_vec())
     }
 
     /// Whether a weight belongs to a linear layer and is quantized.
     pub(crate) fn is_packed(&self, name: &str) -> bool {
-        let kind = names::of(name)
+        let kind = self
+            .stored_name(name)
             .and_then(|name| self.content.tensor_infos.get(&name))
             .map(|info| info.ggml_dtype);
         name.contains("_proj.")
@@ -184,6 +186,8 @@ impl Gguf {
             }
             None => stored,
         };
+        let plain =
+            if self.is_offset(name) { (plain - 1.0).map_err(NnError::from)? } else { plain };
         if !finite::is_finite(&plain).map_err(NnError::from)? {
             return Err(ModelError::NotFiniteWeight {
                 path: self.path.clone(),
@@ -215,7 +219,7 @@ impl Gguf {
 
     /// Names of weights that are not in `wanted`.
     pub(crate) fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
-        let known: BTreeSet<_> = wanted.iter().filter_map(|name| names::of(name)).collect();
+        let known: BTreeSet<_> = wanted.iter().filter_map(|name| self.stored_name(name)).collect();
         // The rope factors of Llama 3 are read with the config.
         let mut others: Vec<_> = self
             .content
@@ -228,8 +232,23 @@ impl Gguf {
         others
     }
 
+    /// The name in the file of a weight; `None` for an unknown one.
+    fn stored_name(&self, name: &str) -> Option<String> {
+        names::of(name, &self.architecture())
+    }
+
+    fn architecture(&self) -> String {
+        self.text("general.architecture").unwrap_or_default()
+    }
+
+    /// Whether llama.cpp has added 1 to a weight, which is an offset from 1 in the Gemma families.
+    fn is_offset(&self, name: &str) -> bool {
+        name.ends_with("norm.weight") && names::is_gemma(&self.architecture())
+    }
+
     fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
-        let stored = names::of(name)
+        let stored = self
+            .stored_name(name)
             .ok_or_else(|| self.malformed(format!("GGUF files have no weight `{name}`")))?;
         let problem = |error: candle_core::Error| {
             self.malformed(format!("cannot read `{stored}` ({})", first_line(&error)))

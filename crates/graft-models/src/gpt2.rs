@@ -198,6 +198,7 @@ impl Gpt2 {
             mask,
             offset,
             scale: 1.0 / ((head_dim as f32).sqrt() * depth),
+            softcap: None,
             window: None,
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),

@@ -27,11 +27,20 @@
 
 pub mod bert;
 mod bnb;
+pub mod decoder;
+pub mod gemma;
+pub mod gemma2;
+pub mod gemma3;
 pub mod gpt2;
+pub mod gpt_neox;
+pub mod granite;
 pub mod llama;
 pub mod mistral;
+pub mod olmo2;
+pub mod phi3;
 pub mod qwen2;
 pub mod qwen3;
+pub mod smollm3;
 
 mod activation;
 mod base_dropout;

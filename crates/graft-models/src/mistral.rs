@@ -26,7 +26,7 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
         model_type: "mistral",
         architecture: "MistralForCausalLM",
         windows,
-        ..Variant::default()
+        ..config.variant
     };
     Ok(LlamaConfig { attention_bias: false, mlp_bias: false, variant, ..config })
 }

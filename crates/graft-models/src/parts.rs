@@ -53,6 +53,16 @@ impl<'a, 'b> Parts<'a, 'b> {
         Ok(Norm::rms(path, self.weight(path, "weight", &[width])?, eps))
     }
 
+    /// An RMSNorm whose weight is an offset from 1.
+    pub(crate) fn rms_offset(
+        &mut self,
+        path: &str,
+        width: usize,
+        eps: f64,
+    ) -> Result<Norm, ModelError> {
+        Ok(Norm::rms_offset(path, self.weight(path, "weight", &[width])?, eps))
+    }
+
     /// A LayerNorm.
     pub(crate) fn layer_norm(
         &mut self,
@@ -150,6 +160,24 @@ pub(crate) fn check_length(
     } else {
         Ok(())
     }
+}
+
+/// Splits the last dimension into parts of these widths: (B, T, sum) -> (B, T, width) each.
+pub(crate) fn split<const N: usize>(
+    x: &Tensor,
+    widths: [usize; N],
+) -> graft_nn::Result<[Tensor; N]> {
+    let mut start = 0;
+    let parts = widths.map(|width| {
+        start += width;
+        x.narrow(2, start - width, width).and_then(|part| part.contiguous())
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    parts.try_into().map_err(|parts: Vec<Tensor>| NnError::Shape {
+        what: "fused projection",
+        expected: format!("{N} parts"),
+        found: vec![parts.len()],
+    })
 }
 
 /// The position vectors of `length` tokens: (1, T, C).

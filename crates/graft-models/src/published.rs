@@ -34,6 +34,15 @@ const ROWS: &[Row] = &[
     ("qwen3-4b", "qwen3", [2560, 36, 32, 8, 128, 9728, 151_936, 40_960], true),
     ("qwen3-8b", "qwen3", [4096, 36, 32, 8, 128, 12_288, 151_936, 40_960], false),
     ("mistral-7b", "mistral", [4096, 32, 32, 8, 128, 14_336, 32_000, 32_768], false),
+    ("gemma-2-2b", "gemma2", [2304, 26, 8, 4, 256, 9216, 256_000, 8192], true),
+    ("gemma-3-270m", "gemma3_text", [640, 18, 4, 1, 256, 2048, 262_144, 32_768], true),
+    ("gemma-3-1b", "gemma3_text", [1152, 26, 4, 1, 256, 6912, 262_144, 32_768], true),
+    ("phi-3.5-mini", "phi3", [3072, 32, 32, 32, 96, 8192, 32_064, 131_072], false),
+    ("phi-4-mini", "phi3", [3072, 32, 24, 8, 128, 8192, 200_064, 131_072], true),
+    ("olmo-2-1b", "olmo2", [2048, 16, 16, 16, 128, 8192, 100_352, 4096], false),
+    ("smollm3-3b", "smollm3", [2048, 36, 16, 4, 128, 11_008, 128_256, 65_536], true),
+    ("granite-3.1-2b", "granite", [2048, 40, 32, 8, 64, 8192, 49_155, 131_072], true),
+    ("pythia-160m", "gpt_neox", [768, 12, 12, 12, 64, 3072, 50_304, 2048], false),
     ("gpt2", "gpt2", [768, 12, 12, 12, 64, 3072, 50_257, 1024], true),
     ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
 ];
@@ -92,7 +101,15 @@ impl Published {
         ]
         .map(|size| size as u64);
         match self.family {
-            "gpt2" => vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
+            "phi3" => vec![
+                (queries + 2 * keys, hidden),
+                (hidden, queries),
+                (2 * wide, hidden),
+                (hidden, wide),
+            ],
+            "gpt2" | "gpt_neox" => {
+                vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)]
+            }
             "bert" => vec![
                 (hidden, hidden),
                 (hidden, hidden),
@@ -120,17 +137,23 @@ impl Published {
         let linears = self.linears();
         let weights: u64 = linears.iter().map(|(d_out, d_in)| d_out * d_in).sum();
         let biases: u64 = match self.family {
-            "gpt2" | "bert" => linears.iter().map(|(d_out, _)| d_out).sum(),
+            "gpt2" | "gpt_neox" | "bert" => linears.iter().map(|(d_out, _)| d_out).sum(),
             "qwen2" => linears.iter().take(3).map(|(d_out, _)| d_out).sum(),
             _ => 0,
         };
-        // Two norms per block. LayerNorms have a bias, and Qwen3 also normalizes queries and keys.
+        let heads = (self.heads + self.kv_heads) as u64;
+        // Two norms per block, four in Gemma. LayerNorms have a bias, and some families also
+        // normalize queries and keys.
         let (norms, outside) = match self.family {
             "gpt2" => (4 * hidden, positions * hidden + 2 * hidden),
             // Positions, two token types, the norm of the embeddings, the pooler.
             "bert" => {
                 (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden)
             }
+            "gpt_neox" => (4 * hidden, 2 * hidden),
+            "gemma2" => (4 * hidden, hidden),
+            "gemma3_text" => (4 * hidden + 2 * head_dim, hidden),
+            "olmo2" => (2 * hidden + heads * head_dim, hidden),
             "qwen3" => (2 * hidden + 2 * head_dim, hidden),
             _ => (2 * hidden, hidden),
         };
@@ -182,6 +205,15 @@ mod tests {
             ("qwen3-4b", 4_022_468_096),
             ("qwen3-8b", 8_190_735_360),
             ("mistral-7b", 7_241_732_096),
+            ("gemma-2-2b", 2_614_341_888),
+            ("gemma-3-270m", 268_098_176),
+            ("gemma-3-1b", 999_885_952),
+            ("phi-3.5-mini", 3_821_079_552),
+            ("phi-4-mini", 3_836_021_760),
+            ("olmo-2-1b", 1_484_916_736),
+            ("smollm3-3b", 3_075_098_624),
+            ("granite-3.1-2b", 2_533_531_648),
+            ("pythia-160m", 162_322_944),
             ("gpt2", 124_439_808),
             ("bert-base", 109_482_240),
         ];

@@ -23,7 +23,7 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
         architecture: "Qwen2ForCausalLM",
         qkv_bias: true,
         windows,
-        ..Variant::default()
+        ..config.variant
     };
     Ok(LlamaConfig { attention_bias: false, mlp_bias: false, variant, ..config })
 }

@@ -11,6 +11,7 @@
 
 use serde_json::Value;
 
+use crate::decoder::QkNorm;
 use crate::llama::{LlamaConfig, Variant};
 use crate::qwen2::windows;
 
@@ -25,9 +26,9 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let variant = Variant {
         model_type: "qwen3",
         architecture: "Qwen3ForCausalLM",
-        qk_norm: true,
+        qk_norm: QkNorm::Heads,
         windows,
-        ..Variant::default()
+        ..config.variant
     };
     Ok(LlamaConfig { head_dim, mlp_bias: false, variant, ..config })
 }

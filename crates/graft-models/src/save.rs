@@ -4,9 +4,9 @@ pub(crate) mod carried;
 mod config;
 mod tensors;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use graft_nn::{DType, Model, atomic_file, atomic_folder, tensor_file};
+use graft_nn::{DType, Model, Role, Tensor, atomic_file, atomic_folder, tensor_file};
 use serde_json::Value;
 
 use crate::{Loaded, ModelError, Tokenizer};
@@ -75,8 +75,7 @@ fn write(
     files: &Files,
 ) -> Result<(), ModelError> {
     let (stored, quantization) = tensors::of(model, dtype)?;
-    let saved =
-        config::Saved { dtype, quantization, has_head: stored.contains_key("lm_head.weight") };
+    let saved = config::Saved { dtype, quantization, has_head: has_head(model, &stored) };
     let config = config::of(model, config, saved);
     let failed =
         |path: &Path, source| ModelError::Io { action: "write", path: path.to_owned(), source };
@@ -94,6 +93,13 @@ fn write(
             .map_err(|source| failed(&path, source))
     };
     atomic_folder::write(folder, &is_model_file, fill, |source| failed(folder, source))
+}
+
+/// Whether the head of a language model is saved with a weight of its own.
+fn has_head(model: &dyn Model, stored: &BTreeMap<String, Tensor>) -> bool {
+    let listed = model.sites().into_iter().filter(|site| site.role == Role::Head);
+    let mut paths = listed.map(|site| site.path).chain(model.tied_head().map(|head| head.path()));
+    paths.any(|path| stored.contains_key(&format!("{path}.weight")))
 }
 
 /// Whether a file of that name is part of a model, so that an old one must be removed.

@@ -40,6 +40,11 @@ pub(crate) fn of_layers(
     types.iter().map(window).collect()
 }
 
+/// The window of each layer if every `pattern`th one has full attention, and `sliding` otherwise.
+pub(crate) fn every(layers: usize, pattern: usize, sliding: usize) -> Vec<Option<usize>> {
+    (1..=layers).map(|layer| (!layer.is_multiple_of(pattern)).then_some(sliding)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -47,13 +47,14 @@ pub trait EmbeddingAdapter: Send + Sync {
     }
 }
 
-/// An embedding `y = W[id]` with adapters, soft prompts and prefixes.
+/// An embedding `y = s W[id]`, usually with `s = 1`, with adapters, soft prompts and prefixes.
 ///
 /// # Shapes
 /// `ids: (B, T)` `u32` -> `(B, T, C)`; `W: (V, C)`
 pub struct Embedding {
     path: String,
     weight: Arc<Parameter>,
+    scale: f64,
     slot: Slot<dyn EmbeddingAdapter>,
     prompt: Slot<dyn SoftPrompt>,
     prefix: Slot<dyn Prefix>,
@@ -66,10 +67,29 @@ impl Embedding {
         Self {
             path: path.to_owned(),
             weight,
+            scale: 1.0,
             slot: Slot::new(),
             prompt: Slot::new(),
             prefix: Slot::new(),
         }
+    }
+
+    /// Multiplies the vectors by `scale`, rounded to the type of the table.
+    ///
+    /// # Errors
+    /// Returns an error if the underlying candle operation fails.
+    pub fn scaled(self, scale: f64) -> Result<Self> {
+        let dtype = self.weight.base_weight().dtype();
+        let rounded = Tensor::new(scale as f32, &crate::Device::Cpu)?.to_dtype(dtype)?;
+        Ok(Self {
+            scale: f64::from(rounded.to_dtype(crate::DType::F32)?.to_scalar::<f32>()?),
+            ..self
+        })
+    }
+
+    /// Factor `s` on the vectors.
+    pub fn scale(&self) -> f64 {
+        self.scale
     }
 
     /// Hugging Face path.
@@ -125,10 +145,10 @@ impl Embedding {
                 adapter.forward(self, ids).map_err(|error| NnError::at_path(error, &self.path))?;
             vectors = (vectors + (adapted - &base)?)?; // (B, T, C)
         }
-        Ok(vectors)
+        if self.scale == 1.0 { Ok(vectors) } else { Ok((vectors * self.scale)?) }
     }
 
-    /// The vectors (B, T, C) of `ids` (B, T) `u32` without adapters.
+    /// The rows W[id], (B, T, C), of `ids` (B, T) `u32`, without the factor and adapters.
     ///
     /// # Errors
     /// The errors of [`Embedding::forward`].

@@ -244,13 +244,35 @@ impl Linear {
         normalizer: f64,
         cx: &Context,
     ) -> Result<Tensor> {
+        self.softcapped_cross_entropy(x, labels, (normalizer, None), cx)
+    }
+
+    /// [`Linear::cross_entropy`] of logits that are bounded with [`ops::softcap`], if there is a
+    /// bound.
+    ///
+    /// # Shapes
+    /// `x: (N, C)`, `labels`: N -> scalar
+    /// # Errors
+    /// The errors of [`Linear::cross_entropy`].
+    pub fn softcapped_cross_entropy(
+        &self,
+        x: &Tensor,
+        labels: &[i64],
+        (normalizer, softcap): (f64, Option<f32>),
+        cx: &Context,
+    ) -> Result<Tensor> {
         let smoothing = cx.label_smoothing;
         if self.bias.is_some() || !self.slot.active().is_empty() {
             let logits = self.forward(x, cx)?; // (N, V)
+            let logits = match softcap {
+                Some(cap) => ops::softcap(&logits, cap)?,
+                None => logits,
+            };
             return ops::smoothed_cross_entropy(&logits, labels, normalizer, smoothing);
         }
         let weight = self.effective_weight().tensor(); // (V, C)
-        ops::smoothed_linear_cross_entropy(x, &weight, labels, normalizer, smoothing)
+        let spec = ops::HeadLossSpec { normalizer, smoothing, softcap };
+        ops::head_cross_entropy(x, &weight, labels, spec)
             .map_err(|error| NnError::at_path(error, &self.path))
     }
 

@@ -112,6 +112,17 @@ pub trait Model: Send + Sync {
     /// Returns an error if the width differs; [`crate::NnError::NoHead`] if the model has no head.
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor>;
 
+    /// Computes the logits of whole texts from their hidden states. `last` is the place of the last
+    /// token of each text in the flattened states: decoders read it, encoders the first token.
+    ///
+    /// # Shapes
+    /// `states: (B, P+T, C)` or `(1, N, C)` of packed texts -> `(B, labels)`
+    /// # Errors
+    /// The errors of [`Model::head`].
+    fn class_logits(&self, states: &Tensor, _last: &[usize], cx: &Context) -> Result<Tensor> {
+        self.head(states, cx)
+    }
+
     /// The cross entropy of `labels` predicted from `states`, summed and divided by `normalizer`.
     /// Families whose head is a [`crate::Linear`] use [`crate::Linear::cross_entropy`], which
     /// avoids storing the logits as a whole.

@@ -10,6 +10,8 @@ pub enum NormKind {
     /// `x / sqrt(mean(x²) + eps) ∘ w`: RMSNorm, as in Llama (Zhang and Sennrich 2019,
     /// arXiv:1910.07467).
     RootMeanSquare,
+    /// `x / sqrt(mean(x²) + eps) ∘ (1 + w)`: RMSNorm whose weight is an offset from 1, as in Gemma.
+    RootMeanSquareOffset,
     /// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`: LayerNorm, as in GPT-2 and BERT (Ba et al.
     /// 2016, arXiv:1607.06450).
     Layer,
@@ -33,6 +35,11 @@ impl Norm {
     /// A frozen RMSNorm with the Hugging Face path `path`; `weight` is (C).
     pub fn rms(path: &str, weight: Tensor, eps: f64) -> Self {
         Self::new(path, NormKind::RootMeanSquare, weight, None, eps)
+    }
+
+    /// A frozen RMSNorm whose weight is an offset from 1; `weight` is (C).
+    pub fn rms_offset(path: &str, weight: Tensor, eps: f64) -> Self {
+        Self::new(path, NormKind::RootMeanSquareOffset, weight, None, eps)
     }
 
     /// A frozen LayerNorm with the Hugging Face path `path`; `weight` and `bias` are (C).
@@ -93,6 +100,9 @@ impl Norm {
         let bias = self.bias.as_ref().map(|bias| bias.tensor());
         let y = match self.kind {
             NormKind::RootMeanSquare => ops::rms_norm(x, &weight, self.eps),
+            NormKind::RootMeanSquareOffset => {
+                (weight + 1.0).map_err(NnError::from).and_then(|w| ops::rms_norm(x, &w, self.eps))
+            }
             NormKind::Layer => ops::layer_norm(x, &weight, bias.as_ref(), self.eps),
         };
         y.map_err(|error| NnError::at_path(error, &self.path))

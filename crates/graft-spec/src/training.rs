@@ -200,7 +200,7 @@ pub const MODEL: &[KeySpec] = &[
         aliases: &["labels"],
         kind: KeyKind::Integer { min: 1, max: 65_536 },
         default: "",
-        help: "load an encoder (BERT) with a head for this many classes; a head that is not in the files is initialized, trained with every adapter, and its classes are named after the labels of the data",
+        help: "load the model with a classification head for this many classes; a head that is not in the files is initialized, trained with every adapter, and its classes are named after the labels of the data",
     },
     KeySpec {
         name: "revision",

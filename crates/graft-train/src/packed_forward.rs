@@ -14,6 +14,8 @@ pub(crate) struct ForwardPass {
     pub(crate) virtual_tokens: usize,
     /// (B): the first position of each row in the flattened states.
     pub(crate) starts: Vec<usize>,
+    /// (B): the position of the last token of each row in the flattened states.
+    pub(crate) last: Vec<usize>,
     /// The context for the head.
     pub(crate) cx: Context,
 }
@@ -39,16 +41,24 @@ pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Re
         return Ok(ForwardPass {
             states: hidden.states,
             virtual_tokens: hidden.virtual_tokens,
+            last: last(&batch.starts(hidden.virtual_tokens), hidden.virtual_tokens, batch),
             starts: batch.starts(hidden.virtual_tokens),
             cx: cx.clone(),
         });
     }
     let sequences = Sequences::new(&batch.lengths);
     let ids = Tensor::from_vec(batch.unpadded(), (1, sequences.tokens()), device)?; // (1, N)
-    let starts = sequences.ranges().map(|range| range.start).collect();
+    let starts: Vec<_> = sequences.ranges().map(|range| range.start).collect();
     let cx = cx.clone().with_sequences(sequences);
     let hidden = model.hidden(&ids, None, &cx)?; // (1, N, C)
-    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, cx })
+    let last = last(&starts, 0, batch);
+    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, last, cx })
+}
+
+/// The last token of each row, whose virtual tokens are at `starts`.
+fn last(starts: &[usize], virtual_tokens: usize, batch: &Batch) -> Vec<usize> {
+    let rows = starts.iter().zip(&batch.lengths);
+    rows.map(|(start, length)| start + (virtual_tokens + length).saturating_sub(1)).collect()
 }
 
 /// Whether the batch has padding that can be left out. A row without tokens keeps one masked

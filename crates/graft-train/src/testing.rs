@@ -212,6 +212,7 @@ impl Model for TinyLlama {
             mask,
             offset: 0,
             scale: 0.5,
+            softcap: None,
             window: None,
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),

@@ -10,7 +10,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use graft_nn::message::first_line;
 
-use super::Gguf;
+use super::{Gguf, sentencepiece};
 use crate::{ModelError, Tokenizer};
 
 /// Supported pre-tokenizers: llama.cpp's names and candle's names.
@@ -27,6 +27,9 @@ const GPT2: &str = "gpt-2";
 pub(super) fn read(file: &Gguf) -> Result<Tokenizer, ModelError> {
     match supported(file) {
         Some(candle) => embedded(file, candle),
+        None if sentencepiece::is_contained(file) => {
+            Ok(Tokenizer::new(sentencepiece::read(file)?, ends(file)))
+        }
         None => from_folder(file, &file.text("tokenizer.ggml.pre").unwrap_or_default()),
     }
 }
@@ -34,7 +37,8 @@ pub(super) fn read(file: &Gguf) -> Result<Tokenizer, ModelError> {
 /// The folder of the tokenizer.json that is used instead, if the tokenizer of the file is not
 /// supported.
 pub(super) fn folder(file: &Gguf) -> Option<PathBuf> {
-    supported(file).is_none().then(|| file.path.parent().unwrap_or(Path::new(".")).to_owned())
+    let is_contained = supported(file).is_some() || sentencepiece::is_contained(file);
+    (!is_contained).then(|| file.path.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
 /// candle's name of the pre-tokenizer of the file, if it is supported.
@@ -69,12 +73,15 @@ fn embedded(file: &Gguf, pre: &str) -> Result<Tokenizer, ModelError> {
         // candle adds a space before the text, but GPT-2 does not.
         inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
     }
-    let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
-        .iter()
-        .filter_map(|key| u32::try_from(file.size(key)?).ok());
-    let mut ends: Vec<u32> = ends.collect();
+    Ok(Tokenizer::new(inner, ends(file)))
+}
+
+/// The tokens that end a text.
+fn ends(file: &Gguf) -> Vec<u32> {
+    let mut ends: Vec<u32> =
+        ["eos", "eot"].into_iter().filter_map(|kind| file.special_token(kind)).collect();
     ends.dedup();
-    Ok(Tokenizer::new(inner, ends))
+    ends
 }
 
 /// Reads tokenizer.json in the folder of the file.

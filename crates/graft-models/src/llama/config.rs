@@ -1,24 +1,65 @@
 //! `config.json` of the Llama family and related families, in the formats of transformers 4 and 5.
 
-use graft_nn::{ModelShape, ops::RopeScaling};
+use graft_nn::{ModelShape, Norm, NormKind, ops::RopeScaling};
 use serde_json::{Value, json};
 
-use crate::{WeightSpec, rope, sizes::ConfigSizes};
+use crate::{
+    ModelError, WeightSpec,
+    decoder::{self, Gate, Layout, QkNorm},
+    id2label,
+    parts::Parts,
+    rope,
+    sizes::ConfigSizes,
+};
 
-/// The differences of a related family from Llama.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The differences of a related family, or of a classifier, from a Llama language model.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// `model_type` of its config.json.
     pub model_type: &'static str,
     /// `architectures` of its config.json.
     pub architecture: &'static str,
+    /// Order and names of its layers.
+    pub layout: Layout,
+    /// Its norms.
+    pub norm: NormKind,
+    /// Activation of its feed-forward networks.
+    pub gate: Gate,
     /// Whether the query, key and value projections have a bias and the output projection has none,
     /// independent of `attention_bias`.
     pub qkv_bias: bool,
-    /// Whether each head of queries and keys is normalized before the rotation.
-    pub qk_norm: bool,
+    /// Normalization of queries and keys before the rotation.
+    pub qk_norm: QkNorm,
     /// The sliding window of each layer; empty if all layers use full attention.
     pub windows: Vec<Option<usize>>,
+    /// Base and scaling of the rotary angles in layers with a sliding window, if they differ.
+    pub sliding_rope: Option<(f64, RopeScaling)>,
+    /// Width of the rotated part of a head, if it is not the whole head.
+    pub rotary_dim: Option<usize>,
+    /// Whether each layer has a rotation; empty if all layers have one.
+    pub rope_layers: Vec<bool>,
+    /// Factor on the scores of attention, if it is not `1 / sqrt(D)`.
+    pub attention_scale: Option<f64>,
+    /// Bound of the scores of attention.
+    pub attn_logit_softcapping: Option<f32>,
+    /// Bound of the logits.
+    pub final_logit_softcapping: Option<f32>,
+    /// Factor on the vectors of tokens, which is part of the embedding.
+    pub token_scale: f64,
+    /// Factor on the vectors of tokens and soft prompts.
+    pub embedding_multiplier: f64,
+    /// Factor on the outputs of attention and feed-forward network.
+    pub residual_multiplier: f64,
+    /// Divisor of the logits.
+    pub logits_scaling: f64,
+    /// Whether attention and feed-forward network read the same hidden states (GPT-NeoX).
+    pub parallel_residual: bool,
+    /// Number of classes of a classification head; `None` for a language model.
+    pub labels: Option<usize>,
+    /// Names of the classes, if `id2label` has others than `LABEL_0`, `LABEL_1`, ….
+    pub label_names: Option<Vec<String>>,
+    /// The token after which a padded text has ended, for a classification head.
+    pub pad_token_id: Option<u32>,
 }
 
 impl Default for Variant {
@@ -26,9 +67,26 @@ impl Default for Variant {
         Self {
             model_type: "llama",
             architecture: "LlamaForCausalLM",
+            layout: Layout::Llama,
+            norm: NormKind::RootMeanSquare,
+            gate: Gate::Silu,
             qkv_bias: false,
-            qk_norm: false,
+            qk_norm: QkNorm::None,
             windows: Vec::new(),
+            sliding_rope: None,
+            rotary_dim: None,
+            rope_layers: Vec::new(),
+            attention_scale: None,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
+            token_scale: 1.0,
+            embedding_multiplier: 1.0,
+            residual_multiplier: 1.0,
+            logits_scaling: 1.0,
+            parallel_residual: false,
+            labels: None,
+            label_names: None,
+            pad_token_id: None,
         }
     }
 }
@@ -77,16 +135,25 @@ impl LlamaConfig {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = ConfigSizes(config);
-        let number =
-            |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
-        let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
         let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if activation != "silu" && activation != "swish" {
             return Err(format!(
                 "activation `{activation}` is not supported in the Llama family (silu is)"
             ));
         }
+        Self::with_defaults(config, None)
+    }
+
+    /// Reads `config.json` whatever its activation; `head_dim` is the default for a missing key, and
+    /// `C / H` without one.
+    ///
+    /// # Errors
+    /// The errors of [`LlamaConfig::from_json`].
+    pub(crate) fn with_defaults(config: &Value, head_dim: Option<usize>) -> Result<Self, String> {
+        let sizes = ConfigSizes(config);
+        let number =
+            |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
+        let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
         let hidden_size = sizes.needed("hidden_size")?;
         let num_attention_heads = sizes.needed("num_attention_heads")?;
@@ -97,8 +164,12 @@ impl LlamaConfig {
             num_hidden_layers: sizes.needed("num_hidden_layers")?,
             num_attention_heads,
             num_key_value_heads: sizes.or("num_key_value_heads", num_attention_heads)?,
-            head_dim: sizes.or("head_dim", hidden_size / num_attention_heads)?,
-            max_position_embeddings: sizes.or("max_position_embeddings", 2048)?,
+            head_dim: sizes
+                .or("head_dim", head_dim.unwrap_or(hidden_size / num_attention_heads))?,
+            max_position_embeddings: rope::positions(
+                sizes.or("max_position_embeddings", 2048)?,
+                &rope_scaling,
+            ),
             rms_norm_eps: number("rms_norm_eps", 1e-6),
             rope_theta,
             rope_scaling,
@@ -106,7 +177,7 @@ impl LlamaConfig {
             attention_bias: flag("attention_bias"),
             mlp_bias: flag("mlp_bias"),
             initializer_range: number("initializer_range", 0.02),
-            variant: Variant::default(),
+            variant: classifier(config)?,
         };
         parsed.check()?;
         Ok(parsed)
@@ -114,7 +185,7 @@ impl LlamaConfig {
 
     /// The `config.json` for transformers 4 and 5. `bos` and `eos` are token ids.
     pub fn to_json(&self, bos: Option<u32>, eos: Option<u32>) -> Value {
-        let rope = rope::to_config(self.rope_theta, self.rope_scaling);
+        let rope = rope::to_config(self.rope_theta, &self.rope_scaling);
         let scaling =
             if self.rope_scaling == RopeScaling::Default { Value::Null } else { rope.clone() };
         json!({
@@ -130,55 +201,31 @@ impl LlamaConfig {
         })
     }
 
-    /// All weights by Hugging Face name, grouped by layer.
+    /// All weights by Hugging Face name, in the order in which the model is built.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let embedding = [self.vocab_size, self.hidden_size];
-        let mut specs = vec![WeightSpec::new("model.embed_tokens.weight".to_owned(), &embedding)];
-        for layer in 0..self.num_hidden_layers {
-            self.add_layer(&format!("model.layers.{layer}"), &mut specs);
-        }
-        specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[self.hidden_size]));
-        if !self.tie_word_embeddings {
-            specs.push(WeightSpec::new("lm_head.weight".to_owned(), &embedding));
-        }
-        specs
+        decoder::weights(self)
     }
 
-    /// Adds the weights of the layer at `path`.
-    fn add_layer(&self, path: &str, specs: &mut Vec<WeightSpec>) {
-        let hidden = self.hidden_size;
-        let ffn = self.intermediate_size;
-        let queries = self.num_attention_heads * self.head_dim;
-        let keys = self.num_key_value_heads * self.head_dim;
-        let (qkv_bias, output_bias) = self.attention_biases();
-        for norm in ["input_layernorm", "post_attention_layernorm"] {
-            specs.push(WeightSpec::new(format!("{path}.{norm}.weight"), &[hidden]));
-        }
-        for (name, shape, biased) in [
-            ("self_attn.q_proj", [queries, hidden], qkv_bias),
-            ("self_attn.k_proj", [keys, hidden], qkv_bias),
-            ("self_attn.v_proj", [keys, hidden], qkv_bias),
-            ("self_attn.o_proj", [hidden, queries], output_bias),
-            ("mlp.gate_proj", [ffn, hidden], self.mlp_bias),
-            ("mlp.up_proj", [ffn, hidden], self.mlp_bias),
-            ("mlp.down_proj", [hidden, ffn], self.mlp_bias),
-        ] {
-            specs.push(WeightSpec::new(format!("{path}.{name}.weight"), &shape));
-            if biased {
-                specs.push(WeightSpec::new(format!("{path}.{name}.bias"), &shape[..1]));
-            }
-        }
-        if self.variant.qk_norm {
-            for norm in ["q_norm", "k_norm"] {
-                let name = format!("{path}.self_attn.{norm}.weight");
-                specs.push(WeightSpec::new(name, &[self.head_dim]));
-            }
+    /// A norm of the family.
+    ///
+    /// # Errors
+    /// The errors of the source of the weights.
+    pub(crate) fn norm(
+        &self,
+        parts: &mut Parts<'_, '_>,
+        path: &str,
+        width: usize,
+    ) -> Result<Norm, ModelError> {
+        match self.variant.norm {
+            NormKind::RootMeanSquare => parts.rms_norm(path, width, self.rms_norm_eps),
+            NormKind::RootMeanSquareOffset => parts.rms_offset(path, width, self.rms_norm_eps),
+            NormKind::Layer => parts.layer_norm(path, width, self.rms_norm_eps),
         }
     }
 
     /// Whether the query, key and value projections have a bias, and whether the output projection
     /// has one.
-    pub(super) fn attention_biases(&self) -> (bool, bool) {
+    pub(crate) fn attention_biases(&self) -> (bool, bool) {
         (
             self.attention_bias || self.variant.qkv_bias,
             self.attention_bias && !self.variant.qkv_bias,
@@ -186,7 +233,7 @@ impl LlamaConfig {
     }
 
     /// The sizes that all families have.
-    pub(super) fn shape(&self) -> ModelShape {
+    pub(crate) fn shape(&self) -> ModelShape {
         ModelShape {
             family: self.variant.model_type.to_owned(),
             hidden: self.hidden_size,
@@ -197,7 +244,7 @@ impl LlamaConfig {
             intermediate: self.intermediate_size,
             vocab: self.vocab_size,
             max_positions: self.max_position_embeddings,
-            tied: self.tie_word_embeddings,
+            tied: self.tie_word_embeddings && self.variant.labels.is_none(),
         }
     }
 
@@ -216,6 +263,26 @@ impl LlamaConfig {
         }
         Ok(())
     }
+}
+
+/// The classification head of a config, if its first architecture is a
+/// `...ForSequenceClassification`.
+fn classifier(config: &Value) -> Result<Variant, String> {
+    let architecture =
+        config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
+    let is_classifier =
+        architecture.is_some_and(|name| name.ends_with("ForSequenceClassification"));
+    let named = config.get("id2label").and_then(Value::as_object).map_or(0, |names| names.len());
+    let labels = ConfigSizes(config).or("num_labels", if named == 0 { 2 } else { named });
+    let labels = is_classifier.then_some(labels).transpose()?;
+    let padding = config.get("pad_token_id").and_then(Value::as_u64);
+    Ok(Variant {
+        labels,
+        label_names: id2label::names(config)
+            .filter(|names| labels.is_none_or(|labels| labels == names.len())),
+        pad_token_id: padding.and_then(|id| u32::try_from(id).ok()),
+        ..Variant::default()
+    })
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ fn later_tokens_and_padding_do_not_reach_earlier_ones() {
 fn the_seed_decides_every_fresh_weight() {
     let weights = |seed| {
         let model = Llama::random(&config(), seed, &Device::Cpu).unwrap();
-        let weight = model.layers[1].mlp.up_proj.weight().tensor();
+        let parameters = model.parameters();
+        let path = "model.layers.1.mlp.up_proj.weight";
+        let weight = parameters.iter().find(|weight| weight.path() == path).unwrap().tensor();
         weight.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     assert_eq!(weights(1), weights(1));

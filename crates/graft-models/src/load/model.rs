@@ -68,7 +68,8 @@ pub(super) fn load_as(
     let weights = Weights::new(&*family, &mut *files)?;
     weights.check_memory(&*files, dtype, device)?;
     let model = build(&*family, &*files, &weights, dtype, device, progress)?;
-    let has_fresh_head = weights.fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"));
+    let has_fresh_head =
+        weights.fresh.iter().any(|spec| spec.shape.len() == 2 && family.is_head(spec));
     if let Some(names) = model.label_names().filter(|_| has_fresh_head) {
         names.mark_fresh();
     }

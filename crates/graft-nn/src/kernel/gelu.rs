@@ -36,7 +36,7 @@ fn erf(x: f32) -> f32 {
 
 /// The hyperbolic tangent, within 2e-7.
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
+pub(super) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)
 }
 

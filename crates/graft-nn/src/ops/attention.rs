@@ -24,6 +24,8 @@ pub struct AttentionSpec {
     pub offset: usize,
     /// Factor on the scores, usually 1/sqrt(D).
     pub scale: f32,
+    /// Bound c of the scores, which become `c tanh(score / c)`; `None` for unbounded scores.
+    pub softcap: Option<f32>,
     /// Sliding window: the number of keys that a causal query attends to, its own included; `None`
     /// for all keys.
     pub window: Option<usize>,
@@ -62,7 +64,7 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 /// [`NnError::Shape`] if the shapes do not match.
 /// # Source
 /// Vaswani et al. 2017, arXiv:1706.03762; grouped queries: Ainslie et al. 2023, arXiv:2305.13245;
-/// sliding windows: Beltagy et al. 2020, arXiv:2004.05150
+/// bounded scores: Gemma Team 2024, arXiv:2408.00118, section 2; sliding windows: Beltagy et al. 2020, arXiv:2004.05150
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
     if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {
@@ -76,7 +78,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
         .as_ref()
         .map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>())
         .transpose()?;
-    let AttentionSpec { heads, kv_heads, causal, offset, scale, window, .. } = *spec;
+    let AttentionSpec { heads, kv_heads, causal, offset, scale, softcap, window, .. } = *spec;
     let op = fused::Attention {
         heads,
         kv_heads,
@@ -84,6 +86,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
         mask,
         offset,
         scale,
+        softcap,
         window,
         sequences: spec.sequences.clone(),
     };

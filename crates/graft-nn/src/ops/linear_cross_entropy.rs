@@ -36,37 +36,45 @@ pub fn linear_cross_entropy(
     labels: &[i64],
     normalizer: f64,
 ) -> Result<Tensor> {
-    smoothed_linear_cross_entropy(x, w, labels, normalizer, 0.0)
+    head_cross_entropy(x, w, labels, HeadLossSpec { normalizer, smoothing: 0.0, softcap: None })
 }
 
-/// [`linear_cross_entropy`] with label smoothing, as in [`super::smoothed_cross_entropy`].
+/// [`linear_cross_entropy`] with label smoothing, as in [`super::smoothed_cross_entropy`], and with
+/// bounded logits, as in [`super::softcap`].
 ///
 /// # Shapes
 /// As [`linear_cross_entropy`].
 /// # Errors
 /// As [`linear_cross_entropy`].
-pub fn smoothed_linear_cross_entropy(
+pub fn head_cross_entropy(
     x: &Tensor,
     w: &Tensor,
     labels: &[i64],
-    normalizer: f64,
-    smoothing: f64,
+    spec: HeadLossSpec,
 ) -> Result<Tensor> {
     let vocab = w.dims2()?.0;
     let piece = (ELEMENTS / vocab.max(1)).max(MIN_ROWS);
-    in_pieces(x, w, labels, Mean { normalizer, smoothing }, piece)
+    in_pieces(x, w, labels, spec, piece)
 }
 
-/// How the losses of the labels become one number.
-#[derive(Clone, Copy)]
-struct Mean {
+/// How the losses of the labels are computed and become one number.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLossSpec {
     /// Divisor of their sum.
-    normalizer: f64,
+    pub normalizer: f64,
     /// Share of the target that is spread over all classes.
-    smoothing: f64,
+    pub smoothing: f64,
+    /// Bound c of the logits, which become `c tanh(logit / c)`; `None` for unbounded logits.
+    pub softcap: Option<f32>,
 }
 
-fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], mean: Mean, piece: usize) -> Result<Tensor> {
+fn in_pieces(
+    x: &Tensor,
+    w: &Tensor,
+    labels: &[i64],
+    spec: HeadLossSpec,
+    piece: usize,
+) -> Result<Tensor> {
     let ((rows, _), (vocab, width)) = (x.dims2()?, w.dims2()?);
     check_width("states before the head", x, width)?;
     if labels.len() != rows {
@@ -78,11 +86,16 @@ fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], mean: Mean, piece: usize) -
     }
     let counted = counted_rows(labels, vocab)?;
     if !is_native(x) || counted.is_empty() {
-        let Mean { normalizer, smoothing } = mean;
-        return smoothed_cross_entropy(&linear(x, w)?, labels, normalizer, smoothing);
+        let HeadLossSpec { normalizer, smoothing, softcap } = spec;
+        let logits = linear(x, w)?; // (N, V)
+        let logits = match softcap {
+            Some(cap) => super::softcap(&logits, cap)?,
+            None => logits,
+        };
+        return smoothed_cross_entropy(&logits, labels, normalizer, smoothing);
     }
     let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
-    let op = HeadLoss { counted, mean, piece, wanted, gradients: Mutex::new(None) };
+    let op = HeadLoss { counted, spec, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
     Ok(if wanted.weight {
         x.apply_op2(&w.contiguous()?, op)?
@@ -110,7 +123,7 @@ struct HeadGradients {
 struct HeadLoss {
     /// (row, label)
     counted: Vec<(u32, u32)>,
-    mean: Mean,
+    spec: HeadLossSpec,
     /// Rows per piece.
     piece: usize,
     wanted: Wanted,
@@ -152,23 +165,29 @@ impl HeadLoss {
                 }
             }
         }
-        (loss / self.mean.normalizer, gradients)
+        (loss / self.spec.normalizer, gradients)
     }
 
     /// The sum of the losses of some rows of logits. The logits are replaced by their gradient if
     /// one is wanted.
     fn turn_into_gradient(&self, logits: &mut [f32], counted: &[(u32, u32)], vocab: usize) -> f64 {
-        let Mean { normalizer, smoothing } = self.mean;
+        let HeadLossSpec { normalizer, smoothing, softcap } = self.spec;
         let factor = (1.0 / normalizer) as f32;
         let wanted = self.wanted.states || self.wanted.weight;
         let losses =
             parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
                 let label = *label as usize;
+                let mut slopes = Vec::new();
+                if let Some(cap) = softcap {
+                    slopes = vec![0.0; vocab];
+                    kernel::softcap(logits, cap, &mut slopes);
+                }
                 let log_sum = kernel::log_sum_exp(logits);
                 let loss = f64::from(log_sum - target(logits, label, smoothing));
                 if wanted {
                     kernel::log_sum_exp_gradient(logits, log_sum, factor);
                     subtract_target(logits, label, factor, smoothing);
+                    logits.iter_mut().zip(&slopes).for_each(|(gradient, slope)| *gradient *= slope);
                 }
                 loss
             });
@@ -260,7 +279,8 @@ mod tests {
     use crate::{DType, Var};
 
     const LABELS: [i64; 7] = [3, IGNORED, 0, 36, 5, IGNORED, 12];
-    const PLAIN: Mean = Mean { normalizer: 4.0, smoothing: 0.0 };
+    const PLAIN: HeadLossSpec = HeadLossSpec { normalizer: 4.0, smoothing: 0.0, softcap: None };
+    const SMOOTHED: HeadLossSpec = HeadLossSpec { normalizer: 3.0, smoothing: 0.3, softcap: None };
 
     #[test]
     fn label_smoothing_is_that_of_the_loss_of_all_logits() {
@@ -268,12 +288,22 @@ mod tests {
         let logits = linear(&x, &w).expect("logits");
         assert_close(
             "smoothed head loss",
-            &flat(&smoothed_linear_cross_entropy(&x, &w, &LABELS, 3.0, 0.3).expect("works")),
+            &flat(&head_cross_entropy(&x, &w, &LABELS, SMOOTHED).expect("works")),
             &flat(&smoothed_cross_entropy(&logits, &LABELS, 3.0, 0.3).expect("works")),
         );
         check("smoothed head loss", &[&[7, 5], &[37, 5]], |x| {
-            smoothed_linear_cross_entropy(&x[0], &x[1], &LABELS, 3.0, 0.3)
+            head_cross_entropy(&x[0], &x[1], &LABELS, SMOOTHED)
         });
+    }
+
+    #[test]
+    fn bounded_logits_pass_their_gradient_in_pieces() {
+        let bounded = HeadLossSpec { softcap: Some(1.5), ..SMOOTHED };
+        for piece in [2, 100] {
+            check("bounded head loss", &[&[7, 5], &[37, 5]], |x| {
+                in_pieces(&x[0], &x[1], &LABELS, bounded, piece)
+            });
+        }
     }
 
     #[test]

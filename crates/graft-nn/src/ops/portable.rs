@@ -62,8 +62,13 @@ pub(super) fn rope(
 ) -> Result<Tensor> {
     let (batch, tokens, width) = x.dims3()?;
     let (cos, sin) = table.tensors(positions, tokens, x)?; // (T, D/2) twice
-    let split = x.reshape((batch, tokens, heads, width / heads))?.transpose(1, 2)?.contiguous()?; // (B, H, T, D)
-    let turned = candle_nn::rotary_emb::rope_slow(&split, &cos, &sin)?;
+    let head_dim = width / heads;
+    let rotated = 2 * cos.dim(1)?;
+    let split = x.reshape((batch, tokens, heads, head_dim))?.transpose(1, 2)?.contiguous()?; // (B, H, T, W)
+    let part = split.narrow(3, 0, rotated)?.contiguous()?; // (B, H, T, D)
+    let turned = candle_nn::rotary_emb::rope_slow(&part, &cos, &sin)?;
+    let rest = split.narrow(3, rotated, head_dim - rotated)?; // (B, H, T, W - D)
+    let turned = if rotated < head_dim { Tensor::cat(&[&turned, &rest], 3)? } else { turned };
     Ok(turned.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
 }
 
@@ -109,9 +114,18 @@ pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> R
     let k = repeated(k, spec)?;
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
+    let scores = match spec.softcap {
+        Some(cap) => softcap(&scores, f64::from(cap))?,
+        None => scores,
+    };
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
     // A row without visible keys becomes zero instead of a mean over masked ones.
     Ok(candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?)
+}
+
+/// `c tanh(x / c)`.
+pub(super) fn softcap(x: &Tensor, cap: f64) -> Result<Tensor> {
+    Ok(((x / cap)?.tanh()? * cap)?)
 }
 
 /// 1 where a query sees a key, (B, 1, T, S).

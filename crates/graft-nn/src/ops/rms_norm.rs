@@ -17,7 +17,7 @@ use crate::{Result, Tensor};
 pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
     check_width("input of a norm", x, w.dims1()?)?;
     let norm = RowNorm::Rms { eps: eps as f32 };
-    match (is_native(x), w.is_variable()) {
+    match (is_native(x), w.track_op()) {
         (false, _) => portable::rms_norm(x, w, eps),
         (true, false) => {
             Ok(x.contiguous()?.apply_op1(FrozenNorm { w: w.clone(), b: None, norm })?)

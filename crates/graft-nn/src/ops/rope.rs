@@ -1,5 +1,7 @@
 //! Rotary position embedding (RoPE).
 
+mod scaling;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
@@ -7,35 +9,12 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{Device, NnError, Positions, Result, Tensor, kernel, parallel};
-
-/// Scaling of the frequencies for long contexts, as `rope_scaling` of a Hugging Face config.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RopeScaling {
-    /// `rope_type: default`: no scaling.
-    Default,
-    /// `rope_type: linear`: all frequencies are divided by the factor.
-    Linear {
-        /// `factor` of the config.
-        factor: f64,
-    },
-    /// `rope_type: llama3`: low frequencies are divided by the factor, high ones are unchanged, and
-    /// those in between are interpolated.
-    Llama3 {
-        /// `factor` of the config.
-        factor: f64,
-        /// `low_freq_factor` of the config.
-        low_freq_factor: f64,
-        /// `high_freq_factor` of the config.
-        high_freq_factor: f64,
-        /// `original_max_position_embeddings` of the config.
-        original_max_positions: f64,
-    },
-}
+pub use scaling::{LongRope, RopeScaling, Yarn};
 
 /// The parameters of a rotary embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RopeSpec {
-    /// D: width of one head, even.
+    /// D: width of the rotated part of a head, even.
     pub head_dim: usize,
     /// `rope_theta` of the config.
     pub theta: f64,
@@ -47,38 +26,24 @@ pub struct RopeSpec {
 
 impl RopeSpec {
     /// The frequencies `ω_i = theta^(-2i / D)` of the D/2 planes after scaling, in radians per
-    /// position.
+    /// position, in a context of `length` tokens.
     ///
     /// # Source
-    /// transformers, `modeling_rope_utils.py`: `_compute_default_rope_parameters`,
-    /// `_compute_llama3_parameters`
-    pub fn frequencies(&self) -> Vec<f64> {
-        let plane = |i: usize| self.theta.powf(-2.0 * i as f64 / self.head_dim as f64);
-        (0..self.head_dim / 2).map(plane).map(|frequency| self.scaling.apply(frequency)).collect()
-    }
-}
-
-impl RopeScaling {
-    fn apply(self, frequency: f64) -> f64 {
-        match self {
-            Self::Default => frequency,
-            Self::Linear { factor } => frequency / factor,
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
-                let turns = original_max_positions * frequency / std::f64::consts::TAU;
-                let blend = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor))
-                    .clamp(0.0, 1.0);
-                frequency * (blend + (1.0 - blend) / factor)
-            }
-        }
+    /// transformers, `modeling_rope_utils.py`
+    pub fn frequencies(&self, length: usize) -> Vec<f64> {
+        let theta = self.scaling.base(self.theta, self.head_dim, length);
+        let plane = |i: usize| theta.powf(-2.0 * i as f64 / self.head_dim as f64);
+        let planes = (0..self.head_dim / 2).map(|i| (i, plane(i)));
+        planes.map(|plane| self.scaling.apply(plane, self, length)).collect()
     }
 }
 
 /// The cosines and sines of all positions, shared by all layers.
 ///
 /// Entry `(p, i)` is `cos(p ω_i)` or `sin(p ω_i)` with the frequencies of
-/// [`RopeSpec::frequencies`]; it rotates elements `i` and `i + D/2` of a head at position p. The
-/// table grows with the positions that are used, so the maximum context of a model needs no memory
-/// by itself.
+/// [`RopeSpec::frequencies`], times the attention factor of the scaling; it rotates elements `i`
+/// and `i + D/2` of a head at position p. The table grows with the positions that are used, so the
+/// maximum context of a model needs no memory by itself.
 ///
 /// # Shapes
 /// `cos, sin: (P, D/2)` in f32, one row per position
@@ -98,6 +63,8 @@ struct Angles {
     sin: Tensor,
     /// P
     positions: usize,
+    /// The frequencies, which may depend on the length of the context.
+    frequencies: Arc<[f64]>,
 }
 
 /// Number of positions that are computed at first.
@@ -116,7 +83,7 @@ impl RopeTable {
                 found: vec![spec.head_dim],
             });
         }
-        Ok(Self { spec: *spec, device: device.clone(), angles: Arc::default() })
+        Ok(Self { spec: spec.clone(), device: device.clone(), angles: Arc::default() })
     }
 
     /// Longest supported context in tokens.
@@ -124,30 +91,32 @@ impl RopeTable {
         self.spec.positions
     }
 
-    /// The table with at least the first `end` positions.
+    /// The table of a context of `end` tokens, with at least these positions.
     fn up_to(&self, end: usize) -> Result<Angles> {
+        let frequencies: Arc<[f64]> = self.spec.frequencies(end).into();
         let mut angles = self.angles.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = angles.as_ref().filter(|ready| ready.positions >= end) {
+        let fits = |ready: &&Angles| ready.positions >= end && ready.frequencies == frequencies;
+        if let Some(ready) = angles.as_ref().filter(fits) {
             return Ok(ready.clone());
         }
         let positions =
             end.checked_next_power_of_two().unwrap_or(end).max(FIRST).min(self.spec.positions);
-        let frequencies = self.spec.frequencies();
+        let factor = self.spec.scaling.attention_factor();
         let turned = || {
             (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f))
         };
         let dims = (positions, frequencies.len());
         let cos = Tensor::from_vec(
-            turned().map(|a| a.cos() as f32).collect::<Vec<_>>(),
+            turned().map(|a| (factor * a.cos()) as f32).collect::<Vec<_>>(),
             dims,
             &self.device,
         )?; // (P, D/2)
         let sin = Tensor::from_vec(
-            turned().map(|a| a.sin() as f32).collect::<Vec<_>>(),
+            turned().map(|a| (factor * a.sin()) as f32).collect::<Vec<_>>(),
             dims,
             &self.device,
         )?; // (P, D/2)
-        Ok(angles.insert(Angles { cos, sin, positions }).clone())
+        Ok(angles.insert(Angles { cos, sin, positions, frequencies: frequencies.clone() }).clone())
     }
 
     /// Cosines and sines (T, D/2) of `tokens` positions, in the type of `like`.
@@ -172,7 +141,7 @@ impl RopeTable {
 }
 
 /// Rotates the plane of elements `i` and `i + D/2` of each head by the angle `p ω_i` of its
-/// position p:
+/// position p. Heads may be wider than the rotated part D; the other elements stay as they are.
 ///
 /// ```text
 /// y_i       = x_i cos(p ω_i) - x_(i + D/2) sin(p ω_i)
@@ -182,10 +151,10 @@ impl RopeTable {
 /// A number as `positions` is the position of the first token.
 ///
 /// # Shapes
-/// `x: (B, T, H*D)` -> `(B, T, H*D)`
+/// `x: (B, T, H*W)` -> `(B, T, H*W)` with heads of width `W >= D`
 /// # Errors
 /// [`NnError::OutOfRange`] for a position beyond the table, [`NnError::Shape`] if the width is not
-/// `heads * D`.
+/// a multiple of `heads` or a head is narrower than D.
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864; the halves of a head are paired as in transformers
 pub fn rope(
@@ -195,11 +164,12 @@ pub fn rope(
     heads: usize,
 ) -> Result<Tensor> {
     let ((_, tokens, width), positions) = (x.dims3()?, positions.into());
-    let head_dim = table.spec.head_dim;
-    if width != heads * head_dim {
+    let rotated = table.spec.head_dim;
+    let head_dim = width / heads.max(1);
+    if width != heads * head_dim || head_dim < rotated {
         return Err(NnError::Shape {
             what: "heads to rotate",
-            expected: format!("(B, T, {heads}*{head_dim})"),
+            expected: format!("(B, T, {heads}*W) with W >= {rotated}"),
             found: x.dims().to_vec(),
         });
     }
@@ -243,7 +213,7 @@ impl CustomOp1 for Rope {
         let sin = Floats::read(&self.angles.sin)?;
         let (cos, sin): (&[f32], &[f32]) = (&cos, &sin);
         let head = self.head_dim;
-        let half = self.head_dim / 2;
+        let half = self.angles.frequencies.len();
         let rows = parallel::rows_per_piece(width);
         let mut y = vec![0.0; x.len()];
         let pieces = x.chunks(rows * width).zip(y.chunks_mut(rows * width)).enumerate();
@@ -252,9 +222,10 @@ impl CustomOp1 for Rope {
                 let angles = self.positions[(piece * rows + row) % tokens] * half;
                 let cos = &cos[angles..][..half];
                 let sin = &sin[angles..][..half];
-                x.chunks(head)
-                    .zip(y.chunks_mut(head))
-                    .for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
+                for (x, y) in x.chunks(head).zip(y.chunks_mut(head)) {
+                    kernel::rotate(x, cos, sin, self.sign, y);
+                    y[2 * half..].copy_from_slice(&x[2 * half..]);
+                }
             }
         });
         Ok((CpuStorage::F32(y), layout.shape().clone()))

@@ -96,6 +96,7 @@ impl Block {
             mask: None,
             offset,
             scale,
+            softcap: None,
             window: None,
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),

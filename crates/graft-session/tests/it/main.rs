@@ -9,6 +9,7 @@ mod chat;
 mod check;
 mod class;
 mod data;
+mod decoder_classifier;
 mod encoder;
 mod errors;
 mod forgetting;

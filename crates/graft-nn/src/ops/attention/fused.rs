@@ -24,6 +24,7 @@ pub(super) struct Attention {
     pub(super) mask: Option<Vec<u8>>,
     pub(super) offset: usize,
     pub(super) scale: f32,
+    pub(super) softcap: Option<f32>,
     pub(super) window: Option<usize>,
     pub(super) sequences: Option<Sequences>,
 }
@@ -61,20 +62,26 @@ impl Attention {
         })
     }
 
-    /// Probabilities of one block of queries, (count, seen).
+    /// Probabilities of one block of queries, (count, seen), and the slopes of the bounded scores;
+    /// none without a bound.
     fn probs(
         &self,
         q: Matrix<'_>,
         k: Matrix<'_>,
         block: Block,
         padding: Option<&[u8]>,
-    ) -> Vec<f32> {
+    ) -> (Vec<f32>, Vec<f32>) {
         let mut probs = q
             .rows(block.start, block.count)
             .times(k.rows(0, block.seen).t())
             .scale(self.scale)
             .alone()
             .collect(); // (count, seen)
+        let mut slopes = Vec::new();
+        if let Some(cap) = self.softcap {
+            slopes = vec![0.0; probs.len()];
+            kernel::softcap(&mut probs, cap, &mut slopes);
+        }
         for (row, scores) in probs.chunks_mut(block.seen).enumerate() {
             let seen = if self.causal {
                 super::span(block.start + row + self.offset + 1, self.window)
@@ -90,7 +97,7 @@ impl Attention {
             }
             kernel::softmax(scores);
         }
-        probs
+        (probs, slopes)
     }
 
     fn padding(&self, batch: usize, keys: usize) -> Option<&[u8]> {
@@ -113,7 +120,7 @@ impl Attention {
                 let q = q.head(sequence, tokens, head, head_dim);
                 let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
                 for block in self.blocks(sequence) {
-                    let probs = self.probs(q, k, block, self.padding(batch, keys));
+                    let (probs, _) = self.probs(q, k, block, self.padding(batch, keys));
                     let probs = Matrix::new(&probs, block.count, block.seen);
                     probs
                         .times(v.rows(0, block.seen))
@@ -179,7 +186,7 @@ impl Attention {
         &self,
         [q, k, v]: [Matrix<'_>; 3],
         g: Matrix<'_>,
-        (block, mut probs): (Block, Vec<f32>),
+        (block, (mut probs, slopes)): (Block, (Vec<f32>, Vec<f32>)),
         (dq, dk, dv): (&mut MatrixMut<'_>, &mut MatrixMut<'_>, &mut MatrixMut<'_>),
     ) {
         let Block { start, count, seen } = block;
@@ -191,6 +198,7 @@ impl Attention {
         for (p, dp) in probs.chunks_mut(seen).zip(dp.chunks(seen)) {
             kernel::softmax_backward(p, dp);
         }
+        probs.iter_mut().zip(&slopes).for_each(|(ds, slope)| *ds *= slope);
         let ds = Matrix::new(&probs, count, seen);
         let dq_block = ds.times(k.rows(0, seen)).scale(self.scale).alone();
         dq_block.store(&mut dq.row_block(start, count)); // dQ = s dS K

@@ -10,6 +10,7 @@ fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
         mask: None,
         offset: 0,
         scale: 0.4,
+        softcap: None,
         window: None,
         sequences: None,
         attention_probs: None,
@@ -24,6 +25,14 @@ fn causal_attention_over_several_blocks_with_grouped_heads() {
     // 67 queries: a full block and a part.
     check("grouped attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
         attention(&x[0], &x[1], &x[2], &spec(4, 2))
+    });
+}
+
+#[test]
+fn bounded_scores_pass_their_gradient() {
+    let spec = AttentionSpec { softcap: Some(1.5), ..spec(4, 2) };
+    check("bounded attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
+        attention(&(&x[0] * 3.0)?, &x[1], &x[2], &spec)
     });
 }
 

@@ -18,6 +18,15 @@ fn it_rotates_each_head_by_its_position() {
 }
 
 #[test]
+fn a_head_wider_than_the_rotated_part_keeps_its_end() {
+    let table = table();
+    check("partial rope", &[&[2, 5, 20]], |x| rope(&x[0], &table, 3, 2));
+    let x = normal("x", &[1, 2, 20]);
+    let end = |t: &Tensor| flat(&t.narrow(2, 6, 4).expect("a part"));
+    assert_eq!(end(&rope(&x, &table, 3, 2).expect("works")), end(&x));
+}
+
+#[test]
 fn a_later_position_is_the_same_as_an_offset() {
     let (table, x) = (table(), normal("x", &[1, 9, 12]));
     let whole = rope(&x, &table, 0, 2).expect("works").narrow(1, 4, 5).expect("a part");
@@ -84,13 +93,76 @@ fn llama_3_keeps_high_frequencies_divides_low_ones_and_blends_between() {
         original_max_positions: 8192.0,
     };
     let spec =
-        |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies();
+        |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies(1);
     let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
     // The planes whose frequencies transformers 4.57 keeps, interpolates and divides for Llama
     // 3.2 1B.
     assert_eq!(plain[..15], scaled[..15]);
     assert!((15..18).all(|i| scaled[i] < plain[i] && scaled[i] > plain[i] / 32.0));
     assert!((18..32).all(|i| scaled[i] == plain[i] / 32.0));
+}
+
+#[test]
+fn yarn_and_dynamic_scaling_have_the_frequencies_of_transformers() {
+    let spec = |scaling| RopeSpec { head_dim: 16, theta: 10_000.0, scaling, positions: 256 };
+    let far = |found: Vec<f64>, expected: [f64; 8]| {
+        found.iter().zip(expected).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max)
+    };
+    let yarn = spec(RopeScaling::Yarn(Yarn {
+        factor: 4.0,
+        original_max_positions: 64.0,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+        truncate: true,
+        attention_factor: 1.25,
+    }));
+    // `_compute_yarn_parameters` in 64 bits.
+    let expected = [
+        1.000000000000e+00,
+        2.371708245126e-01,
+        5.000000000000e-02,
+        7.905694150421e-03,
+        2.500000000000e-03,
+        7.905694150421e-04,
+        2.500000000000e-04,
+        7.905694150421e-05,
+    ];
+    assert!(far(yarn.frequencies(1), expected) < 1e-9, "{:?}", yarn.frequencies(1));
+    let dynamic = spec(RopeScaling::Dynamic { factor: 4.0, original_max_positions: 64.0 });
+    // `_compute_dynamic_ntk_parameters` for 160 tokens.
+    let expected = [
+        1.000000000000e+00,
+        2.394813560060e-01,
+        5.735131987446e-02,
+        1.373457185227e-02,
+        3.289173891343e-03,
+        7.876958236383e-04,
+        1.886384639652e-04,
+        4.517539514526e-05,
+    ];
+    assert!(far(dynamic.frequencies(160), expected) < 1e-9, "{:?}", dynamic.frequencies(160));
+    assert_eq!(dynamic.frequencies(64), spec(RopeScaling::Default).frequencies(64));
+}
+
+#[test]
+fn the_attention_factor_multiplies_both_cosine_and_sine() {
+    let with_factor = |attention_factor| {
+        let scaling = RopeScaling::LongRope(Arc::new(LongRope {
+            short_factor: vec![1.0; 3],
+            long_factor: vec![2.0, 3.0, 4.0],
+            original_max_positions: 8.0,
+            attention_factor,
+        }));
+        RopeTable::new(&spec(scaling), &Device::Cpu).expect("a table")
+    };
+    let x = normal("x", &[1, 5, 12]);
+    let larger = flat(&rope(&x, &with_factor(1.5), 0, 2).expect("works"));
+    let plain = flat(&(rope(&x, &table(), 0, 2).expect("works") * 1.5).expect("a product"));
+    assert_close("attention factor", &larger, &plain);
+    check("longrope", &[&[1, 12, 12]], |x| rope(&x[0], &with_factor(1.5), 0, 2));
+    // Beyond the original context all positions use the long factors.
+    let scaling = with_factor(1.0).spec;
+    assert_eq!(scaling.frequencies(9)[0], scaling.frequencies(8)[0] / 2.0);
 }
 
 #[test]
