@@ -7,8 +7,11 @@ use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use serde_json::Value;
 
 use crate::{
-    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh,
-    qwen2, qwen3, weight_spec::WeightSource,
+    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, distilbert, mistral,
+    parts::fresh,
+    qwen2, qwen3,
+    roberta::{self, ROBERTA, XLM_ROBERTA},
+    weight_spec::WeightSource,
 };
 
 /// A parsed config: lists the required weights and builds the model.
@@ -86,15 +89,38 @@ const FAMILIES: &[Family] = &[
     decoder("qwen2", |config| Ok(Box::new(qwen2::config(config)?)), "Qwen2ForCausalLM"),
     decoder("qwen3", |config| Ok(Box::new(qwen3::config(config)?)), "Qwen3ForCausalLM"),
     decoder("gpt2", |config| Ok(Box::new(Gpt2Config::from_json(config)?)), "GPT2LMHeadModel"),
-    Family {
-        model_type: "bert",
-        parse: |config| Ok(Box::new(BertConfig::from_json(config)?)),
-        architectures: [Some("BertModel"), None, Some("BertForSequenceClassification")],
-    },
+    encoder(
+        "bert",
+        |config| Ok(Box::new(BertConfig::from_json(config)?)),
+        ["BertModel", "BertForSequenceClassification"],
+    ),
+    encoder(
+        "roberta",
+        |config| Ok(Box::new(roberta::config(config, ROBERTA)?)),
+        ["RobertaModel", "RobertaForSequenceClassification"],
+    ),
+    encoder(
+        "xlm-roberta",
+        |config| Ok(Box::new(roberta::config(config, XLM_ROBERTA)?)),
+        ["XLMRobertaModel", "XLMRobertaForSequenceClassification"],
+    ),
+    encoder(
+        "distilbert",
+        |config| Ok(Box::new(distilbert::config(config)?)),
+        ["DistilBertModel", "DistilBertForSequenceClassification"],
+    ),
 ];
 
 const fn decoder(model_type: &'static str, parse: Parse, causal: &'static str) -> Family {
     Family { model_type, parse, architectures: [None, Some(causal), None] }
+}
+
+const fn encoder(
+    model_type: &'static str,
+    parse: Parse,
+    [bare, classifier]: [&'static str; 2],
+) -> Family {
+    Family { model_type, parse, architectures: [Some(bare), None, Some(classifier)] }
 }
 
 /// The class in transformers of a model of this family.

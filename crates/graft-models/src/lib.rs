@@ -27,11 +27,13 @@
 
 pub mod bert;
 mod bnb;
+pub mod distilbert;
 pub mod gpt2;
 pub mod llama;
 pub mod mistral;
 pub mod qwen2;
 pub mod qwen3;
+pub mod roberta;
 
 mod activation;
 mod base_dropout;

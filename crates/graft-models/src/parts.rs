@@ -158,6 +158,22 @@ pub(crate) fn positions(
     positions: &Positions,
     length: usize,
 ) -> graft_nn::Result<Tensor> {
-    let ids: Vec<u32> = positions.list(length).into_iter().map(|id| id as u32).collect();
-    table.forward(&Tensor::from_vec(ids, (1, length), table.weight().base_value().device())?)
+    position_vectors(table, positions.list(length).into_iter().map(|id| id as u32).collect())
+}
+
+/// These rows of a table of positions or token types: (1, T, C).
+pub(crate) fn position_vectors(table: &Embedding, rows: Vec<u32>) -> graft_nn::Result<Tensor> {
+    let shape = (1, rows.len());
+    table.forward(&Tensor::from_vec(rows, shape, table.weight().base_value().device())?)
+}
+
+/// The hidden state of the first position of each text, from which encoders classify: (B, T, C) or
+/// the row (1, N, C) of packed texts -> (B, C).
+pub(crate) fn first_tokens(states: &Tensor, cx: &Context) -> graft_nn::Result<Tensor> {
+    let Some(sequences) = &cx.sequences else {
+        return Ok(states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?); // (B, C)
+    };
+    let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
+    let starts = Tensor::new(starts, states.device())?; // (B)
+    Ok(states.squeeze(0)?.index_select(&starts, 0)?) // (B, C)
 }

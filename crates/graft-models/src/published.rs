@@ -36,6 +36,9 @@ const ROWS: &[Row] = &[
     ("mistral-7b", "mistral", [4096, 32, 32, 8, 128, 14_336, 32_000, 32_768], false),
     ("gpt2", "gpt2", [768, 12, 12, 12, 64, 3072, 50_257, 1024], true),
     ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
+    ("roberta-base", "roberta", [768, 12, 12, 12, 64, 3072, 50_265, 512], true),
+    ("xlm-roberta-base", "xlm-roberta", [768, 12, 12, 12, 64, 3072, 250_002, 512], true),
+    ("distilbert-base", "distilbert", [768, 6, 12, 12, 64, 3072, 30_522, 512], true),
 ];
 
 /// The published model of that name, case-insensitive.
@@ -93,7 +96,7 @@ impl Published {
         .map(|size| size as u64);
         match self.family {
             "gpt2" => vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
-            "bert" => vec![
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => vec![
                 (hidden, hidden),
                 (hidden, hidden),
                 (hidden, hidden),
@@ -120,7 +123,9 @@ impl Published {
         let linears = self.linears();
         let weights: u64 = linears.iter().map(|(d_out, d_in)| d_out * d_in).sum();
         let biases: u64 = match self.family {
-            "gpt2" | "bert" => linears.iter().map(|(d_out, _)| d_out).sum(),
+            "gpt2" | "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                linears.iter().map(|(d_out, _)| d_out).sum()
+            }
             "qwen2" => linears.iter().take(3).map(|(d_out, _)| d_out).sum(),
             _ => 0,
         };
@@ -131,6 +136,12 @@ impl Published {
             "bert" => {
                 (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden)
             }
+            // As BERT, but one token type and two positions that no token has.
+            "roberta" | "xlm-roberta" => {
+                (4 * hidden, (positions + 3) * hidden + 2 * hidden + hidden * hidden + hidden)
+            }
+            // Positions and the norm of the embeddings.
+            "distilbert" => (4 * hidden, positions * hidden + 2 * hidden),
             "qwen3" => (2 * hidden + 2 * head_dim, hidden),
             _ => (2 * hidden, hidden),
         };
@@ -184,6 +195,9 @@ mod tests {
             ("mistral-7b", 7_241_732_096),
             ("gpt2", 124_439_808),
             ("bert-base", 109_482_240),
+            ("roberta-base", 124_645_632),
+            ("xlm-roberta-base", 278_043_648),
+            ("distilbert-base", 66_362_880),
         ];
         let found: Vec<_> = published_names()
             .into_iter()

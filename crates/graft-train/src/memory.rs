@@ -264,7 +264,8 @@ fn of_block(shape: &ModelShape) -> u64 {
 
 /// Vectors of F that a feed-forward part computes: two without a gate.
 fn feed_forward_vectors(shape: &ModelShape) -> u64 {
-    if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 }
+    let ungated = ["gpt2", "bert", "roberta", "xlm-roberta", "distilbert"];
+    if ungated.contains(&shape.family.as_str()) { 2 } else { 3 }
 }
 
 /// `bytes * part / whole`, without overflow.

@@ -68,7 +68,7 @@ pub(super) fn load_as(
     let weights = Weights::new(&*family, &mut *files)?;
     weights.check_memory(&*files, dtype, device)?;
     let model = build(&*family, &*files, &weights, dtype, device, progress)?;
-    let has_fresh_head = weights.fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"));
+    let has_fresh_head = weights.fresh.iter().any(|spec| is_classifier(&spec.name));
     if let Some(names) = model.label_names().filter(|_| has_fresh_head) {
         names.mark_fresh();
     }
@@ -115,7 +115,7 @@ impl Weights {
     }
 
     fn warnings(&self, config: &Value, model: &dyn Model) -> Vec<String> {
-        let has_classifier = self.stored.iter().any(|spec| spec.name == "classifier.weight");
+        let has_classifier = self.stored.iter().any(|spec| is_classifier(&spec.name));
         let mut warnings = unused::warnings(&self.unused, config, model.task());
         warnings.extend(unused::foreign_classifier(config, model.task(), has_classifier));
         warnings.extend(fresh_warning(&self.fresh));
@@ -193,6 +193,11 @@ fn content_paths<'a>(config: &'a Path, weights: &'a dyn WeightFiles) -> Vec<&'a 
     let mut paths = vec![config];
     paths.extend(weights.paths().into_iter().filter(|path| *path != config));
     paths
+}
+
+/// Whether a weight is that of the layer which computes the logits of the classes.
+fn is_classifier(name: &str) -> bool {
+    ["classifier.weight", "classifier.out_proj.weight"].contains(&name)
 }
 
 fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {

@@ -11,6 +11,9 @@ const HEADS: &[(&str, &str, &str)] = &[
     ("qa_outputs.", "question-answering head", "where an answer begins and ends"),
     ("score.", "sequence-classification head", "classes"),
     ("lm_head.", "language-model head", "tokens"),
+    ("vocab_transform.", "masked-language-model head", "masked tokens"),
+    ("vocab_layer_norm.", "masked-language-model head", "masked tokens"),
+    ("vocab_projector.", "masked-language-model head", "masked tokens"),
 ];
 
 /// Architectures whose weight is also named `classifier`, with the name of the head and its

@@ -140,6 +140,10 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     let gpt2 = serde_json::json!({"model_type": "gpt2", "vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2});
     let bert = serde_json::json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "hidden_size": 16,
         "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40, "initializer_range": 0.2});
+    let roberta = serde_json::json!({"model_type": "roberta", "architectures": ["RobertaForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 42, "initializer_range": 0.2});
+    let distilbert = serde_json::json!({"model_type": "distilbert", "architectures": ["DistilBertForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "dim": 16,
+        "hidden_dim": 24, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 40, "initializer_range": 0.2});
     let packed = llama(false);
     packable(&*packed)
         .into_iter()
@@ -151,6 +155,8 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
         ("Qwen3", other(qwen3)),
         ("GPT-2", other(gpt2)),
         ("BERT", other(bert)),
+        ("RoBERTa", other(roberta)),
+        ("DistilBERT", other(distilbert)),
     ]
 }
 
