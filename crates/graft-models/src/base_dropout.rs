@@ -8,7 +8,17 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
     ("roberta", BERT),
     ("xlm-roberta", BERT),
     ("distilbert", &[("dropout", 0.1), ("attention_dropout", 0.1), ("seq_classif_dropout", 0.2)]),
+    (
+        "modernbert",
+        &[
+            ("attention_dropout", 0.0),
+            ("embedding_dropout", 0.0),
+            ("mlp_dropout", 0.0),
+            ("classifier_dropout", 0.0),
+        ],
+    ),
     ("gpt2", &[("embd_pdrop", 0.1), ("attn_pdrop", 0.1), ("resid_pdrop", 0.1)]),
+    ("t5", &[("dropout_rate", 0.1)]),
     ("llama", &[("attention_dropout", 0.0)]),
     ("mistral", &[("attention_dropout", 0.0)]),
     ("qwen2", &[("attention_dropout", 0.0)]),

@@ -7,7 +7,8 @@ use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use serde_json::Value;
 
 use crate::{
-    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, distilbert, mistral,
+    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, ModernBertConfig, T5Config, WeightSpec,
+    distilbert, mistral,
     parts::fresh,
     qwen2, qwen3,
     roberta::{self, ROBERTA, XLM_ROBERTA},
@@ -36,6 +37,10 @@ pub(crate) trait FamilyConfig {
     fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, ModelError> {
         Err(ModelError::NoClassifier)
     }
+
+    /// Adapts the config to the weights in the files, where config.json leaves open which there
+    /// are.
+    fn adapt_to_files(&mut self, _is_stored: &dyn Fn(&str) -> bool) {}
 
     /// Prefix of the weight names of this family; checkpoints of the bare trunk omit it.
     fn prefix(&self) -> &'static str {
@@ -109,6 +114,16 @@ const FAMILIES: &[Family] = &[
         |config| Ok(Box::new(distilbert::config(config)?)),
         ["DistilBertModel", "DistilBertForSequenceClassification"],
     ),
+    encoder(
+        "modernbert",
+        |config| Ok(Box::new(ModernBertConfig::from_json(config)?)),
+        ["ModernBertModel", "ModernBertForSequenceClassification"],
+    ),
+    decoder(
+        "t5",
+        |config| Ok(Box::new(T5Config::from_json(config)?)),
+        "T5ForConditionalGeneration",
+    ),
 ];
 
 const fn decoder(model_type: &'static str, parse: Parse, causal: &'static str) -> Family {
@@ -129,7 +144,7 @@ pub(crate) fn architecture(model_type: &str, task: Task) -> Option<&'static str>
         FAMILIES.iter().find(|family| family.model_type == model_type)?.architectures;
     match task {
         Task::FeatureExtraction => bare,
-        Task::CausalLm => causal,
+        Task::CausalLm | Task::Seq2SeqLm => causal,
         Task::SequenceClassification { .. } => classifier,
     }
 }

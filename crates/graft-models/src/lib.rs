@@ -31,9 +31,11 @@ pub mod distilbert;
 pub mod gpt2;
 pub mod llama;
 pub mod mistral;
+pub mod modernbert;
 pub mod qwen2;
 pub mod qwen3;
 pub mod roberta;
+pub mod t5;
 
 mod activation;
 mod base_dropout;
@@ -69,8 +71,10 @@ pub use generate::{
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};
+pub use modernbert::{ModernBert, ModernBertConfig};
 pub use published::{Published, published, published_names};
 pub use save::{FolderParts, SavedModel, save_folder, save_loaded};
+pub use t5::{T5, T5Config};
 pub use tokenizer::Tokenizer;
 pub use weight_spec::WeightSpec;
 

@@ -60,8 +60,20 @@ impl<'a, 'b> Parts<'a, 'b> {
         width: usize,
         eps: f64,
     ) -> Result<Norm, ModelError> {
+        self.layer_norm_with(path, width, eps, true)
+    }
+
+    /// A LayerNorm with or without a bias.
+    pub(crate) fn layer_norm_with(
+        &mut self,
+        path: &str,
+        width: usize,
+        eps: f64,
+        biased: bool,
+    ) -> Result<Norm, ModelError> {
         let weight = self.weight(path, "weight", &[width])?;
-        Ok(Norm::layer(path, weight, Some(self.weight(path, "bias", &[width])?), eps))
+        let bias = if biased { Some(self.weight(path, "bias", &[width])?) } else { None };
+        Ok(Norm::layer(path, weight, bias, eps))
     }
 
     /// An embedding.
@@ -152,6 +164,24 @@ pub(crate) fn check_length(
     }
 }
 
+/// Splits the last dimension into parts of these widths: (B, T, sum) -> (B, T, width) each.
+pub(crate) fn split<const N: usize>(
+    x: &Tensor,
+    widths: [usize; N],
+) -> graft_nn::Result<[Tensor; N]> {
+    let mut start = 0;
+    let parts = widths.map(|width| {
+        start += width;
+        x.narrow(2, start - width, width).and_then(|part| part.contiguous())
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    parts.try_into().map_err(|parts: Vec<Tensor>| NnError::Shape {
+        what: "fused projection",
+        expected: format!("{N} parts"),
+        found: vec![parts.len()],
+    })
+}
+
 /// The position vectors of `length` tokens: (1, T, C).
 pub(crate) fn positions(
     table: &Embedding,
@@ -176,4 +206,22 @@ pub(crate) fn first_tokens(states: &Tensor, cx: &Context) -> graft_nn::Result<Te
     let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
     let starts = Tensor::new(starts, states.device())?; // (B)
     Ok(states.squeeze(0)?.index_select(&starts, 0)?) // (B, C)
+}
+
+/// The mean hidden state of each text, whose positions in the flattened states are given: (B, T, C)
+/// or (1, N, C) -> (B, C).
+pub(crate) fn mean_tokens(states: &Tensor, texts: &[Vec<usize>]) -> graft_nn::Result<Tensor> {
+    let flat = states.flatten(0, 1)?; // (N, C)
+    let count = flat.dim(0)?;
+    let mut shares = vec![0f32; texts.len() * count];
+    for (row, places) in shares.chunks_mut(count.max(1)).zip(texts) {
+        let share = 1.0 / places.len().max(1) as f32;
+        for place in places {
+            if let Some(part) = row.get_mut(*place) {
+                *part = share;
+            }
+        }
+    }
+    let shares = Tensor::from_vec(shares, (texts.len(), count), states.device())?; // (B, N)
+    Ok(shares.to_dtype(flat.dtype())?.matmul(&flat)?) // (B, C)
 }

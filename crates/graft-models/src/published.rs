@@ -38,6 +38,13 @@ const ROWS: &[Row] = &[
     ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
     ("roberta-base", "roberta", [768, 12, 12, 12, 64, 3072, 50_265, 512], true),
     ("xlm-roberta-base", "xlm-roberta", [768, 12, 12, 12, 64, 3072, 250_002, 512], true),
+    ("modernbert-base", "modernbert", [768, 22, 12, 12, 64, 1152, 50_368, 8192], true),
+    ("modernbert-large", "modernbert", [1024, 28, 16, 16, 64, 2624, 50_368, 8192], true),
+    ("t5-small", "t5", [512, 6, 8, 8, 64, 2048, 32_128, 512], true),
+    ("t5-base", "t5", [768, 12, 12, 12, 64, 3072, 32_128, 512], true),
+    ("flan-t5-small", "t5", [512, 8, 6, 6, 64, 1024, 32_128, 512], false),
+    ("flan-t5-base", "t5", [768, 12, 12, 12, 64, 2048, 32_128, 512], false),
+    ("flan-t5-large", "t5", [1024, 24, 16, 16, 64, 2816, 32_128, 512], false),
     ("distilbert-base", "distilbert", [768, 6, 12, 12, 64, 3072, 30_522, 512], true),
 ];
 
@@ -104,6 +111,19 @@ impl Published {
                 (wide, hidden),
                 (hidden, wide),
             ],
+            "modernbert" => {
+                vec![(3 * hidden, hidden), (hidden, hidden), (2 * wide, hidden), (hidden, wide)]
+            }
+            // A block of the encoder and one of the decoder. T5 1.1 has a gate and an untied head.
+            "t5" => {
+                let attention =
+                    [(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries)];
+                let inputs = if self.tied { 1 } else { 2 };
+                let mut linears = attention.repeat(3);
+                linears.extend(vec![(wide, hidden); 2 * inputs]);
+                linears.extend([(hidden, wide); 2]);
+                linears
+            }
             _ => vec![
                 (queries, hidden),
                 (keys, hidden),
@@ -140,6 +160,10 @@ impl Published {
             "roberta" | "xlm-roberta" => {
                 (4 * hidden, (positions + 3) * hidden + 2 * hidden + hidden * hidden + hidden)
             }
+            // The first block has one norm; those of the embeddings and after the last block.
+            "modernbert" => (2 * hidden, hidden),
+            // Five norms in two blocks; a final norm and 32 buckets of distances in each stack.
+            "t5" => (5 * hidden, 2 * hidden + 64 * self.heads as u64),
             // Positions and the norm of the embeddings.
             "distilbert" => (4 * hidden, positions * hidden + 2 * hidden),
             "qwen3" => (2 * hidden + 2 * head_dim, hidden),
@@ -197,6 +221,13 @@ mod tests {
             ("bert-base", 109_482_240),
             ("roberta-base", 124_645_632),
             ("xlm-roberta-base", 278_043_648),
+            ("modernbert-base", 149_014_272),
+            ("modernbert-large", 394_781_696),
+            ("t5-small", 60_506_624),
+            ("t5-base", 222_903_552),
+            ("flan-t5-small", 76_961_152),
+            ("flan-t5-base", 247_577_856),
+            ("flan-t5-large", 783_150_080),
             ("distilbert-base", 66_362_880),
         ];
         let found: Vec<_> = published_names()

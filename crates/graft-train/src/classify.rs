@@ -30,7 +30,7 @@ pub(crate) struct ClassScores {
 pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<ClassScores> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
     let passed = forward_pass(model, &batch, &Context::eval().without_graph())?;
-    let logits = model.head(&passed.states, &passed.cx)?; // (B, labels)
+    let logits = model.class_logits(&passed.states, &passed.last, &passed.cx)?; // (B, labels)
     let mut scores = ClassScores { loss: 0.0, right: 0, classes: Vec::new() };
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -37,9 +37,9 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
 /// # Errors
 /// When the forward pass of the model fails.
 pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
-    let ForwardPass { states, virtual_tokens, starts, cx } = forward_pass(model, batch, cx)?;
+    let ForwardPass { states, virtual_tokens, starts, last, cx } = forward_pass(model, batch, cx)?;
     if !batch.classes.is_empty() {
-        let logits = model.head(&states, &cx)?; // (B, labels)
+        let logits = model.class_logits(&states, &last, &cx)?; // (B, labels)
         let smoothing = cx.label_smoothing;
         return Ok(ops::smoothed_cross_entropy(&logits, &batch.classes, normalizer, smoothing)?);
     }
@@ -62,13 +62,13 @@ pub(crate) fn own_loss(
     normalizer: f64,
     callbacks: &dyn Callbacks,
 ) -> Result<Tensor> {
-    let ForwardPass { states, virtual_tokens, starts, cx } = forward_pass(model, batch, cx)?;
+    let ForwardPass { states, virtual_tokens, starts, last, cx } = forward_pass(model, batch, cx)?;
     let (logits, labels) = if batch.classes.is_empty() {
         let (positions, labels) = batch.targets(virtual_tokens, &starts);
         let states = gather::rows(&states.flatten(0, 1)?, &positions)?; // (L, C)
         (model.head(&states, &cx)?, labels) // (L, V)
     } else {
-        (model.head(&states, &cx)?, batch.classes.clone()) // (B, labels)
+        (model.class_logits(&states, &last, &cx)?, batch.classes.clone()) // (B, labels)
     };
     let count = labels.len();
     if count == 0 {

@@ -5,6 +5,7 @@ use graft_nn::{Context, Model, Sequences, Tensor};
 use crate::Result;
 use crate::batch::Batch;
 use crate::device::device_of;
+use crate::seq2seq_pass::seq2seq_pass;
 
 /// The hidden states of a batch, and the position of each row in them.
 pub(crate) struct ForwardPass {
@@ -14,6 +15,8 @@ pub(crate) struct ForwardPass {
     pub(crate) virtual_tokens: usize,
     /// (B): the first position of each row in the flattened states.
     pub(crate) starts: Vec<usize>,
+    /// (B): the position of the last token of each row in the flattened states.
+    pub(crate) last: Vec<usize>,
     /// The context for the head.
     pub(crate) cx: Context,
 }
@@ -23,7 +26,8 @@ pub(crate) struct ForwardPass {
 /// On the CPU, rows of different lengths are packed one after another into a single row of N
 /// tokens, so that nothing is computed for padding. Attention then treats each row as a sequence of
 /// its own. On a GPU this is done for a batch that `packing=true` has packed. A model with an
-/// active soft prompt or prefix, which precedes every row, computes the padded batch.
+/// active soft prompt or prefix, which precedes every row, computes the padded batch. An
+/// encoder-decoder has a pass of its own.
 ///
 /// # Shapes
 /// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`
@@ -33,22 +37,33 @@ pub(crate) struct ForwardPass {
 /// Sequence packing without cross-contamination: Krell et al. 2021, arXiv:2107.02027
 pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
     let device = &device_of(model);
+    if let Some(encoder) = model.encoder_decoder() {
+        return seq2seq_pass(model, encoder, batch, cx);
+    }
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
         return Ok(ForwardPass {
             states: hidden.states,
             virtual_tokens: hidden.virtual_tokens,
+            last: last(&batch.starts(hidden.virtual_tokens), hidden.virtual_tokens, batch),
             starts: batch.starts(hidden.virtual_tokens),
             cx: cx.clone(),
         });
     }
     let sequences = Sequences::new(&batch.lengths);
     let ids = Tensor::from_vec(batch.unpadded(), (1, sequences.tokens()), device)?; // (1, N)
-    let starts = sequences.ranges().map(|range| range.start).collect();
+    let starts: Vec<_> = sequences.ranges().map(|range| range.start).collect();
     let cx = cx.clone().with_sequences(sequences);
     let hidden = model.hidden(&ids, None, &cx)?; // (1, N, C)
-    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, cx })
+    let last = last(&starts, 0, batch);
+    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, last, cx })
+}
+
+/// The last token of each row, whose virtual tokens are at `starts`.
+fn last(starts: &[usize], virtual_tokens: usize, batch: &Batch) -> Vec<usize> {
+    let rows = starts.iter().zip(&batch.lengths);
+    rows.map(|(start, length)| start + (virtual_tokens + length).saturating_sub(1)).collect()
 }
 
 /// Whether the batch has padding that can be left out. A row without tokens keeps one masked

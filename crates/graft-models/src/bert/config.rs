@@ -69,7 +69,7 @@ impl BertConfig {
                 keys.hidden, keys.heads
             ));
         }
-        let num_labels = num_labels(config, variant.classifier)?;
+        let num_labels = id2label::count(config, variant.classifier)?;
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -203,26 +203,6 @@ fn check_supported(config: &Value) -> Result<(), String> {
         return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
     }
     Ok(())
-}
-
-/// Number of classes of the head; `None` for a bare encoder.
-fn num_labels(config: &Value, classifier: &str) -> Result<Option<usize>, String> {
-    let named = config
-        .get("id2label")
-        .and_then(Value::as_object)
-        .map(serde_json::Map::len)
-        .filter(|classes| *classes > 0);
-    let architecture = config
-        .get("architectures")
-        .and_then(|names| names.get(0))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let has_head = architecture == classifier;
-    Ok(if has_head {
-        Some(ConfigSizes(config).or("num_labels", named.unwrap_or(2))?)
-    } else {
-        None
-    })
 }
 
 #[cfg(test)]

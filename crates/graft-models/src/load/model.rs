@@ -62,6 +62,7 @@ pub(super) fn load_as(
     let stored = config_json.clone();
     let mut files = resized::resize(files, &mut config_json, &path, changes.vocab)?;
     let mut family = families::plan(&config_json, &path)?;
+    family.adapt_to_files(&|name| files.shape(name).is_some());
     if let Some(labels) = changes.labels {
         family = family.with_labels(labels)?;
     }

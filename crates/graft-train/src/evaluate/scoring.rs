@@ -235,7 +235,7 @@ impl ScoringPass {
             .map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None })
             .collect();
         let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-        let ForwardPass { states, virtual_tokens, starts, cx } =
+        let ForwardPass { states, virtual_tokens, starts, cx, .. } =
             forward_pass(model, &batch, &Context::eval().without_graph())?;
         // Every position is computed once, even if several sequences read it.
         let mut positions: Vec<u32> = rows

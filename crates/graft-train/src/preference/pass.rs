@@ -75,7 +75,8 @@ struct Answers {
 
 impl Answers {
     fn of(model: &dyn Model, batch: &Batch, cx: &Context, with_prompts: bool) -> Result<Self> {
-        let ForwardPass { states, virtual_tokens, starts, cx } = forward_pass(model, batch, cx)?;
+        let ForwardPass { states, virtual_tokens, starts, cx, .. } =
+            forward_pass(model, batch, cx)?;
         let states = states.flatten(0, 1)?; // (N, C)
         let sum = |row: usize, part| -> Result<(usize, Option<Tensor>)> {
             let (positions, labels) = batch.row_targets((row, starts[row]), virtual_tokens, part);
