@@ -19,6 +19,7 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
     ),
     ("gpt2", &[("embd_pdrop", 0.1), ("attn_pdrop", 0.1), ("resid_pdrop", 0.1)]),
     ("t5", &[("dropout_rate", 0.1)]),
+    ("mt5", &[("dropout_rate", 0.1)]),
     ("llama", &[("attention_dropout", 0.0)]),
     ("mistral", &[("attention_dropout", 0.0)]),
     ("qwen2", &[("attention_dropout", 0.0)]),

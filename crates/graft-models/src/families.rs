@@ -124,6 +124,11 @@ const FAMILIES: &[Family] = &[
         |config| Ok(Box::new(T5Config::from_json(config)?)),
         "T5ForConditionalGeneration",
     ),
+    decoder(
+        "mt5",
+        |config| Ok(Box::new(T5Config::from_json(config)?)),
+        "MT5ForConditionalGeneration",
+    ),
 ];
 
 const fn decoder(model_type: &'static str, parse: Parse, causal: &'static str) -> Family {

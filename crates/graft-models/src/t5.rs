@@ -1,4 +1,4 @@
-//! The T5 family, also T5 1.1 and FLAN-T5: an encoder and a decoder of pre-norm blocks whose
+//! The T5 family, also T5 1.1, FLAN-T5 and mT5: an encoder and a decoder of pre-norm blocks whose
 //! attention is biased by the distance of the tokens instead of position embeddings.
 //!
 //! ```text

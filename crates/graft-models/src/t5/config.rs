@@ -42,6 +42,8 @@ impl Activation {
 /// The configuration of a T5 model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
 pub struct T5Config {
+    /// `model_type`: `t5` or `mt5`.
+    pub model_type: &'static str,
     /// `V`: rows of the embedding.
     pub vocab_size: usize,
     /// `C`: size of the hidden states.
@@ -94,10 +96,14 @@ impl T5Config {
                  `relative_attention_max_distance`, got {buckets} and {max_distance}"
             ));
         }
-        let (activation, is_gated) = activation(config)?;
-        let tied = flag("tie_word_embeddings").unwrap_or(true);
+        let is_multilingual = config.get("model_type").and_then(Value::as_str) == Some("mt5");
+        let (model_type, feed_forward) =
+            if is_multilingual { ("mt5", "gated-gelu") } else { ("t5", "relu") };
+        let (activation, is_gated) = activation(config, feed_forward)?;
+        let tied = flag("tie_word_embeddings").unwrap_or(!is_multilingual);
         let vocab_size = sizes.needed("vocab_size")?;
         Ok(Self {
+            model_type,
             vocab_size,
             d_model: sizes.needed("d_model")?,
             d_kv: sizes.or("d_kv", 64)?,
@@ -115,7 +121,8 @@ impl T5Config {
             activation,
             is_gated,
             tie_word_embeddings: tied,
-            scale_decoder_outputs: flag("scale_decoder_outputs").unwrap_or(tied),
+            scale_decoder_outputs: flag("scale_decoder_outputs")
+                .unwrap_or(tied && !is_multilingual),
             decoder_start_token_id: start_token(config, vocab_size)?,
         })
     }
@@ -171,7 +178,7 @@ impl T5Config {
     /// The sizes that all families have.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
-            family: "t5".to_owned(),
+            family: self.model_type.to_owned(),
             hidden: self.d_model,
             layers: self.num_decoder_layers,
             heads: self.num_heads,
@@ -186,8 +193,8 @@ impl T5Config {
 }
 
 /// `feed_forward_proj`: an activation, after `gated-` if there is a gate.
-fn activation(config: &Value) -> Result<(Activation, bool), String> {
-    let name = config.get("feed_forward_proj").and_then(Value::as_str).unwrap_or("relu");
+fn activation(config: &Value, default: &str) -> Result<(Activation, bool), String> {
+    let name = config.get("feed_forward_proj").and_then(Value::as_str).unwrap_or(default);
     let gate = name.strip_prefix("gated-");
     let activation = match gate.unwrap_or(name) {
         "relu" => Activation::Relu,
@@ -236,6 +243,16 @@ pub(super) mod tests {
         assert_eq!(of(&[]), (true, true));
         assert_eq!(of(&[("tie_word_embeddings", json!(false))]), (false, false));
         assert_eq!(of(&[("scale_decoder_outputs", json!(false))]), (true, false));
+    }
+
+    #[test]
+    fn mt5_has_a_gate_and_a_head_of_its_own() {
+        let mut config = json();
+        config["model_type"] = "mt5".into();
+        let config = T5Config::from_json(&config).unwrap();
+        assert_eq!((config.activation, config.is_gated), (Activation::Gelu(Gelu::Tanh), true));
+        assert_eq!((config.tie_word_embeddings, config.scale_decoder_outputs), (false, false));
+        assert_eq!(config.shape().family, "mt5");
     }
 
     #[test]

@@ -94,3 +94,48 @@ fn a_tied_head_divides_the_states_by_the_root_of_their_width() {
     let of = |model: &T5| model.logits(&ids(&[5, 9]), None, &Context::eval()).unwrap();
     assert!(close(&(of(&scaled) * 4.0).unwrap(), &of(&plain)));
 }
+
+/// Writes a folder with a random model, loads it, saves it and loads it again.
+fn saved_twice(changes: &[(&str, Value)]) -> [crate::ModelFiles; 2] {
+    let mut json = config::tests::json();
+    json["model_type"] = "t5".into();
+    changes.iter().for_each(|(key, value)| json[*key] = value.clone());
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let write = |folder: &std::path::Path, model: &dyn Model, config: &Value| {
+        let dtype = graft_nn::DType::F32;
+        let parts = crate::FolderParts { model, dtype, config, tokenizer: None, others: &[] };
+        crate::save_folder(folder, &parts).unwrap();
+    };
+    let load = |folder: &std::path::Path| {
+        let dtype = graft_nn::DType::F32;
+        crate::load::load_model(folder, dtype, &Device::Cpu, &mut |_, _, _| {}).unwrap()
+    };
+    write(first.path(), &*crate::random_model(&json, 7, &Device::Cpu).unwrap(), &json);
+    let once = load(first.path());
+    write(second.path(), &*once.model, &once.config_json);
+    [once, load(second.path())]
+}
+
+#[test]
+fn head_and_scale_survive_saving_in_the_formats_of_both_versions_of_transformers() {
+    for (changes, is_tied) in [
+        (&[][..], true),
+        (&[("tie_word_embeddings", json!(false))], false),
+        (&[("scale_decoder_outputs", json!(false))], true),
+        (&[("model_type", json!("mt5"))], false),
+    ] {
+        let [once, twice] = saved_twice(changes);
+        assert_eq!(twice.config_json["tie_word_embeddings"], json!(is_tied), "{changes:?}");
+        let logits = |files: &crate::ModelFiles| {
+            files.model.logits(&ids(&[5, 9, 31]), None, &Context::eval()).unwrap()
+        };
+        assert!(close(&logits(&once), &logits(&twice)), "{changes:?}");
+        assert_eq!((twice.model.shape().tied, twice.warnings.len()), (is_tied, 0), "{changes:?}");
+    }
+    // transformers 5 calls every head tied, and writes a separate one all the same.
+    let mut json = config::tests::json();
+    json["scale_decoder_outputs"] = false.into();
+    let mut config = T5Config::from_json(&json).unwrap();
+    crate::families::FamilyConfig::adapt_to_files(&mut config, &|name| name == "lm_head.weight");
+    assert!(!config.tie_word_embeddings);
+}
