@@ -4,15 +4,22 @@ use serde_json::Value;
 
 /// For each `model_type`, the keys of dropout probabilities and their defaults in transformers.
 const KEYS: &[(&str, &[(&str, f64)])] = &[
+    ("bert", BERT),
+    ("roberta", BERT),
+    ("xlm-roberta", BERT),
+    ("distilbert", &[("dropout", 0.1), ("attention_dropout", 0.1), ("seq_classif_dropout", 0.2)]),
     (
-        "bert",
+        "modernbert",
         &[
-            ("hidden_dropout_prob", 0.1),
-            ("attention_probs_dropout_prob", 0.1),
+            ("attention_dropout", 0.0),
+            ("embedding_dropout", 0.0),
+            ("mlp_dropout", 0.0),
             ("classifier_dropout", 0.0),
         ],
     ),
     ("gpt2", &[("embd_pdrop", 0.1), ("attn_pdrop", 0.1), ("resid_pdrop", 0.1)]),
+    ("t5", &[("dropout_rate", 0.1)]),
+    ("mt5", &[("dropout_rate", 0.1)]),
     ("llama", &[("attention_dropout", 0.0)]),
     ("mistral", &[("attention_dropout", 0.0)]),
     ("qwen2", &[("attention_dropout", 0.0)]),
@@ -24,6 +31,12 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
     ("smollm3", &[("attention_dropout", 0.0)]),
     ("granite", &[("attention_dropout", 0.0)]),
     ("gpt_neox", &[("attention_dropout", 0.0), ("hidden_dropout", 0.0)]),
+];
+
+const BERT: &[(&str, f64)] = &[
+    ("hidden_dropout_prob", 0.1),
+    ("attention_probs_dropout_prob", 0.1),
+    ("classifier_dropout", 0.0),
 ];
 
 /// The non-zero dropout probabilities in the config of a base model, by key. Unlike transformers'

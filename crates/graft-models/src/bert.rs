@@ -7,6 +7,8 @@
 //!     x = LayerNorm(x + output(gelu(intermediate(x))))
 //! logits = classifier(tanh(pooler(x[0])))   # BertForSequenceClassification; BertModel returns x
 //! ```
+//! Related families ([`roberta`](crate::roberta), [`distilbert`](crate::distilbert)) describe their
+//! differences in a [`Variant`].
 //!
 //! # Shapes
 //! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size.
@@ -19,6 +21,7 @@
 
 mod build;
 mod config;
+mod variant;
 
 use std::sync::Arc;
 
@@ -29,25 +32,31 @@ use graft_nn::{
 };
 
 pub use config::BertConfig;
+pub use variant::Variant;
+pub(crate) use variant::{BERT, BlockNames, HeadActivation, HeadNames, Keys};
 
-use crate::parts::{check_length, extend_mask, positions};
+use crate::parts::{check_length, extend_mask, first_tokens, position_vectors};
 
 /// A BERT model: [`crate::bert`] has its equations and shapes.
 pub struct Bert {
     shape: ModelShape,
     embeddings: Embeddings,
     layers: Vec<Arc<Block>>,
-    pooler: Linear,
+    /// The linear layer in front of the classifier; a bare encoder keeps it without using it.
+    pooler: Option<Linear>,
     classifier: Option<Linear>,
     label_names: LabelNames,
     gelu: Gelu,
+    variant: Variant,
 }
 
 struct Embeddings {
     word: Embedding,
     position: Embedding,
-    token_type: Embedding,
+    token_type: Option<Embedding>,
     norm: Norm,
+    /// Row of the position table that belongs to the first token.
+    first_position: usize,
 }
 
 struct Block {
@@ -87,11 +96,10 @@ impl Model for Bert {
     }
 
     fn sites(&self) -> Vec<Site<'_>> {
-        let Embeddings { word, position, token_type, norm } = &self.embeddings;
-        let tables =
-            [(word, Role::Embedding), (position, Role::Position), (token_type, Role::TokenType)];
-        let mut sites: Vec<_> =
-            tables.into_iter().map(|(table, role)| Site::embedding(table, role)).collect();
+        let Embeddings { word, position, token_type, norm, .. } = &self.embeddings;
+        let mut sites =
+            vec![Site::embedding(word, Role::Embedding), Site::embedding(position, Role::Position)];
+        sites.extend(token_type.as_ref().map(|table| Site::embedding(table, Role::TokenType)));
         sites.push(Site::norm(norm));
         for block in &self.layers {
             sites.extend(
@@ -101,8 +109,7 @@ impl Model for Bert {
             sites.extend([&block.intermediate, &block.output].map(Site::linear));
             sites.push(Site::norm(&block.output_norm));
         }
-        sites.push(Site::linear(&self.pooler));
-        sites.extend(self.classifier.as_ref().map(Site::linear));
+        sites.extend([&self.pooler, &self.classifier].into_iter().flatten().map(Site::linear));
         sites
     }
 
@@ -145,32 +152,32 @@ impl Model for Bert {
     }
 
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
-        let Some(classifier) = &self.classifier else {
+        let (Some(dense), Some(classifier)) = (&self.pooler, &self.classifier) else {
             return Err(NnError::NoHead { family: self.shape.family.clone() });
         };
-        let first = match &cx.sequences {
-            None => states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?, // (B, C)
-            Some(sequences) => {
-                let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
-                let count = starts.len();
-                states
-                    .squeeze(0)?
-                    .index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
-            }
+        let hidden = dense.forward(&first_tokens(states, cx)?, cx)?; // (B, C)
+        let activated = match self.variant.head.activation {
+            HeadActivation::Tanh => hidden.tanh()?,
+            HeadActivation::Relu => hidden.relu()?,
         };
-        classifier.forward(&self.pooler.forward(&first, cx)?.tanh()?, cx) // (B, labels)
+        classifier.forward(&activated, cx) // (B, labels)
     }
 
     fn default_targets(&self) -> &'static [&'static str] {
-        &["query", "value"]
+        self.variant.targets
     }
 }
 
 impl Embeddings {
     fn forward(&self, words: &Tensor, at: &Positions) -> Result<Tensor> {
-        let places = positions(&self.position, at, words.dim(1)?)?; // (1, P+T, C)
-        let kind = positions(&self.token_type, &Positions::From(0), 1)?; // (1, 1, C): the first text
-        self.norm.forward(&words.broadcast_add(&places.broadcast_add(&kind)?)?) // (B, P+T, C)
+        let row = |position: usize| (position + self.first_position) as u32;
+        let rows: Vec<u32> = at.list(words.dim(1)?).into_iter().map(row).collect();
+        let mut places = position_vectors(&self.position, rows)?; // (1, P+T, C)
+        if let Some(token_type) = &self.token_type {
+            let kind = position_vectors(token_type, vec![0])?; // (1, 1, C): the first text
+            places = places.broadcast_add(&kind)?; // (1, P+T, C)
+        }
+        self.norm.forward(&words.broadcast_add(&places)?) // (B, P+T, C)
     }
 }
 

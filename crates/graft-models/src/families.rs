@@ -7,8 +7,13 @@ use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use serde_json::Value;
 
 use crate::{
-    BertConfig, Gpt2Config, LlamaConfig, ModelError, WeightSpec, gemma2, gemma3, gpt_neox, granite,
-    mistral, olmo2, parts::fresh, phi3, qwen2, qwen3, smollm3, weight_spec::WeightSource,
+    BertConfig, Gpt2Config, LlamaConfig, ModelError, ModernBertConfig, T5Config, WeightSpec,
+    distilbert, gemma2, gemma3, gpt_neox, granite, mistral, olmo2,
+    parts::fresh,
+    phi3, qwen2, qwen3,
+    roberta::{self, ROBERTA, XLM_ROBERTA},
+    smollm3,
+    weight_spec::WeightSource,
 };
 
 /// A parsed config: lists the required weights and builds the model.
@@ -34,6 +39,10 @@ pub(crate) trait FamilyConfig {
         Err(ModelError::NoClassifier { supported: classifiers() })
     }
 
+    /// Adapts the config to the weights in the files, where config.json leaves open which there
+    /// are.
+    fn adapt_to_files(&mut self, _is_stored: &dyn Fn(&str) -> bool) {}
+
     /// Prefix of the weight names of this family; checkpoints of the bare trunk omit it.
     fn prefix(&self) -> &'static str {
         "model."
@@ -42,11 +51,6 @@ pub(crate) trait FamilyConfig {
     /// Whether a weight may be missing in the files and is then newly initialized.
     fn may_be_fresh(&self, _spec: &WeightSpec) -> bool {
         false
-    }
-
-    /// Whether a weight is the matrix of a classification head.
-    fn is_head(&self, spec: &WeightSpec) -> bool {
-        ["classifier.weight", "score.weight"].iter().any(|name| spec.name.ends_with(name))
     }
 
     /// Initial values of a weight that may be missing, such as that of a new classification head;
@@ -93,15 +97,53 @@ const FAMILIES: &[Family] = &[
     decoder("gpt_neox", |config| Ok(Box::new(gpt_neox::config(config)?)), "GPTNeoXForCausalLM")
         .classifier("GPTNeoXForSequenceClassification"),
     decoder("gpt2", |config| Ok(Box::new(Gpt2Config::from_json(config)?)), "GPT2LMHeadModel"),
-    Family {
-        model_type: "bert",
-        parse: |config| Ok(Box::new(BertConfig::from_json(config)?)),
-        architectures: [Some("BertModel"), None, Some("BertForSequenceClassification")],
-    },
+    encoder(
+        "bert",
+        |config| Ok(Box::new(BertConfig::from_json(config)?)),
+        ["BertModel", "BertForSequenceClassification"],
+    ),
+    encoder(
+        "roberta",
+        |config| Ok(Box::new(roberta::config(config, ROBERTA)?)),
+        ["RobertaModel", "RobertaForSequenceClassification"],
+    ),
+    encoder(
+        "xlm-roberta",
+        |config| Ok(Box::new(roberta::config(config, XLM_ROBERTA)?)),
+        ["XLMRobertaModel", "XLMRobertaForSequenceClassification"],
+    ),
+    encoder(
+        "distilbert",
+        |config| Ok(Box::new(distilbert::config(config)?)),
+        ["DistilBertModel", "DistilBertForSequenceClassification"],
+    ),
+    encoder(
+        "modernbert",
+        |config| Ok(Box::new(ModernBertConfig::from_json(config)?)),
+        ["ModernBertModel", "ModernBertForSequenceClassification"],
+    ),
+    decoder(
+        "t5",
+        |config| Ok(Box::new(T5Config::from_json(config)?)),
+        "T5ForConditionalGeneration",
+    ),
+    decoder(
+        "mt5",
+        |config| Ok(Box::new(T5Config::from_json(config)?)),
+        "MT5ForConditionalGeneration",
+    ),
 ];
 
 const fn decoder(model_type: &'static str, parse: Parse, causal: &'static str) -> Family {
     Family { model_type, parse, architectures: [None, Some(causal), None] }
+}
+
+const fn encoder(
+    model_type: &'static str,
+    parse: Parse,
+    [bare, classifier]: [&'static str; 2],
+) -> Family {
+    Family { model_type, parse, architectures: [Some(bare), None, Some(classifier)] }
 }
 
 impl Family {
@@ -124,7 +166,7 @@ pub(crate) fn architecture(model_type: &str, task: Task) -> Option<&'static str>
         FAMILIES.iter().find(|family| family.model_type == model_type)?.architectures;
     match task {
         Task::FeatureExtraction => bare,
-        Task::CausalLm => causal,
+        Task::CausalLm | Task::Seq2SeqLm => causal,
         Task::SequenceClassification { .. } => classifier,
     }
 }

@@ -3,15 +3,16 @@
 mod batch;
 mod cached_model;
 mod growing_text;
+mod opening;
 mod sampling;
 mod stream;
 
-use graft_nn::{Model, Task, TokenEncoder};
+use graft_nn::{Model, TokenEncoder};
 use graft_spec::{Settings, training::GENERATE};
 
 use crate::{ModelError, Tokenizer};
-use cached_model::CachedModel;
-use growing_text::{GrowingText, Limits, Next};
+use growing_text::{GrowingText, Next};
+use opening::Opening;
 
 pub use batch::{BatchPrompt, generate_batch};
 
@@ -131,7 +132,7 @@ impl std::fmt::Display for StopReason {
     }
 }
 
-/// Continues `prompt`. `on_text` is called for each token with the text that became complete, in
+/// Continues `prompt`, or answers it with an encoder-decoder. `on_text` is called for each token with the text that became complete, in
 /// whole characters and possibly empty, and returns false to stop.
 ///
 /// Active adapters and soft prompts are applied. The same seed, prompt and model give the same
@@ -163,22 +164,14 @@ pub fn generate_from(
     options: &GenerateOptions,
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Generated, ModelError> {
-    if model.task() != Task::CausalLm {
-        return Err(not_generative(model));
-    }
-    let virtual_tokens = model.embedding().positions_taken();
-    let context = model.shape().max_positions;
-    let limits = Limits {
-        context,
-        room: room(ids.len(), virtual_tokens, context)?,
-        start: virtual_tokens + ids.len(),
-    };
-    let mut text = GrowingText::new(tokenizer, options, limits, ids, 0)?;
-    let mut model = CachedModel::new(model);
-    let mut logits = model.logits(&[ids])?;
+    let mut opening = Opening::new(model, tokenizer, &[ids])?;
+    let limits = opening.limits(ids)?;
+    let mut text = GrowingText::new(tokenizer, options, limits, opening.before(ids), 0)?;
+    let first = opening.first(ids).to_vec();
+    let mut logits = opening.model.logits(&[&first])?;
     loop {
         match text.advance(&logits.concat(), on_text)? {
-            Next::Token(id) => logits = model.logits(&[&[id]])?,
+            Next::Token(id) => logits = opening.model.logits(&[&[id]])?,
             Next::End(stop) => return Ok(text.into_generated(prompt, stop)),
         }
     }

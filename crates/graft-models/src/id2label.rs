@@ -4,6 +4,31 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::sizes::ConfigSizes;
+
+/// Number of classes of the head: that of the config if its first architecture is `classifier`;
+/// `None` for a model without a head.
+///
+/// # Errors
+/// Returns a description of the problem if `num_labels` is invalid.
+pub(crate) fn count(config: &Value, classifier: &str) -> Result<Option<usize>, String> {
+    let named = config
+        .get("id2label")
+        .and_then(Value::as_object)
+        .map(serde_json::Map::len)
+        .filter(|classes| *classes > 0);
+    let architecture = config
+        .get("architectures")
+        .and_then(|names| names.get(0))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    Ok(if architecture == classifier {
+        Some(ConfigSizes(config).or("num_labels", named.unwrap_or(2))?)
+    } else {
+        None
+    })
+}
+
 /// The names in the order of the classes. `None` if there are none, if some are missing, or if they
 /// are all `LABEL_0`, `LABEL_1`, …, which transformers writes for unnamed classes.
 pub(crate) fn names(config: &Value) -> Option<Vec<String>> {

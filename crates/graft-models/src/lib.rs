@@ -28,6 +28,7 @@
 pub mod bert;
 mod bnb;
 pub mod decoder;
+pub mod distilbert;
 pub mod gemma;
 pub mod gemma2;
 pub mod gemma3;
@@ -36,11 +37,14 @@ pub mod gpt_neox;
 pub mod granite;
 pub mod llama;
 pub mod mistral;
+pub mod modernbert;
 pub mod olmo2;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen3;
+pub mod roberta;
 pub mod smollm3;
+pub mod t5;
 
 mod activation;
 mod base_dropout;
@@ -76,8 +80,10 @@ pub use generate::{
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};
+pub use modernbert::{ModernBert, ModernBertConfig};
 pub use published::{Published, published, published_names};
 pub use save::{FolderParts, SavedModel, save_folder, save_loaded};
+pub use t5::{T5, T5Config};
 pub use tokenizer::Tokenizer;
 pub use weight_spec::WeightSpec;
 

@@ -70,8 +70,20 @@ impl<'a, 'b> Parts<'a, 'b> {
         width: usize,
         eps: f64,
     ) -> Result<Norm, ModelError> {
+        self.layer_norm_with(path, width, eps, true)
+    }
+
+    /// A LayerNorm with or without a bias.
+    pub(crate) fn layer_norm_with(
+        &mut self,
+        path: &str,
+        width: usize,
+        eps: f64,
+        biased: bool,
+    ) -> Result<Norm, ModelError> {
         let weight = self.weight(path, "weight", &[width])?;
-        Ok(Norm::layer(path, weight, Some(self.weight(path, "bias", &[width])?), eps))
+        let bias = if biased { Some(self.weight(path, "bias", &[width])?) } else { None };
+        Ok(Norm::layer(path, weight, bias, eps))
     }
 
     /// An embedding.
@@ -186,6 +198,40 @@ pub(crate) fn positions(
     positions: &Positions,
     length: usize,
 ) -> graft_nn::Result<Tensor> {
-    let ids: Vec<u32> = positions.list(length).into_iter().map(|id| id as u32).collect();
-    table.forward(&Tensor::from_vec(ids, (1, length), table.weight().base_value().device())?)
+    position_vectors(table, positions.list(length).into_iter().map(|id| id as u32).collect())
+}
+
+/// These rows of a table of positions or token types: (1, T, C).
+pub(crate) fn position_vectors(table: &Embedding, rows: Vec<u32>) -> graft_nn::Result<Tensor> {
+    let shape = (1, rows.len());
+    table.forward(&Tensor::from_vec(rows, shape, table.weight().base_value().device())?)
+}
+
+/// The hidden state of the first position of each text, from which encoders classify: (B, T, C) or
+/// the row (1, N, C) of packed texts -> (B, C).
+pub(crate) fn first_tokens(states: &Tensor, cx: &Context) -> graft_nn::Result<Tensor> {
+    let Some(sequences) = &cx.sequences else {
+        return Ok(states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?); // (B, C)
+    };
+    let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
+    let starts = Tensor::new(starts, states.device())?; // (B)
+    Ok(states.squeeze(0)?.index_select(&starts, 0)?) // (B, C)
+}
+
+/// The mean hidden state of each text, whose positions in the flattened states are given: (B, T, C)
+/// or (1, N, C) -> (B, C).
+pub(crate) fn mean_tokens(states: &Tensor, texts: &[Vec<usize>]) -> graft_nn::Result<Tensor> {
+    let flat = states.flatten(0, 1)?; // (N, C)
+    let count = flat.dim(0)?;
+    let mut shares = vec![0f32; texts.len() * count];
+    for (row, places) in shares.chunks_mut(count.max(1)).zip(texts) {
+        let share = 1.0 / places.len().max(1) as f32;
+        for place in places {
+            if let Some(part) = row.get_mut(*place) {
+                *part = share;
+            }
+        }
+    }
+    let shares = Tensor::from_vec(shares, (texts.len(), count), states.device())?; // (B, N)
+    Ok(shares.to_dtype(flat.dtype())?.matmul(&flat)?) // (B, C)
 }

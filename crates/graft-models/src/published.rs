@@ -45,6 +45,16 @@ const ROWS: &[Row] = &[
     ("pythia-160m", "gpt_neox", [768, 12, 12, 12, 64, 3072, 50_304, 2048], false),
     ("gpt2", "gpt2", [768, 12, 12, 12, 64, 3072, 50_257, 1024], true),
     ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
+    ("roberta-base", "roberta", [768, 12, 12, 12, 64, 3072, 50_265, 512], true),
+    ("xlm-roberta-base", "xlm-roberta", [768, 12, 12, 12, 64, 3072, 250_002, 512], true),
+    ("modernbert-base", "modernbert", [768, 22, 12, 12, 64, 1152, 50_368, 8192], true),
+    ("modernbert-large", "modernbert", [1024, 28, 16, 16, 64, 2624, 50_368, 8192], true),
+    ("t5-small", "t5", [512, 6, 8, 8, 64, 2048, 32_128, 512], true),
+    ("t5-base", "t5", [768, 12, 12, 12, 64, 3072, 32_128, 512], true),
+    ("flan-t5-small", "t5", [512, 8, 6, 6, 64, 1024, 32_128, 512], false),
+    ("flan-t5-base", "t5", [768, 12, 12, 12, 64, 2048, 32_128, 512], false),
+    ("flan-t5-large", "t5", [1024, 24, 16, 16, 64, 2816, 32_128, 512], false),
+    ("distilbert-base", "distilbert", [768, 6, 12, 12, 64, 3072, 30_522, 512], true),
 ];
 
 /// The published model of that name, case-insensitive.
@@ -110,7 +120,7 @@ impl Published {
             "gpt2" | "gpt_neox" => {
                 vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)]
             }
-            "bert" => vec![
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => vec![
                 (hidden, hidden),
                 (hidden, hidden),
                 (hidden, hidden),
@@ -118,6 +128,19 @@ impl Published {
                 (wide, hidden),
                 (hidden, wide),
             ],
+            "modernbert" => {
+                vec![(3 * hidden, hidden), (hidden, hidden), (2 * wide, hidden), (hidden, wide)]
+            }
+            // A block of the encoder and one of the decoder. T5 1.1 has a gate and an untied head.
+            "t5" => {
+                let attention =
+                    [(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries)];
+                let inputs = if self.tied { 1 } else { 2 };
+                let mut linears = attention.repeat(3);
+                linears.extend(vec![(wide, hidden); 2 * inputs]);
+                linears.extend([(hidden, wide); 2]);
+                linears
+            }
             _ => vec![
                 (queries, hidden),
                 (keys, hidden),
@@ -137,7 +160,9 @@ impl Published {
         let linears = self.linears();
         let weights: u64 = linears.iter().map(|(d_out, d_in)| d_out * d_in).sum();
         let biases: u64 = match self.family {
-            "gpt2" | "gpt_neox" | "bert" => linears.iter().map(|(d_out, _)| d_out).sum(),
+            "gpt2" | "gpt_neox" | "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                linears.iter().map(|(d_out, _)| d_out).sum()
+            }
             "qwen2" => linears.iter().take(3).map(|(d_out, _)| d_out).sum(),
             _ => 0,
         };
@@ -154,6 +179,16 @@ impl Published {
             "gemma2" => (4 * hidden, hidden),
             "gemma3_text" => (4 * hidden + 2 * head_dim, hidden),
             "olmo2" => (2 * hidden + heads * head_dim, hidden),
+            // As BERT, but one token type and two positions that no token has.
+            "roberta" | "xlm-roberta" => {
+                (4 * hidden, (positions + 3) * hidden + 2 * hidden + hidden * hidden + hidden)
+            }
+            // The first block has one norm; those of the embeddings and after the last block.
+            "modernbert" => (2 * hidden, hidden),
+            // Five norms in two blocks; a final norm and 32 buckets of distances in each stack.
+            "t5" => (5 * hidden, 2 * hidden + 64 * self.heads as u64),
+            // Positions and the norm of the embeddings.
+            "distilbert" => (4 * hidden, positions * hidden + 2 * hidden),
             "qwen3" => (2 * hidden + 2 * head_dim, hidden),
             _ => (2 * hidden, hidden),
         };
@@ -216,6 +251,16 @@ mod tests {
             ("pythia-160m", 162_322_944),
             ("gpt2", 124_439_808),
             ("bert-base", 109_482_240),
+            ("roberta-base", 124_645_632),
+            ("xlm-roberta-base", 278_043_648),
+            ("modernbert-base", 149_014_272),
+            ("modernbert-large", 394_781_696),
+            ("t5-small", 60_506_624),
+            ("t5-base", 222_903_552),
+            ("flan-t5-small", 76_961_152),
+            ("flan-t5-base", 247_577_856),
+            ("flan-t5-large", 783_150_080),
+            ("distilbert-base", 66_362_880),
         ];
         let found: Vec<_> = published_names()
             .into_iter()

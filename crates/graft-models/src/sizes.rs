@@ -74,7 +74,8 @@ impl Stored {
 }
 
 /// Keys of the number of layers, which is at most the number of tensors.
-const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "num_layers"];
+const LAYERS: &[&str] =
+    &["num_hidden_layers", "n_layer", "num_layers", "n_layers", "num_decoder_layers"];
 /// Keys of sizes that are at most the largest dimension of a tensor.
 const DIMENSIONS: &[&str] = &[
     "vocab_size",
@@ -83,6 +84,14 @@ const DIMENSIONS: &[&str] = &[
     "intermediate_size",
     "n_inner",
     "type_vocab_size",
+    "dim",
+    "hidden_dim",
+    "n_heads",
+    "d_model",
+    "d_ff",
+    "d_kv",
+    "num_heads",
+    "relative_attention_num_buckets",
     "num_attention_heads",
     "n_head",
     "num_key_value_heads",

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    AttentionProbs, Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Tensor,
+    AttentionProbs, Dropout, DropoutMask, Encoded, KvCache, Positions, Recompute, Result,
+    Sequences, Tensor,
 };
 
 /// Training or evaluation.
@@ -24,6 +25,8 @@ pub struct Context {
     pub dropout: Dropout,
     /// Keys and values of earlier positions during generation.
     pub cache: Option<Arc<KvCache>>,
+    /// The texts that the decoder of an encoder-decoder attends to.
+    pub encoded: Option<Encoded>,
     /// Gradient checkpointing; without it the activations of the blocks are saved.
     pub recompute: Option<Arc<Recompute>>,
     /// The sequences that are packed into the only row of the input; without it every row is one
@@ -47,6 +50,7 @@ impl Context {
             mode: Mode::Eval,
             dropout: Dropout::new(0, 0, 0),
             cache: None,
+            encoded: None,
             recompute: None,
             sequences: None,
             attention_probs: None,
@@ -63,6 +67,7 @@ impl Context {
             mode: Mode::Train,
             dropout: Dropout::new(seed, step, micro_batch),
             cache: None,
+            encoded: None,
             recompute: None,
             sequences: None,
             attention_probs: None,
@@ -76,6 +81,13 @@ impl Context {
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<KvCache>) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// Sets the texts that the decoder of an encoder-decoder attends to.
+    #[must_use]
+    pub fn with_encoded(mut self, encoded: Encoded) -> Self {
+        self.encoded = Some(encoded);
         self
     }
 
@@ -137,6 +149,33 @@ impl Context {
             None if self.without_graph => Ok(block(&x.detach())?.detach()),
             None => block(x),
             Some(recompute) => recompute.run_block(x, block),
+        }
+    }
+
+    /// Runs a block of a decoder, which also reads the encoded texts. With gradient checkpointing
+    /// both are one input, so that the encoder is not recomputed for every block of the decoder.
+    ///
+    /// # Shapes
+    /// `x: (B, T, C)`, `encoded: (B, S, C)` -> `(B, T, C)`
+    /// # Errors
+    /// The errors of the block.
+    pub fn run_block_with(
+        &self,
+        x: &Tensor,
+        encoded: &Tensor,
+        block: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
+        match &self.recompute {
+            None if self.without_graph => Ok(block(&x.detach(), &encoded.detach())?.detach()),
+            None => block(x, encoded),
+            Some(recompute) => {
+                let (tokens, states) = (x.dim(1)?, encoded.dim(1)?);
+                let both = Tensor::cat(&[x, encoded], 1)?; // (B, T+S, C)
+                recompute.run_block(&both, move |both| {
+                    let x = both.narrow(1, 0, tokens)?.contiguous()?; // (B, T, C)
+                    block(&x, &both.narrow(1, tokens, states)?.contiguous()?) // (B, S, C)
+                })
+            }
         }
     }
 

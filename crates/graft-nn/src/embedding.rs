@@ -163,7 +163,16 @@ impl Embedding {
     /// # Errors
     /// The errors of [`Embedding::forward`].
     pub fn forward_with_prompt(&self, ids: &Tensor, cx: &Context) -> Result<(Tensor, usize)> {
-        let tokens = noise::added(self.forward(ids)?, &self.path, cx)?; // (B, T, C)
+        self.with_prompt(self.forward(ids)?, cx)
+    }
+
+    /// The vectors (B, P+T, C) of the active soft prompts and of `tokens` (B, T, C), which get the
+    /// noise of the context, and P. See [`Embedding::forward_with_prompt`].
+    ///
+    /// # Errors
+    /// Returns an error if the underlying candle operation fails.
+    pub fn with_prompt(&self, tokens: Tensor, cx: &Context) -> Result<(Tensor, usize)> {
+        let tokens = noise::added(tokens, &self.path, cx)?; // (B, T, C)
         let prompts = if cx.offset() == 0 { self.prompt.active() } else { Vec::new() };
         if prompts.is_empty() {
             return Ok((tokens, 0));

@@ -1,8 +1,8 @@
 //! The interface of all model families.
 
 use crate::{
-    Context, Embedding, LabelNames, Layer, Linear, Parameter, ResidualAdd, Result, Role, Site,
-    Tensor, ops,
+    Context, Embedding, EncoderDecoder, LabelNames, Layer, Linear, Parameter, ResidualAdd, Result,
+    Role, Site, Tensor, ops,
 };
 
 /// The sizes of a model.
@@ -35,6 +35,9 @@ pub struct ModelShape {
 pub enum Task {
     /// Next-token prediction: [`Model::head`] maps states (.., C) to logits (.., V).
     CausalLm,
+    /// Text to text with an encoder and a decoder: [`Model::encoder_decoder`] encodes the input, and
+    /// [`Model::hidden`] and [`Model::head`] predict the next token of the output.
+    Seq2SeqLm,
     /// Text classification: [`Model::head`] maps states (B, P+T, C) to logits (B, labels).
     SequenceClassification {
         /// Number of classes.
@@ -45,10 +48,11 @@ pub enum Task {
 }
 
 impl Task {
-    /// `CAUSAL_LM`, `SEQ_CLS` or `FEATURE_EXTRACTION`.
+    /// `CAUSAL_LM`, `SEQ_2_SEQ_LM`, `SEQ_CLS` or `FEATURE_EXTRACTION`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CausalLm => "CAUSAL_LM",
+            Self::Seq2SeqLm => "SEQ_2_SEQ_LM",
             Self::SequenceClassification { .. } => "SEQ_CLS",
             Self::FeatureExtraction => "FEATURE_EXTRACTION",
         }
@@ -74,6 +78,11 @@ pub trait Model: Send + Sync {
         Task::CausalLm
     }
 
+    /// The encoder of an encoder-decoder; `None` for all other models.
+    fn encoder_decoder(&self) -> Option<&dyn EncoderDecoder> {
+        None
+    }
+
     /// The class names of a classifier; `None` for all other models.
     fn label_names(&self) -> Option<&LabelNames> {
         None
@@ -85,6 +94,12 @@ pub trait Model: Send + Sync {
     /// The head, if it is tied to the embedding and therefore not listed in [`Model::sites`].
     fn tied_head(&self) -> Option<&Linear> {
         None
+    }
+
+    /// Paths of the modules that share the token embedding's weight and are not listed in
+    /// [`Model::sites`].
+    fn tied_modules(&self) -> Vec<&str> {
+        self.tied_head().into_iter().map(Linear::path).collect()
     }
 
     /// The residual additions in the order of the forward pass; empty for families without slots

@@ -25,7 +25,7 @@ mod softcap;
 mod swiglu;
 mod width;
 
-pub use attention::{AttentionSpec, attention};
+pub use attention::{AttentionSpec, attention, biased_attention};
 pub use bias_add::bias_add;
 pub use cross_entropy::{IGNORED, cross_entropy, smoothed_cross_entropy};
 pub use embedding::embedding;

@@ -33,6 +33,11 @@ impl Prefixes {
         Ok(Self { blocks, count: active.iter().map(|prefix| prefix.len()).sum() })
     }
 
+    /// No prefix, for a part of a model that gets none.
+    pub fn none() -> Self {
+        Self { blocks: Vec::new(), count: 0 }
+    }
+
     /// P: number of positions in front of the input.
     pub fn len(&self) -> usize {
         self.count

@@ -126,7 +126,8 @@ pub fn attention_to_prompt(
     texts: &[Vec<u32>],
 ) -> Result<Option<Grid>, PeftError> {
     let count = model.embedding().positions_taken();
-    if count == 0 || texts.is_empty() {
+    // The vectors of an encoder-decoder are in front of the encoder's text only.
+    if count == 0 || texts.is_empty() || model.encoder_decoder().is_some() {
         return Ok(None);
     }
     let device = model.embedding().weight().base_value().device().clone();

@@ -8,7 +8,7 @@ mod pieces;
 
 use graft_chat::LossOn;
 use graft_nn::ops::IGNORED;
-use graft_nn::{Model, TokenEncoder};
+use graft_nn::{EncoderDecoder, Model, TokenEncoder};
 
 use crate::batch::Encoded;
 use crate::chat::ChatEncoder;
@@ -41,7 +41,8 @@ pub(crate) struct Sequence {
 /// Encodes the examples of a data set.
 ///
 /// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
-/// has; only the completion and its end have labels. The chat template writes conversations. A
+/// has; only the completion and its end have labels. An encoder-decoder reads `prompt </s>` in its
+/// encoder and `start completion </s>` in its decoder, one after the other in a sequence. The chat template writes conversations. A
 /// classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
@@ -53,6 +54,8 @@ pub(crate) struct Encoder<'a> {
     /// Longest example that the model can read.
     most: usize,
     classifies: bool,
+    /// The start token of an encoder-decoder's output.
+    start: Option<u32>,
     /// The class of each label of the data set, for a classifier.
     classes: Vec<usize>,
 }
@@ -79,6 +82,27 @@ fn sequence(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Res
         first: prefix.len() + first,
         ids: prefix.into_iter().chain(tokens.into_iter().map(|(id, _)| id)).collect(),
     })
+}
+
+/// The text of an encoder with its special tokens, then the start token and the completion of the
+/// decoder. The start token is in neither text, so it separates them.
+fn answer(
+    tokenizer: &dyn TokenEncoder,
+    prompt: &str,
+    completion: &str,
+    start: u32,
+) -> Result<Sequence> {
+    let mut ids = tokenizer.prefix();
+    ids.extend(tokenizer.encode(prompt)?);
+    ids.extend(tokenizer.suffix());
+    if ids.is_empty() {
+        ids.extend(tokenizer.eos());
+    }
+    ids.retain(|id| *id != start);
+    ids.push(start);
+    let first = ids.len();
+    ids.extend(tokenizer.encode(completion)?.into_iter().filter(|id| *id != start));
+    Ok(Sequence { ids, first })
 }
 
 /// Adds the special tokens that end a text, and the end token if the text does not end with it.
@@ -137,7 +161,8 @@ impl<'a> Encoder<'a> {
             false => ChatEncoder::new(tokenizer, data, options.loss_on)?,
         };
         let classes = Vec::new();
-        Ok(Self { tokenizer, data, chat, options, limit, most, classifies, classes })
+        let start = model.encoder_decoder().map(EncoderDecoder::start_token);
+        Ok(Self { tokenizer, data, chat, options, limit, most, classifies, start, classes })
     }
 
     /// Sets the class of each label, for a classifier.
@@ -167,13 +192,17 @@ impl<'a> Encoder<'a> {
 
     /// A prompt with a completion, without the end token.
     pub(crate) fn sequence(&self, prompt: &str, completion: &str) -> Result<Sequence> {
-        sequence(self.tokenizer, prompt, completion)
+        match self.start {
+            None => sequence(self.tokenizer, prompt, completion),
+            Some(start) => answer(self.tokenizer, prompt, completion, start),
+        }
     }
 
     /// The whole text of an example that is not a conversation, with its end token.
     pub(crate) fn whole(&self, example: &Example) -> Result<Sequence> {
         let mut whole = self.ended(self.sequence(&example.prompt, &example.completion)?);
-        if self.options.loss_on == Some(LossOn::All) {
+        // An encoder predicts none of its tokens.
+        if self.options.loss_on == Some(LossOn::All) && self.start.is_none() {
             whole.first = self.tokenizer.prefix().len();
         }
         Ok(whole)
@@ -206,7 +235,7 @@ impl<'a> Encoder<'a> {
         }
         let mut sequence = self.whole(example)?;
         let tokens = sequence.ids.len();
-        if let Some(stride) = self.options.stride {
+        if let Some(stride) = self.options.stride.filter(|_| self.start.is_none()) {
             let prefix = self.tokenizer.prefix().len();
             return Ok(Pieces::split(sequence.into_encoded(), self.limit, (prefix, stride)));
         }
@@ -300,6 +329,8 @@ impl<'a> Encoder<'a> {
         if excess == 0 {
             return false;
         }
+        // The task of an encoder-decoder is at the start of its prompt, so the end is cut there.
+        let last = self.start.map(|_| self.tokenizer.suffix().len() + 1);
         let prefix = self.tokenizer.prefix().len();
         // One token of the prompt stays, so that the first token of the completion is predicted.
         let removable = sequences
@@ -307,9 +338,13 @@ impl<'a> Encoder<'a> {
             .map(|sequence| sequence.first)
             .min()
             .unwrap_or(0)
-            .saturating_sub(prefix.max(1));
+            .saturating_sub(prefix.max(1) + last.unwrap_or(0));
         for sequence in sequences {
-            sequence.ids.drain(prefix..prefix + excess.min(removable));
+            let start = match last {
+                None => prefix,
+                Some(last) => sequence.first.saturating_sub(last + excess.min(removable)),
+            };
+            sequence.ids.drain(start..start + excess.min(removable));
             sequence.first -= excess.min(removable);
             sequence.ids.truncate(self.limit);
         }

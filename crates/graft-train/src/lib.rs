@@ -88,6 +88,7 @@ mod job;
 mod loop_state;
 mod packed_forward;
 mod preview;
+mod seq2seq_pass;
 #[cfg(test)]
 mod testing;
 

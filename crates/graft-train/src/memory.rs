@@ -259,12 +259,15 @@ fn of_block(shape: &ModelShape) -> u64 {
         shape.intermediate,
     ]
     .map(|size| size as u64);
-    6 * hidden + 3 * queries + 3 * keys + feed_forward_vectors(shape) * wide
+    let block = 6 * hidden + 3 * queries + 3 * keys + feed_forward_vectors(shape) * wide;
+    // A block of the encoder and one of the decoder, whose attention stores its scores.
+    if matches!(shape.family.as_str(), "t5" | "mt5") { 3 * block } else { block }
 }
 
 /// Vectors of F that a feed-forward part computes: two without a gate.
 fn feed_forward_vectors(shape: &ModelShape) -> u64 {
-    if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 }
+    let ungated = ["gpt2", "bert", "roberta", "xlm-roberta", "distilbert"];
+    if ungated.contains(&shape.family.as_str()) { 2 } else { 3 }
 }
 
 /// `bytes * part / whole`, without overflow.

@@ -5,6 +5,7 @@ use graft_nn::{Context, Model, Sequences, Tensor};
 use crate::Result;
 use crate::batch::Batch;
 use crate::device::device_of;
+use crate::seq2seq_pass::seq2seq_pass;
 
 /// The hidden states of a batch, and the position of each row in them.
 pub(crate) struct ForwardPass {
@@ -25,7 +26,8 @@ pub(crate) struct ForwardPass {
 /// On the CPU, rows of different lengths are packed one after another into a single row of N
 /// tokens, so that nothing is computed for padding. Attention then treats each row as a sequence of
 /// its own. On a GPU this is done for a batch that `packing=true` has packed. A model with an
-/// active soft prompt or prefix, which precedes every row, computes the padded batch.
+/// active soft prompt or prefix, which precedes every row, computes the padded batch. An
+/// encoder-decoder has a pass of its own.
 ///
 /// # Shapes
 /// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`
@@ -35,6 +37,9 @@ pub(crate) struct ForwardPass {
 /// Sequence packing without cross-contamination: Krell et al. 2021, arXiv:2107.02027
 pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
     let device = &device_of(model);
+    if let Some(encoder) = model.encoder_decoder() {
+        return seq2seq_pass(model, encoder, batch, cx);
+    }
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)

@@ -25,11 +25,14 @@ impl Bert {
         let layers = (0..config.num_hidden_layers)
             .map(|index| block(&mut parts, config, index))
             .collect::<Result<_, _>>()?;
-        let pooler =
-            parts.linear(&format!("{trunk}pooler.dense"), Role::Pooler, [width, width], true)?;
+        let pooler = config
+            .pooler()
+            .map(|path| parts.linear(path, Role::Pooler, [width, width], true))
+            .transpose()?;
+        let path = config.variant.head.classifier;
         let classifier = config
             .num_labels
-            .map(|labels| parts.linear("classifier", Role::Head, [labels, width], true))
+            .map(|labels| parts.linear(path, Role::Head, [labels, width], true))
             .transpose()?;
         Ok(Self {
             shape: config.shape(),
@@ -39,6 +42,7 @@ impl Bert {
             classifier,
             label_names: LabelNames::new(config.label_names.clone()),
             gelu: config.gelu,
+            variant: config.variant,
         })
     }
 }
@@ -54,9 +58,10 @@ fn embeddings(
     };
     let word = table("word", config.vocab_size)?;
     let position = table("position", config.max_position_embeddings)?;
-    let token_type = table("token_type", config.type_vocab_size)?;
+    let has_types = config.type_vocab_size > 0;
+    let token_type = has_types.then(|| table("token_type", config.type_vocab_size)).transpose()?;
     let norm = parts.layer_norm(&format!("{path}.LayerNorm"), width, config.layer_norm_eps)?;
-    Ok(Embeddings { word, position, token_type, norm })
+    Ok(Embeddings { word, position, token_type, norm, first_position: config.first_position })
 }
 
 /// Builds one block.
@@ -65,7 +70,8 @@ fn block(
     config: &BertConfig,
     index: usize,
 ) -> Result<Arc<Block>, ModelError> {
-    let at = |name: &str| format!("{}encoder.layer.{index}.{name}", config.trunk());
+    let at = |name: &str| format!("{}.{name}", config.block(index));
+    let names = config.variant.names;
     let width = config.hidden_size;
     let inner = config.intermediate_size;
     let eps = config.layer_norm_eps;
@@ -74,16 +80,16 @@ fn block(
             parts.linear(&at(name), role, [width, width], true)
         };
     Ok(Arc::new(Block {
-        query: square(parts, "attention.self.query", Role::Query)?,
-        key: square(parts, "attention.self.key", Role::Key)?,
-        value: square(parts, "attention.self.value", Role::Value)?,
-        attention_output: square(parts, "attention.output.dense", Role::Output)?,
-        attn_residual: ResidualAdd::new(at("attention.output"), Sublayer::Attention, index),
-        attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
-        intermediate: parts.linear(&at("intermediate.dense"), Role::Up, [inner, width], true)?,
-        output: parts.linear(&at("output.dense"), Role::Down, [width, inner], true)?,
-        mlp_residual: ResidualAdd::new(at("output"), Sublayer::FeedForward, index),
-        output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
+        query: square(parts, names.query, Role::Query)?,
+        key: square(parts, names.key, Role::Key)?,
+        value: square(parts, names.value, Role::Value)?,
+        attention_output: square(parts, names.attention_output, Role::Output)?,
+        attn_residual: ResidualAdd::new(at(names.attn_adapters), Sublayer::Attention, index),
+        attention_norm: parts.layer_norm(&at(names.attention_norm), width, eps)?,
+        intermediate: parts.linear(&at(names.intermediate), Role::Up, [inner, width], true)?,
+        output: parts.linear(&at(names.output), Role::Down, [width, inner], true)?,
+        mlp_residual: ResidualAdd::new(at(names.mlp_adapters), Sublayer::FeedForward, index),
+        output_norm: parts.layer_norm(&at(names.output_norm), width, eps)?,
     }))
 }
 
@@ -107,13 +113,13 @@ impl FamilyConfig for BertConfig {
     }
 
     fn prefix(&self) -> &'static str {
-        "bert."
+        self.variant.trunk
     }
 
     /// The checkpoint of a bare encoder has no classifier, and that of a masked language model has
     /// no pooler.
     fn may_be_fresh(&self, spec: &WeightSpec) -> bool {
-        spec.name.starts_with("classifier.") || spec.name.contains("pooler.")
+        spec.name.contains("classifier.") || spec.name.contains("pooler.")
     }
 
     /// Normal with `initializer_range`, as transformers does.

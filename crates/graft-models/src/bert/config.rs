@@ -3,6 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
+use super::{BERT, Variant};
 use crate::{WeightSpec, activation, id2label, sizes::ConfigSizes};
 
 /// The configuration of a BERT model, with the names of Hugging Face.
@@ -20,8 +21,10 @@ pub struct BertConfig {
     pub num_attention_heads: usize,
     /// Longest context in tokens.
     pub max_position_embeddings: usize,
-    /// Number of token types; only the first is used.
+    /// Number of token types, of which only the first is used; 0 if there is no table.
     pub type_vocab_size: usize,
+    /// Row of the position table that belongs to the first token.
+    pub first_position: usize,
     /// Added to the variance inside LayerNorm.
     pub layer_norm_eps: f64,
     /// Form of the GELU.
@@ -32,51 +35,85 @@ pub struct BertConfig {
     pub label_names: Option<Vec<String>>,
     /// Standard deviation of newly initialized weights.
     pub initializer_range: f64,
+    /// Differences from BERT.
+    pub variant: Variant,
 }
 
 impl BertConfig {
-    /// Reads `config.json`. The first architecture determines whether the model has a head:
-    /// `BertForSequenceClassification` has one, and `num_labels` or `id2label` determine the number
-    /// of classes.
+    /// Reads the `config.json` of a BERT model. The first architecture determines whether the model
+    /// has a head: `BertForSequenceClassification` has one, and `num_labels` or `id2label` determine
+    /// the number of classes.
     ///
     /// # Errors
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
+        Self::of_variant(config, BERT)
+    }
+
+    /// Reads the `config.json` of a related family.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub(crate) fn of_variant(config: &Value, variant: Variant) -> Result<Self, String> {
+        let keys = variant.keys;
         let sizes = ConfigSizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         check_supported(config)?;
-        let hidden_size = sizes.needed("hidden_size")?;
-        let num_attention_heads = sizes.needed("num_attention_heads")?;
+        let hidden_size = sizes.needed(keys.hidden)?;
+        let num_attention_heads = sizes.needed(keys.heads)?;
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
-                "`hidden_size` must be a multiple of `num_attention_heads`, got \
-                 {hidden_size} and {num_attention_heads}"
+                "`{}` must be a multiple of `{}`, got {hidden_size} and {num_attention_heads}",
+                keys.hidden, keys.heads
             ));
         }
-        let num_labels = num_labels(config)?;
+        let num_labels = id2label::count(config, variant.classifier)?;
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
-            intermediate_size: sizes.needed("intermediate_size")?,
-            num_hidden_layers: sizes.needed("num_hidden_layers")?,
+            intermediate_size: sizes.needed(keys.intermediate)?,
+            num_hidden_layers: sizes.needed(keys.layers)?,
             num_attention_heads,
             max_position_embeddings: sizes.or("max_position_embeddings", 512)?,
-            type_vocab_size: sizes.or("type_vocab_size", 2)?,
+            type_vocab_size: if variant.has_token_types {
+                sizes.or("type_vocab_size", 2)?
+            } else {
+                0
+            },
+            first_position: 0,
             layer_norm_eps: number("layer_norm_eps", 1e-12),
-            gelu: activation::gelu(config, "hidden_act", "gelu")?,
+            gelu: activation::gelu(config, keys.activation, "gelu")?,
             num_labels,
             label_names: id2label::names(config)
                 .filter(|names| num_labels.is_none_or(|labels| labels == names.len())),
             initializer_range: number("initializer_range", 0.02),
+            variant,
         })
     }
 
-    /// Prefix of the encoder's weight names: `bert.`, or empty for a bare encoder, as in
-    /// transformers.
+    /// Prefix of the encoder's weight names: that of the family, such as `bert.`, or empty for a
+    /// bare encoder, as in transformers.
     pub(super) fn trunk(&self) -> &'static str {
-        if self.num_labels.is_some() { "bert." } else { "" }
+        if self.num_labels.is_some() { self.variant.trunk } else { "" }
+    }
+
+    /// Path of the block with this index.
+    pub(super) fn block(&self, index: usize) -> String {
+        format!("{}{}.{index}", self.trunk(), self.variant.names.blocks)
+    }
+
+    /// Path of the linear layer in front of the classifier, or that of a bare encoder's pooler, if
+    /// there is one.
+    pub(super) fn pooler(&self) -> Option<&'static str> {
+        let head = self.variant.head;
+        if self.num_labels.is_some() { Some(head.dense) } else { head.bare_pooler }
+    }
+
+    /// Longest context in tokens: the rows of the position table from the first token's on.
+    fn context(&self) -> usize {
+        self.max_position_embeddings - self.first_position
     }
 
     /// All weights by Hugging Face name.
@@ -90,7 +127,9 @@ impl BertConfig {
             ("position", self.max_position_embeddings),
             ("token_type", self.type_vocab_size),
         ] {
-            add(format!("{trunk}embeddings.{table}_embeddings.weight"), &[rows, width]);
+            if rows > 0 {
+                add(format!("{trunk}embeddings.{table}_embeddings.weight"), &[rows, width]);
+            }
         }
         for (path, shape) in self.linear_layers() {
             add(format!("{path}.weight"), &shape);
@@ -107,34 +146,30 @@ impl BertConfig {
     fn linear_layers(&self) -> Vec<(String, [usize; 2])> {
         let width = self.hidden_size;
         let wide = self.intermediate_size;
-        let trunk = self.trunk();
+        let names = self.variant.names;
         let mut maps = Vec::new();
         for layer in 0..self.num_hidden_layers {
-            let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
-            let square = [
-                "attention.self.query",
-                "attention.self.key",
-                "attention.self.value",
-                "attention.output.dense",
-            ];
+            let at = |name: &str| format!("{}.{name}", self.block(layer));
+            let square = [names.query, names.key, names.value, names.attention_output];
             maps.extend(square.map(|name| (at(name), [width, width])));
             maps.extend([
-                (at("intermediate.dense"), [wide, width]),
-                (at("output.dense"), [width, wide]),
+                (at(names.intermediate), [wide, width]),
+                (at(names.output), [width, wide]),
             ]);
         }
-        maps.push((format!("{trunk}pooler.dense"), [width, width]));
-        maps.extend(self.num_labels.map(|labels| ("classifier".to_owned(), [labels, width])));
+        maps.extend(self.pooler().map(|path| (path.to_owned(), [width, width])));
+        let classifier = self.variant.head.classifier;
+        maps.extend(self.num_labels.map(|labels| (classifier.to_owned(), [labels, width])));
         maps
     }
 
     /// The paths of the norms.
     fn norms(&self) -> Vec<String> {
-        let trunk = self.trunk();
-        let mut norms = vec![format!("{trunk}embeddings.LayerNorm")];
+        let names = self.variant.names;
+        let mut norms = vec![format!("{}embeddings.LayerNorm", self.trunk())];
         for layer in 0..self.num_hidden_layers {
-            let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
-            norms.extend([at("attention.output.LayerNorm"), at("output.LayerNorm")]);
+            let at = |name: &str| format!("{}.{name}", self.block(layer));
+            norms.extend([at(names.attention_norm), at(names.output_norm)]);
         }
         norms
     }
@@ -142,7 +177,7 @@ impl BertConfig {
     /// The sizes that all families have.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
-            family: "bert".to_owned(),
+            family: self.variant.model_type.to_owned(),
             hidden: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,
@@ -150,7 +185,7 @@ impl BertConfig {
             head_dim: self.hidden_size / self.num_attention_heads,
             intermediate: self.intermediate_size,
             vocab: self.vocab_size,
-            max_positions: self.max_position_embeddings,
+            max_positions: self.context(),
             tied: false,
         }
     }
@@ -168,26 +203,6 @@ fn check_supported(config: &Value) -> Result<(), String> {
         return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
     }
     Ok(())
-}
-
-/// Number of classes of the head; `None` for a bare encoder.
-fn num_labels(config: &Value) -> Result<Option<usize>, String> {
-    let named = config
-        .get("id2label")
-        .and_then(Value::as_object)
-        .map(serde_json::Map::len)
-        .filter(|classes| *classes > 0);
-    let architecture = config
-        .get("architectures")
-        .and_then(|names| names.get(0))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let has_head = architecture == "BertForSequenceClassification";
-    Ok(if has_head {
-        Some(ConfigSizes(config).or("num_labels", named.unwrap_or(2))?)
-    } else {
-        None
-    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //! while shorter rows already generate, so there is no padding: positions and attention of each row
 //! are those of the row alone, for every model family. Rows that have ended leave the batch.
 
-use graft_nn::{Model, Task};
+use graft_nn::Model;
 
 use super::{
     GenerateOptions, Generated, StopReason,
-    cached_model::CachedModel,
-    growing_text::{GrowingText, Limits, Next},
-    not_generative, room,
+    growing_text::{GrowingText, Next},
+    opening::Opening,
 };
 use crate::{ModelError, Tokenizer};
 
@@ -30,7 +29,7 @@ pub struct BatchPrompt {
 struct Row<'a> {
     /// Its place in the list of prompts.
     place: usize,
-    ids: &'a [u32],
+    ids: Vec<u32>,
     text: GrowingText<'a>,
     next: u32,
 }
@@ -50,9 +49,6 @@ pub fn generate_batch(
     options: &GenerateOptions,
     is_stopped: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<Generated>, ModelError> {
-    if model.task() != Task::CausalLm {
-        return Err(not_generative(model));
-    }
     let mut batch = Batch::new(model, tokenizer, prompts, options)?;
     while !batch.rows.is_empty() && !is_stopped() {
         batch.step()?;
@@ -64,7 +60,7 @@ pub fn generate_batch(
 }
 
 struct Batch<'a> {
-    model: CachedModel<'a>,
+    opening: Opening<'a>,
     prompts: &'a [BatchPrompt],
     rows: Vec<Row<'a>>,
     /// Number of tokens that every row has passed to the model.
@@ -81,24 +77,22 @@ impl<'a> Batch<'a> {
         prompts: &'a [BatchPrompt],
         options: &'a GenerateOptions,
     ) -> Result<Self, ModelError> {
-        let virtual_tokens = model.embedding().positions_taken();
-        let context = model.shape().max_positions;
+        let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
+        let opening = Opening::new(model, tokenizer, &ids)?;
         let row = |(place, prompt): (usize, &'a BatchPrompt)| {
             let ids = prompt.ids.as_slice();
-            let limits = Limits {
-                context,
-                room: room(ids.len(), virtual_tokens, context)?,
-                start: virtual_tokens + ids.len(),
-            };
-            let text = GrowingText::new(tokenizer, options, limits, ids, prompt.index)?;
-            Ok(Row { place, ids, text, next: 0 })
+            let (limits, before) = (opening.limits(ids)?, opening.before(ids));
+            let text = GrowingText::new(tokenizer, options, limits, before, prompt.index)?;
+            Ok(Row { place, ids: opening.first(ids).to_vec(), text, next: 0 })
         };
+        let rows: Vec<_> =
+            prompts.iter().enumerate().map(row).collect::<Result<_, ModelError>>()?;
         Ok(Self {
-            model: CachedModel::new(model),
+            opening,
             prompts,
-            rows: prompts.iter().enumerate().map(row).collect::<Result<_, ModelError>>()?,
+            first: rows.iter().map(|row| row.ids.len()).min().unwrap_or(0),
+            rows,
             position: 0,
-            first: prompts.iter().map(|prompt| prompt.ids.len()).min().unwrap_or(0),
             done: vec![None; prompts.len()],
         })
     }
@@ -112,7 +106,7 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|row| row.ids.get(position..end).unwrap_or(std::slice::from_ref(&row.next)))
             .collect();
-        let logits = self.model.logits(&tokens)?;
+        let logits = self.opening.model.logits(&tokens)?;
         self.position = end;
         let rows = std::mem::take(&mut self.rows);
         let before = rows.len();
@@ -131,7 +125,7 @@ impl<'a> Batch<'a> {
             self.rows.push(row);
         }
         if kept.len() < before && !kept.is_empty() {
-            self.model.keep_rows(&kept)?;
+            self.opening.model.keep_rows(&kept)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, KvCache, Model, NnError, Tensor};
+use graft_nn::{Context, DType, EncoderDecoder, KvCache, Model, NnError, Tensor};
 
 /// Computes logits with a key-value cache.
 pub(super) struct CachedModel<'a> {
@@ -16,6 +16,27 @@ impl<'a> CachedModel<'a> {
         let cache = Arc::new(KvCache::new(model.shape().layers));
         let cx = Context::eval().without_graph().with_cache(cache.clone());
         Self { model, cache, cx }
+    }
+
+    /// Encodes the texts, padded to the longest, for the decoder of the model.
+    pub(super) fn encode(
+        &mut self,
+        encoder: &dyn EncoderDecoder,
+        texts: &[Vec<u32>],
+    ) -> Result<(), NnError> {
+        let device = self.model.embedding().weight().tensor().device().clone();
+        let columns = texts.iter().map(Vec::len).max().unwrap_or(0);
+        let padded = |text: &Vec<u32>| {
+            let mut row = text.clone();
+            row.resize(columns, 0);
+            row
+        };
+        let seen = |text: &Vec<u32>| (0..columns).map(|at| u8::from(at < text.len())).collect();
+        let ids = Tensor::new(texts.iter().map(padded).collect::<Vec<_>>(), &device)?; // (B, S)
+        let mask: Vec<Vec<u8>> = texts.iter().map(seen).collect();
+        let mask = Tensor::new(mask, &device)?; // (B, S)
+        self.cx.encoded = Some(encoder.encode(&ids, Some(&mask), &self.cx)?);
+        Ok(())
     }
 
     /// Logits after the last token of each row.
@@ -35,6 +56,10 @@ impl<'a> CachedModel<'a> {
     /// Keeps only these rows of the batch.
     pub(super) fn keep_rows(&mut self, rows: &[u32]) -> Result<(), NnError> {
         let device = self.model.embedding().weight().tensor().device().clone();
-        self.cache.keep_rows(&Tensor::new(rows, &device)?)
+        let rows = Tensor::new(rows, &device)?;
+        if let Some(encoded) = &self.cx.encoded {
+            self.cx.encoded = Some(encoded.keep_rows(&rows)?);
+        }
+        self.cache.keep_rows(&rows)
     }
 }

@@ -110,6 +110,41 @@ fn sampled_texts_depend_on_their_index_and_not_on_the_batch() {
 }
 
 #[test]
+fn an_encoder_decoder_answers_the_prompts_of_a_batch_as_each_alone_and_as_whole_passes() {
+    let config = serde_json::json!({"model_type": "t5", "vocab_size": 258, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2,
+        "n_positions": 40, "decoder_start_token_id": 0, "initializer_range": 0.3});
+    let model = crate::random_model(&config, 4, &Device::Cpu).unwrap();
+    let (_, tokenizer) = parts(40);
+    let options = GenerateOptions { max_new_tokens: 12, ..Default::default() };
+    let prompts = ["let x", "a", "a longer prompt with words"];
+    let batch = batch_of(&tokenizer, &prompts);
+    let together = generate_batch(&*model, &tokenizer, &batch, &options, &mut || false).unwrap();
+    for (prompt, found) in prompts.iter().zip(&together) {
+        let alone = generate(&*model, &tokenizer, prompt, &options, &mut |_| true).unwrap();
+        assert_eq!((&found.text, found.stop), (&alone.text, alone.stop));
+        let row = |ids: &[u32]| Tensor::new(ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        let text = row(&prompt_ids(&tokenizer, prompt).unwrap());
+        let encoder = model.encoder_decoder().unwrap();
+        let encoded = encoder.encode(&text, None, &Context::eval()).unwrap();
+        let cx = Context::eval().with_encoded(encoded);
+        let mut ids = vec![encoder.start_token()];
+        while ids.len() <= found.tokens {
+            let logits = model.logits(&row(&ids), None, &cx).unwrap();
+            let last: Vec<f32> =
+                logits.get(0).unwrap().get(ids.len() - 1).unwrap().to_vec1().unwrap();
+            let best =
+                (0..last.len()).fold(0, |best, id| if last[id] > last[best] { id } else { best });
+            ids.push(best as u32);
+        }
+        assert_eq!(found.text, tokenizer.decode(&ids[1..]).unwrap());
+    }
+    assert!(together.iter().any(|found| found.text != together[0].text), "{together:?}");
+    let long = "x".repeat(60);
+    let error = generate(&*model, &tokenizer, &long, &options, &mut |_| true).unwrap_err();
+    assert_eq!(error.code(), "models::prompt_too_long");
+}
+
+#[test]
 fn a_stopped_batch_keeps_the_texts_so_far() {
     let (model, tokenizer) = parts(64);
     let mut passes = 0;

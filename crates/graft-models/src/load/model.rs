@@ -62,14 +62,14 @@ pub(super) fn load_as(
     let stored = config_json.clone();
     let mut files = resized::resize(files, &mut config_json, &path, changes.vocab)?;
     let mut family = families::plan(&config_json, &path)?;
+    family.adapt_to_files(&|name| files.shape(name).is_some());
     if let Some(labels) = changes.labels {
         family = family.with_labels(labels)?;
     }
     let weights = Weights::new(&*family, &mut *files)?;
     weights.check_memory(&*files, dtype, device)?;
     let model = build(&*family, &*files, &weights, dtype, device, progress)?;
-    let has_fresh_head =
-        weights.fresh.iter().any(|spec| spec.shape.len() == 2 && family.is_head(spec));
+    let has_fresh_head = weights.fresh.iter().any(|spec| is_classifier(&spec.name));
     if let Some(names) = model.label_names().filter(|_| has_fresh_head) {
         names.mark_fresh();
     }
@@ -116,7 +116,7 @@ impl Weights {
     }
 
     fn warnings(&self, config: &Value, model: &dyn Model) -> Vec<String> {
-        let has_classifier = self.stored.iter().any(|spec| spec.name == "classifier.weight");
+        let has_classifier = self.stored.iter().any(|spec| is_classifier(&spec.name));
         let mut warnings = unused::warnings(&self.unused, config, model.task());
         warnings.extend(unused::foreign_classifier(config, model.task(), has_classifier));
         warnings.extend(fresh_warning(&self.fresh));
@@ -194,6 +194,11 @@ fn content_paths<'a>(config: &'a Path, weights: &'a dyn WeightFiles) -> Vec<&'a 
     let mut paths = vec![config];
     paths.extend(weights.paths().into_iter().filter(|path| *path != config));
     paths
+}
+
+/// Whether a weight is that of the layer which computes the logits of the classes.
+fn is_classifier(name: &str) -> bool {
+    ["classifier.weight", "classifier.out_proj.weight", "score.weight"].contains(&name)
 }
 
 fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {

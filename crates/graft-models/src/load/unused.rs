@@ -11,6 +11,11 @@ const HEADS: &[(&str, &str, &str)] = &[
     ("qa_outputs.", "question-answering head", "where an answer begins and ends"),
     ("score.", "sequence-classification head", "classes"),
     ("lm_head.", "language-model head", "tokens"),
+    ("head.", "prediction head", "masked tokens"),
+    ("decoder.", "masked-language-model head", "masked tokens"),
+    ("vocab_transform.", "masked-language-model head", "masked tokens"),
+    ("vocab_layer_norm.", "masked-language-model head", "masked tokens"),
+    ("vocab_projector.", "masked-language-model head", "masked tokens"),
 ];
 
 /// Architectures whose weight is also named `classifier`, with the name of the head and its
@@ -25,7 +30,14 @@ const CLASSIFIERS: &[(&str, &str, &str)] = &[
 pub(super) fn is_ignored(name: &str, tied: bool) -> bool {
     let buffers =
         ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
-    buffers.iter().any(|buffer| name.ends_with(buffer)) || tied && name == "lm_head.weight"
+    // Copies of T5's embedding, and a table that only its first files have.
+    let of_t5 = [
+        "encoder.embed_tokens.weight",
+        "decoder.embed_tokens.weight",
+        "EncDecAttention.relative_attention_bias.weight",
+    ];
+    buffers.iter().chain(&of_t5).any(|buffer| name.ends_with(buffer))
+        || tied && name == "lm_head.weight"
 }
 
 /// A warning for each unused head, and one for all other unused weights.
@@ -47,7 +59,7 @@ pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<Stri
         Task::FeatureExtraction => {
             "it returns hidden states; num_labels=N adds a head for N classes"
         }
-        _ => "it predicts the next token",
+        Task::CausalLm | Task::Seq2SeqLm => "it predicts the next token",
     };
     warnings.extend(heads.iter().map(|(head, predicts, members)| {
         format!(

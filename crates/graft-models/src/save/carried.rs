@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graft_nn::TokenEncoder;
+use graft_nn::{Task, TokenEncoder};
 use serde_json::{Value, json};
 
 use crate::{
@@ -65,7 +65,8 @@ pub(super) fn of(loaded: &Loaded) -> Result<Files, ModelError> {
     if !files.contains_key("tokenizer.json") || !loaded.added_tokens.is_empty() {
         files.insert("tokenizer.json".to_owned(), loaded.tokenizer.to_json()?.into_bytes());
     }
-    if !files.contains_key(GENERATION) && matches!(loaded.model.task(), graft_nn::Task::CausalLm) {
+    let task = loaded.model.task();
+    if !files.contains_key(GENERATION) && matches!(task, Task::CausalLm | Task::Seq2SeqLm) {
         add(&mut files, GENERATION, &generation(&loaded.tokenizer, &loaded.config_json));
     }
     Ok(files)
@@ -78,7 +79,7 @@ pub(super) fn generation(tokenizer: &Tokenizer, config: &Value) -> Value {
         many => json!(many),
     };
     let mut generation = json!({ "eos_token_id": ends });
-    for key in ["bos_token_id", "pad_token_id"] {
+    for key in ["bos_token_id", "pad_token_id", "decoder_start_token_id"] {
         if let Some(id) = config.get(key).filter(|id| id.is_u64()) {
             generation[key] = id.clone();
         }

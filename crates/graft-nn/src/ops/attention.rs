@@ -26,8 +26,8 @@ pub struct AttentionSpec {
     pub scale: f32,
     /// Bound c of the scores, which become `c tanh(score / c)`; `None` for unbounded scores.
     pub softcap: Option<f32>,
-    /// Sliding window: the number of keys that a causal query attends to, its own included; `None`
-    /// for all keys.
+    /// Sliding window: the number of keys that a causal query attends to, its own included, or that
+    /// another query attends to in each direction; `None` for all keys.
     pub window: Option<usize>,
     /// The sequences that are packed into the only row, each of which attends only to itself;
     /// `None` if every row is one sequence.
@@ -37,22 +37,29 @@ pub struct AttentionSpec {
 }
 
 impl AttentionSpec {
-    /// The keys that a causal query attends to, by its index among the queries.
-    pub(super) fn span(&self, query: usize) -> Range<usize> {
-        span(query + self.offset + 1, self.window)
+    /// The keys that a query attends to, by its index among the queries.
+    pub(super) fn span(&self, query: usize, keys: usize) -> Range<usize> {
+        span(query + self.offset, keys, self.causal, self.window)
     }
 }
 
-/// The last `window` keys before `end`.
-fn span(end: usize, window: Option<usize>) -> Range<usize> {
-    window.map_or(0, |window| end.saturating_sub(window))..end
+/// The keys within the window of the query at `position`: those before it and itself, and without
+/// causality those after it.
+fn span(position: usize, keys: usize, causal: bool, window: Option<usize>) -> Range<usize> {
+    let start = window.map_or(0, |window| (position + 1).saturating_sub(window)).min(keys);
+    let end = match window {
+        _ if causal => position + 1,
+        None => keys,
+        Some(window) => position.saturating_add(window),
+    };
+    start..end.min(keys)
 }
 
 /// Scaled dot-product attention, `softmax(s q kᵀ) v` per head.
 ///
 /// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if
-/// `j <= i + offset` and, with a window, `j > i + offset - window`. A query without visible keys
-/// returns zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query
+/// `j <= i + offset`. With a window also `j > i + offset - window`, and without causality
+/// `j < i + offset + window`. A query without visible keys returns zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query
 /// heads share one head of keys and values (grouped-query attention).
 ///
 /// The fused implementation processes blocks of queries and recomputes the probabilities in the
@@ -68,10 +75,10 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
     if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {
-        recorder.push(&portable::attention_probs(q, k, spec)?);
+        recorder.push(&portable::attention_probs(q, k, None, spec)?);
     }
     if ![q, k, v].into_iter().all(is_native) {
-        return portable::attention(q, k, v, spec);
+        return portable::attention(q, k, v, None, spec);
     }
     let mask = spec
         .mask
@@ -91,6 +98,37 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
         sequences: spec.sequences.clone(),
     };
     Ok(q.contiguous()?.apply_op3(&fused::with_rows(k)?, &fused::with_rows(v)?, op)?)
+}
+
+/// Scaled dot-product attention with a bias, `softmax(s q kᵀ + b) v` per head; see [`attention`].
+///
+/// The scores are stored as a whole, because the bias may be trained. Packed sequences share the
+/// bias of the longest one.
+///
+/// # Shapes
+/// `q: (B, T, H*D)`, `k, v: (B, S, K*D)`, `bias: (H, T, S)` -> `(B, T, H*D)`
+/// # Errors
+/// [`NnError::Shape`] if the shapes do not match.
+/// # Source
+/// Raffel et al. 2020, arXiv:1910.10683, section 2.1
+pub fn biased_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    bias: &Tensor,
+    spec: &AttentionSpec,
+) -> Result<Tensor> {
+    check(q, k, v, spec)?;
+    let longest = spec.sequences.as_ref().map(Sequences::longest);
+    let expected = [spec.heads, longest.unwrap_or(q.dim(1)?), longest.unwrap_or(k.dim(1)?)];
+    if bias.dims() != expected {
+        let (expected, found) = (format!("{expected:?}"), bias.dims().to_vec());
+        return Err(NnError::Shape { what: "bias of attention", expected, found });
+    }
+    if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {
+        recorder.push(&portable::attention_probs(q, k, Some(bias), spec)?);
+    }
+    portable::attention(q, k, v, Some(bias), spec)
 }
 
 fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()> {

@@ -72,11 +72,12 @@ pub(super) fn rope(
     Ok(turned.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
 }
 
-/// `softmax(s q kᵀ) v` per head, over the visible keys.
+/// `softmax(s q kᵀ + b) v` per head, over the visible keys; `bias` is (H, T, S).
 pub(super) fn attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
+    bias: Option<&Tensor>,
     spec: &AttentionSpec,
 ) -> Result<Tensor> {
     if let Some(sequences) = &spec.sequences {
@@ -84,11 +85,14 @@ pub(super) fn attention(
         let part =
             |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
         let one = |range: Range<usize>| {
-            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &single)
+            let own = |bias: &Tensor| bias.narrow(1, 0, range.len())?.narrow(2, 0, range.len());
+            let bias = bias.map(own).transpose()?; // (H, T, T)
+            let [q, k, v] = [part(q, &range)?, part(k, &range)?, part(v, &range)?];
+            attention(&q, &k, &v, bias.as_ref(), &single)
         };
         return Ok(Tensor::cat(&sequences.ranges().map(one).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
-    let probs = attention_probs(q, k, spec)?; // (B, H, T, S)
+    let probs = attention_probs(q, k, bias, spec)?; // (B, H, T, S)
     Ok(probs.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
 }
 
@@ -107,8 +111,13 @@ fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     Ok(t.contiguous()?.reshape((batch, spec.heads, keys, width))?)
 }
 
-/// `softmax(s q kᵀ)` per head, over the visible keys.
-pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+/// `softmax(s q kᵀ + b)` per head, over the visible keys.
+pub(super) fn attention_probs(
+    q: &Tensor,
+    k: &Tensor,
+    bias: Option<&Tensor>,
+    spec: &AttentionSpec,
+) -> Result<Tensor> {
     let ((batch, tokens, _), keys) = (q.dims3()?, k.dim(1)?);
     let q = split(q, spec.heads)?;
     let k = repeated(k, spec)?;
@@ -116,6 +125,10 @@ pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> R
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
     let scores = match spec.softcap {
         Some(cap) => softcap(&scores, f64::from(cap))?,
+        None => scores,
+    };
+    let scores = match bias {
+        Some(bias) => scores.broadcast_add(&bias.to_dtype(scores.dtype())?)?,
         None => scores,
     };
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
@@ -136,7 +149,7 @@ fn visible(spec: &AttentionSpec, batch: usize, tokens: usize, keys: usize) -> Re
     for row in 0..batch {
         for query in 0..tokens {
             let sees = |key: usize| {
-                (!spec.causal || spec.span(query).contains(&key))
+                spec.span(query, keys).contains(&key)
                     && padding.as_ref().is_none_or(|p| p[row][key] != 0)
             };
             seen.extend((0..keys).map(|key| u8::from(sees(key))));

@@ -44,7 +44,7 @@ struct Prompt {
 
 impl SoftPrompt for Prompt {
     fn embeddings(&self, cx: &Context) -> Result<Tensor> {
-        self.vectors.tensor(cx) // (P, C)
+        Ok(self.vectors.tensor(cx)?.narrow(0, 0, self.count)?) // (P, C)
     }
 
     fn len(&self) -> usize {
@@ -68,7 +68,7 @@ impl Method for PTuning {
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
         let shape = cx.model.shape();
-        prompt_encoder::set_dimensions(&mut config, shape.hidden, shape.layers, shape.heads);
+        prompt_encoder::set_dimensions(&mut config, cx.model, shape.hidden, shape.heads);
         Ok(config)
     }
 
@@ -81,13 +81,14 @@ impl Method for PTuning {
         let width = cx.model.shape().hidden;
         let count = prompt_encoder::count(cx, config, width)?;
         let device = prompt_encoder::device(cx.model);
+        let rows = count * prompt_encoder::submodules(cx.model);
         let vectors = match init {
-            InitSource::Checkpoint => Vectors::empty(count, width, &device)?,
+            InitSource::Checkpoint => Vectors::empty(rows, width, &device)?,
             InitSource::Fresh => Vectors::Encoded(encoder(
                 cx,
                 config,
                 &Initializer::named("p_tuning", device, cx.seed).within(cx),
-                (count, width),
+                (rows, width),
             )?),
         };
         let export = vectors.export();

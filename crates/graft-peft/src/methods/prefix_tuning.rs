@@ -44,13 +44,19 @@ struct KeysAndValues {
     blocks: usize,
     /// K*D.
     width: usize,
+    /// HF PEFT's number of parts per block: keys and values, in an encoder-decoder twice.
+    stride: usize,
 }
 
 impl Prefix for KeysAndValues {
     fn keys_values(&self, cx: &Context) -> Result<Vec<(Tensor, Tensor)>> {
         let all = self.vectors.tensor(cx)?; // (P, L * 2 * K*D)
         let part = |number: usize| all.narrow(1, number * self.width, self.width); // (P, K*D)
-        (0..self.blocks).map(|block| Ok((part(2 * block)?, part(2 * block + 1)?))).collect()
+        let parts = 2 * self.blocks;
+        (0..self.blocks)
+            .map(|block| self.stride * block % parts)
+            .map(|first| Ok((part(first)?, part(first + 1)?)))
+            .collect()
     }
 
     fn len(&self) -> usize {
@@ -74,7 +80,7 @@ impl Method for PrefixTuning {
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
         let shape = cx.model.shape();
-        prompt_encoder::set_dimensions(&mut config, width(cx), shape.layers, shape.kv_heads);
+        prompt_encoder::set_dimensions(&mut config, cx.model, width(cx), shape.kv_heads);
         if config.text("init_weights") == Some("random") {
             config.set("init_weights", serde_json::Value::Null);
         }
@@ -104,7 +110,11 @@ impl Method for PrefixTuning {
         };
         let export = vectors.export();
         let weights = vectors.weights();
-        let prefix = KeysAndValues { vectors, count, blocks, width };
+        // An encoder-decoder gets the prefix in the decoder only. HF PEFT repeats the parts for the
+        // attention to the encoded text, deals them out to the blocks, and drops those of that
+        // attention, so that a block uses every second pair.
+        let stride = 2 * prompt_encoder::submodules(cx.model);
+        let prefix = KeysAndValues { vectors, count, blocks, width, stride };
         let part = AdapterPart::new(
             cx.model.embedding().path(),
             Attachment::Prefix(Arc::new(prefix)),

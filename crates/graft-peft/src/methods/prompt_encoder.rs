@@ -166,17 +166,30 @@ impl Dense {
 
 /// Sets the dimensions that HF PEFT writes for a soft prompt, and the default of
 /// `encoder_hidden_size`.
-pub(super) fn set_dimensions(config: &mut ConfigFile, width: usize, layers: usize, heads: usize) {
+pub(super) fn set_dimensions(
+    config: &mut ConfigFile,
+    model: &dyn Model,
+    width: usize,
+    heads: usize,
+) {
     config.set("token_dim", width.into());
-    config.set("num_layers", layers.into());
+    config.set("num_layers", model.shape().layers.into());
+    config.set("num_transformer_submodules", submodules(model).into());
     config.set("num_attention_heads", heads.into());
     if config.get("encoder_hidden_size").is_none() {
         config.set("encoder_hidden_size", width.into());
     }
 }
 
-/// Reads and checks the number of virtual tokens P: the vectors must have `width` elements, there
-/// must be one transformer, and the context must have room for more tokens.
+/// HF PEFT's `num_transformer_submodules`: 2 for an encoder with a decoder, else 1. A soft prompt
+/// then has as many vectors for each of them, of which only those of the encoder are used.
+pub(super) fn submodules(model: &dyn Model) -> usize {
+    if model.encoder_decoder().is_some() { 2 } else { 1 }
+}
+
+/// Reads and checks the number of virtual tokens P: the vectors must have `width` elements, their
+/// number of transformers must be that of the model, and the context must have room for more
+/// tokens.
 ///
 /// # Errors
 /// [`PeftError::PromptTooLong`], [`PeftError::Malformed`], [`PeftError::Unsupported`] and
@@ -187,15 +200,14 @@ pub(super) fn count(
     width: usize,
 ) -> std::result::Result<usize, PeftError> {
     let count = config.count("num_virtual_tokens")?;
+    let submodules = submodules(cx.model);
     if config
         .get("num_transformer_submodules")
         .and_then(serde_json::Value::as_u64)
-        .is_some_and(|count| count != 1)
+        .is_some_and(|count| count != submodules as u64)
     {
-        return Err(PeftError::Unsupported {
-            folder: config.folder(),
-            feature: "prompts for an encoder and a decoder".to_owned(),
-        });
+        return Err(config
+            .invalid("num_transformer_submodules", &format!("{submodules}, as this model has")));
     }
     match config.get("token_dim") {
         Some(found) if found.as_u64() != Some(width as u64) => {

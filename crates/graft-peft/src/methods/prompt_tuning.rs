@@ -17,7 +17,7 @@ use graft_spec::{
     methods::{MethodSpec, prompt_tuning::SPEC},
 };
 
-use super::prompt_encoder::{KEY, count, device};
+use super::prompt_encoder::{KEY, count, device, submodules};
 use crate::{
     AttachContext, PeftError,
     adapter_state::AdapterState,
@@ -42,7 +42,7 @@ struct Prompt {
 
 impl SoftPrompt for Prompt {
     fn embeddings(&self, _cx: &Context) -> Result<Tensor> {
-        Ok(self.vectors.as_tensor().clone()) // (P, C)
+        Ok(self.vectors.as_tensor().narrow(0, 0, self.count)?) // (P, C)
     }
 
     fn len(&self) -> usize {
@@ -95,6 +95,7 @@ impl Method for PromptTuning {
                 ("tokenizer_name_or_path", tokenizer),
                 ("token_dim", shape.hidden.into()),
                 ("num_layers", shape.layers.into()),
+                ("num_transformer_submodules", submodules(cx.model).into()),
                 ("num_attention_heads", shape.heads.into()),
             ],
         ))
@@ -108,17 +109,18 @@ impl Method for PromptTuning {
     ) -> std::result::Result<Built, PeftError> {
         let shape = cx.model.shape();
         let count = count(cx, config, shape.hidden)?;
+        let rows = count * submodules(cx.model);
         let kind = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
         let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
         let vectors = match (init, kind.as_str()) {
             (InitSource::Checkpoint, _) => {
-                Tensor::zeros((count, shape.hidden), DType::F32, &device(cx.model))?
+                Tensor::zeros((rows, shape.hidden), DType::F32, &device(cx.model))?
             }
-            (InitSource::Fresh, "RANDOM") => random(cx, count)?,
-            (InitSource::Fresh, "TEXT") => from_text(cx, &text, count)?,
-            (InitSource::Fresh, _) => rows(cx.model, &sampled(cx, count))?,
+            (InitSource::Fresh, "RANDOM") => random(cx, rows)?,
+            (InitSource::Fresh, "TEXT") => from_text(cx, &text, rows)?,
+            (InitSource::Fresh, _) => rows_of(cx.model, &sampled(cx, rows))?,
         };
-        let vectors = Var::from_tensor(&vectors)?; // (P, C)
+        let vectors = Var::from_tensor(&vectors)?; // (P, C), or (2P, C) of an encoder and a decoder
         let attachment = Attachment::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
         let parts = vec![AdapterPart::new(
             cx.model.embedding().path(),
@@ -166,11 +168,11 @@ fn from_text(
     if ids.is_empty() {
         return Err(PeftError::MissingPromptText);
     }
-    rows(cx.model, &ids)
+    rows_of(cx.model, &ids)
 }
 
 /// A copy of these rows of the embedding, (P, C).
-fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
+fn rows_of(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
     let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
     Ok(model.embedding().base_forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)
 }

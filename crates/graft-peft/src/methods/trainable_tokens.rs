@@ -154,9 +154,9 @@ fn rows_part(
     let (var, key) = (rows.rows.clone(), |module: &str| {
         format!("base_model.model.{module}.trainable_tokens_delta")
     });
-    // If the head shares the embedding, HF PEFT writes the rows a second time for the head.
-    let constants =
-        if cx.model.shape().tied { vec![(key("lm_head"), var.clone())] } else { Vec::new() };
+    // HF PEFT writes the rows again for each module that shares the embedding, such as a tied head.
+    let tied = cx.model.tied_modules().into_iter();
+    let constants = tied.map(|module| (key(module), var.clone())).collect();
     let attachment = Attachment::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
     Ok(AdapterPart { constants, ..AdapterPart::new(path, attachment, vec![(key(path), var)]) })
 }

@@ -271,7 +271,23 @@ impl Golden {
     fn logits(&self, cx: &Context) -> Result<Tensor, PeftError> {
         let ids = self.expected("input_ids").to_dtype(DType::U32)?;
         let mask = self.expected("attention_mask").to_dtype(DType::U8)?;
-        Ok(self.model.logits(&ids, Some(&mask), cx)?)
+        let Some(encoder) = self.model.encoder_decoder() else {
+            return Ok(self.model.logits(&ids, Some(&mask), cx)?);
+        };
+        let encoded = encoder.encode(&ids, Some(&mask), cx)?;
+        let cx = cx.clone().with_encoded(encoded);
+        Ok(self.model.logits(&self.decoder_ids(encoder.start_token())?, None, &cx)?)
+    }
+
+    /// The labels after the start token, which is also the padding token: teacher forcing.
+    fn decoder_ids(&self, start: u32) -> Result<Tensor, PeftError> {
+        let labels = self.expected("labels").to_vec2::<i64>()?;
+        let shifted = |row: &Vec<i64>| {
+            let ids = row.iter().map(|label| u32::try_from(*label).unwrap_or(start));
+            std::iter::once(start).chain(ids).take(row.len()).collect::<Vec<_>>()
+        };
+        let ids: Vec<_> = labels.iter().map(shifted).collect();
+        Ok(Tensor::new(ids, &Device::Cpu)?)
     }
 
     /// Mean cross-entropy of the class, or of the next token; virtual tokens and padding have no
@@ -284,6 +300,12 @@ impl Golden {
         }
         let (batch, length, vocab) = logits.dims3()?;
         let labels = self.expected("labels").to_vec2::<i64>()?;
+        if self.model.encoder_decoder().is_some() {
+            let labels = labels.concat();
+            let counted = labels.iter().filter(|label| **label != -100).count();
+            let rows = logits.reshape((batch * length, vocab))?; // (B*T, V)
+            return Ok(cross_entropy(&rows, &labels, counted as f64)?);
+        }
         let mut shifted = Vec::new();
         for row in &labels {
             let virtual_tokens = length - row.len();
@@ -346,6 +368,12 @@ impl Golden {
         } else {
             only()
         };
+        if kind == "grad" && !self.expected.contains_key(&named) {
+            // The reference has no gradient where an adapter has no effect.
+            let largest =
+                numbers(found)?.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+            return Ok((largest > 0.0).then(|| format!("grad.{key}: {largest} instead of none")));
+        }
         let (mut found, mut expected) = (numbers(found)?, numbers(&self.expected(&named))?);
         if let ("after", Some(gradient)) = (kind, self.expected.get(&format!("grad.{key}"))) {
             leave_out_noise(&numbers(gradient)?, self.rounding()?, &mut found, &mut expected);

@@ -140,6 +140,15 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     let gpt2 = serde_json::json!({"model_type": "gpt2", "vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2});
     let bert = serde_json::json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "hidden_size": 16,
         "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40, "initializer_range": 0.2});
+    let roberta = serde_json::json!({"model_type": "roberta", "architectures": ["RobertaForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 42, "initializer_range": 0.2});
+    let distilbert = serde_json::json!({"model_type": "distilbert", "architectures": ["DistilBertForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "dim": 16,
+        "hidden_dim": 24, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 40, "initializer_range": 0.2});
+    let modernbert = serde_json::json!({"model_type": "modernbert", "architectures": ["ModernBertForSequenceClassification"], "num_labels": 3, "vocab_size": 50,
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40, "local_attention": 4,
+        "classifier_pooling": "mean", "initializer_range": 0.2});
+    let t5 = serde_json::json!({"model_type": "t5", "vocab_size": 50, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_heads": 4, "n_positions": 40,
+        "feed_forward_proj": "gated-gelu", "initializer_range": 0.2});
     let packed = llama(false);
     packable(&*packed)
         .into_iter()
@@ -151,6 +160,10 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
         ("Qwen3", other(qwen3)),
         ("GPT-2", other(gpt2)),
         ("BERT", other(bert)),
+        ("RoBERTa", other(roberta)),
+        ("DistilBERT", other(distilbert)),
+        ("ModernBERT", other(modernbert)),
+        ("T5", other(t5)),
     ]
 }
 
@@ -449,8 +462,8 @@ fn every_method_has_every_property_on_every_family() {
     check_page(&rows);
 }
 
-/// Whether the case names a module that the model does not have, or needs weights that are not
-/// quantized.
+/// Whether the case names a module that the model does not have, trains biases of a model without
+/// them, or needs weights that are not quantized.
 pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
     let has = |name: &str| {
         model
@@ -464,7 +477,11 @@ pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
         .parameters()
         .iter()
         .any(|parameter| matches!(parameter.base_weight(), Weight::Packed(_)));
+    let is_bias = |path: &str| path.ends_with(".bias") && !path.starts_with("classifier");
+    let has_bias = model.parameters().iter().any(|parameter| is_bias(parameter.path()));
+    let trains_bias = case.verb == "bitfit" || case.title.contains("bias=all");
     is_packed && case.verb == "full"
+        || trains_bias && !has_bias
         || ["lm_head", "embed_tokens", "q_proj"]
             .iter()
             .any(|name| case.title.contains(name) && !has(name))
@@ -515,6 +532,6 @@ Exceptions:
   property 4 is then that merging is refused.
 * Packed texts cannot be combined with virtual tokens, which every text needs; property 9 is then that packing is
   refused.
-* A dash means that the keys do not fit the model: a module of another family, or full fine-tuning of quantized
-  weights.
+* A dash means that the keys do not fit the model: a module of another family, biases of a model without them, or
+  full fine-tuning of quantized weights.
 ";

@@ -123,7 +123,9 @@ fn logits_of(model: &dyn Model, text: &[u32]) -> Result<Tensor, NnError> {
     );
     let hidden = model.hidden(&ids, None, &cx)?;
     let states = match model.task() {
-        Task::CausalLm => hidden.states.narrow(1, hidden.virtual_tokens, text.len())?,
+        Task::CausalLm | Task::Seq2SeqLm => {
+            hidden.states.narrow(1, hidden.virtual_tokens, text.len())?
+        }
         _ => hidden.states,
     };
     Ok(model.head(&states, &cx)?.to_dtype(DType::F32)?)

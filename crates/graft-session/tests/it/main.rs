@@ -23,6 +23,7 @@ mod packed;
 mod reading;
 mod runs;
 mod scripts;
+mod seq2seq;
 mod test_session;
 mod text;
 mod text_golden;

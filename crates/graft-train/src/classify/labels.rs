@@ -36,7 +36,7 @@ pub struct LabelMap {
 pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     let labels: &[String] = if let Kind::Labels(labels) = &data.kind { labels } else { &[] };
     let count = match model.task() {
-        Task::CausalLm => return Ok(LabelMap::default()),
+        Task::CausalLm | Task::Seq2SeqLm => return Ok(LabelMap::default()),
         Task::FeatureExtraction => {
             return Err(TrainError::NoHead {
                 family: model.shape().family.clone(),

@@ -130,7 +130,10 @@ fn before_feed_forward(model: &dyn Model) -> usize {
 /// Number of blocks before the first trained parameter.
 fn frozen_blocks(model: &dyn Model) -> usize {
     let embedding = model.embedding();
-    if embedding.positions_taken() > 0 || !embedding.slot().active_names().is_empty() {
+    if model.encoder_decoder().is_some()
+        || embedding.positions_taken() > 0
+        || !embedding.slot().active_names().is_empty()
+    {
         return 0;
     }
     let mut begun = 0;

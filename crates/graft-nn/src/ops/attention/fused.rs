@@ -83,11 +83,8 @@ impl Attention {
             kernel::softcap(&mut probs, cap, &mut slopes);
         }
         for (row, scores) in probs.chunks_mut(block.seen).enumerate() {
-            let seen = if self.causal {
-                super::span(block.start + row + self.offset + 1, self.window)
-            } else {
-                0..block.seen
-            };
+            let position = block.start + row + self.offset;
+            let seen = super::span(position, block.seen, self.causal, self.window);
             let (scores, after) = scores.split_at_mut(seen.end);
             let (before, scores) = scores.split_at_mut(seen.start);
             before.fill(0.0);

@@ -80,6 +80,41 @@ fn attention_in_both_directions_may_have_any_number_of_keys() {
 }
 
 #[test]
+fn a_window_in_both_directions_hides_keys_on_either_side() {
+    let spec = AttentionSpec { causal: false, window: Some(3), ..spec(4, 2) };
+    check("local attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
+        attention(&x[0], &x[1], &x[2], &spec)
+    });
+    // The fourth of seven queries sees two keys before and two after its own.
+    let [q, k] = [normal("q", &[1, 7, 20]), normal("k", &[1, 7, 10])];
+    let of_fourth = |k: &Tensor| {
+        flat(&attention(&q, k, k, &spec).expect("works").narrow(1, 3, 1).expect("a part"))
+    };
+    let with_other = |place: usize| {
+        let part = |start, count| k.narrow(1, start, count).expect("a part");
+        let other = normal("other", &[1, 1, 10]);
+        Tensor::cat(&[&part(0, place), &other, &part(place + 1, 6 - place)], 1).expect("joins")
+    };
+    let unchanged = of_fourth(&k);
+    let seen: Vec<bool> = (0..7).map(|place| of_fourth(&with_other(place)) != unchanged).collect();
+    assert_eq!(seen, [false, true, true, true, true, true, false]);
+}
+
+#[test]
+fn a_bias_is_added_to_the_scores_and_gets_its_gradient() {
+    let spec = AttentionSpec { causal: false, ..spec(2, 1) };
+    check("biased attention", &[&[2, 3, 6], &[2, 4, 3], &[2, 4, 3], &[2, 3, 4]], |x| {
+        biased_attention(&x[0], &x[1], &x[2], &x[3], &spec)
+    });
+    let [q, k, b] = [normal("q", &[2, 3, 6]), normal("k", &[2, 4, 3]), normal("b", &[2, 3, 4])];
+    let zero = b.zeros_like().expect("zeros");
+    let without = attention(&q, &k, &k, &spec).expect("works");
+    let with_zero = biased_attention(&q, &k, &k, &zero, &spec).expect("works");
+    assert_close("without bias", &flat(&with_zero), &flat(&without));
+    assert!(biased_attention(&q, &k, &k, &q, &spec).is_err());
+}
+
+#[test]
 fn padding_is_masked_and_a_fully_masked_query_returns_zeros() {
     let mask =
         Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");

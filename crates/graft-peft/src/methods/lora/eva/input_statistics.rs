@@ -78,7 +78,7 @@ impl<'a> InputStatistics<'a> {
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
         // The head of a classifier reads one vector per text, which is too few for an analysis.
-        let reads_tokens = self.model.task() == Task::CausalLm;
+        let reads_tokens = matches!(self.model.task(), Task::CausalLm | Task::Seq2SeqLm);
         if reads_tokens && self.layers.iter().any(|layer| layer.role() == Role::Head) {
             self.model.head(&hidden.states, &Context::eval())?;
         }
