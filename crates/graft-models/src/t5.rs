@@ -228,7 +228,8 @@ impl T5 {
             return Ok(words);
         }
         let change = (self.shared.forward(ids)? - &words)?; // (B, T, C)
-        Ok((words + (change * 0.0)?)?)
+        // candle gives no gradient to the factors of the number 0, but to those of a tensor.
+        Ok((words + (&change * change.zeros_like()?)?)?)
     }
 
     /// The inputs of the decoder that predict `ids`: each row, or each packed text, after the start
