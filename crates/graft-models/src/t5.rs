@@ -220,8 +220,8 @@ impl T5 {
         Ok(Hidden { states: self.decoder.forward(x, &pass)?, virtual_tokens: 0 })
     }
 
-    /// The vectors of tokens, (B, T) -> (B, T, C). An adapter of `shared` has no effect and a gradient
-    /// of zeros, as in HF PEFT, where both stacks read copies of the embedding.
+    /// The vectors of tokens, (B, T) -> (B, T, C). An adapter of `shared` has no effect and a
+    /// gradient of zeros, as in HF PEFT, where both stacks read copies of the embedding.
     fn words(&self, ids: &Tensor) -> Result<Tensor> {
         let words = self.shared.base_forward(ids)?; // (B, T, C)
         if self.shared.slot().active_names().is_empty() {
