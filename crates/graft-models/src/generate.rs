@@ -132,8 +132,9 @@ impl std::fmt::Display for StopReason {
     }
 }
 
-/// Continues `prompt`, or answers it with an encoder-decoder. `on_text` is called for each token with the text that became complete, in
-/// whole characters and possibly empty, and returns false to stop.
+/// Continues `prompt`, or answers it with an encoder-decoder. `on_text` is called for each token
+/// with the text that became complete, in whole characters and possibly empty, and returns false to
+/// stop.
 ///
 /// Active adapters and soft prompts are applied. The same seed, prompt and model give the same
 /// text.

@@ -220,15 +220,16 @@ impl T5 {
         Ok(Hidden { states: self.decoder.forward(x, &pass)?, virtual_tokens: 0 })
     }
 
-    /// The vectors of tokens, (B, T) -> (B, T, C). An adapter of `shared` has no effect and a gradient
-    /// of zeros, as in HF PEFT, where both stacks read copies of the embedding.
+    /// The vectors of tokens, (B, T) -> (B, T, C). An adapter of `shared` has no effect and a
+    /// gradient of zeros, as in HF PEFT, where both stacks read copies of the embedding.
     fn words(&self, ids: &Tensor) -> Result<Tensor> {
         let words = self.shared.base_forward(ids)?; // (B, T, C)
         if self.shared.slot().active_names().is_empty() {
             return Ok(words);
         }
         let change = (self.shared.forward(ids)? - &words)?; // (B, T, C)
-        Ok((words + (change * 0.0)?)?)
+        // candle gives no gradient to the factors of the number 0, but to those of a tensor.
+        Ok((words + (&change * change.zeros_like()?)?)?)
     }
 
     /// The inputs of the decoder that predict `ids`: each row, or each packed text, after the start

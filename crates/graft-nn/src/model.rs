@@ -35,8 +35,8 @@ pub struct ModelShape {
 pub enum Task {
     /// Next-token prediction: [`Model::head`] maps states (.., C) to logits (.., V).
     CausalLm,
-    /// Text to text with an encoder and a decoder: [`Model::encoder_decoder`] encodes the input, and
-    /// [`Model::hidden`] and [`Model::head`] predict the next token of the output.
+    /// Text to text with an encoder and a decoder: [`Model::encoder_decoder`] encodes the input,
+    /// and [`Model::hidden`] and [`Model::head`] predict the next token of the output.
     Seq2SeqLm,
     /// Text classification: [`Model::head`] maps states (B, P+T, C) to logits (B, labels).
     SequenceClassification {

@@ -44,7 +44,7 @@ impl Merge {
         name: &str,
         parts: &[AdapterPart],
     ) -> Result<Self, PeftError> {
-        if model.shape().tied
+        if !model.tied_modules().is_empty()
             && parts.iter().any(|part| matches!(part.attachment, Attachment::Embedding(_)))
         {
             return Err(PeftError::TiedEmbedding);

@@ -42,8 +42,9 @@ pub(crate) struct Sequence {
 ///
 /// A language model reads `<s> prompt completion </s>`, with the special tokens that the tokenizer
 /// has; only the completion and its end have labels. An encoder-decoder reads `prompt </s>` in its
-/// encoder and `start completion </s>` in its decoder, one after the other in a sequence. The chat template writes conversations. A
-/// classifier reads `[CLS] text [SEP]`, and the label is the class of the text.
+/// encoder and `start completion </s>` in its decoder, one after the other in a sequence. The chat
+/// template writes conversations. A classifier reads `[CLS] text [SEP]`, and the label is the class
+/// of the text.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     data: &'a Dataset,

@@ -41,8 +41,8 @@ pub struct BertConfig {
 
 impl BertConfig {
     /// Reads the `config.json` of a BERT model. The first architecture determines whether the model
-    /// has a head: `BertForSequenceClassification` has one, and `num_labels` or `id2label` determine
-    /// the number of classes.
+    /// has a head: `BertForSequenceClassification` has one, and `num_labels` or `id2label`
+    /// determine the number of classes.
     ///
     /// # Errors
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported

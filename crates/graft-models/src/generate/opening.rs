@@ -1,5 +1,5 @@
-//! What the generated texts begin with: the prompts themselves, or the start token of a decoder whose
-//! encoder has read the prompts.
+//! What the generated texts begin with: the prompts themselves, or the start token of a decoder
+//! whose encoder has read the prompts.
 
 use graft_nn::{Model, Task, TokenEncoder};
 

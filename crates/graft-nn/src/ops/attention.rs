@@ -59,8 +59,9 @@ fn span(position: usize, keys: usize, causal: bool, window: Option<usize>) -> Ra
 ///
 /// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if
 /// `j <= i + offset`. With a window also `j > i + offset - window`, and without causality
-/// `j < i + offset + window`. A query without visible keys returns zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query
-/// heads share one head of keys and values (grouped-query attention).
+/// `j < i + offset + window`. A query without visible keys returns zeros. In packed sequences `i`
+/// and `j` count from the start of each sequence. H/K query heads share one head of keys and values
+/// (grouped-query attention).
 ///
 /// The fused implementation processes blocks of queries and recomputes the probabilities in the
 /// backward pass, so nothing of size T x S is stored.
