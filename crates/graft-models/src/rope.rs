@@ -237,7 +237,7 @@ mod tests {
             "original_max_position_embeddings": 8192}});
         let (theta, scaling) = from_config(&four).unwrap();
         let five = json!({ "rope_parameters": to_config(theta, &scaling) });
-        assert_eq!(from_config(&five).unwrap(), (5e5, scaling));
+        assert_eq!(from_config(&five).unwrap(), (5e5, scaling.clone()));
         assert!(matches!(scaling, RopeScaling::Llama3 { original_max_positions: 8192.0, .. }));
         assert_eq!(
             from_config(&json!({"rope_scaling": null})).unwrap(),

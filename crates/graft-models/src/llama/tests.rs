@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use graft_nn::{DType, Device, KvCache, NnError};
+use graft_nn::{Context, DType, Device, KvCache, Model, NnError};
 
 use super::*;
 use crate::WeightSpec;
