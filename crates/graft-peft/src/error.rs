@@ -317,10 +317,8 @@ pub enum PeftError {
     /// The method does not compute a weight update.
     #[error("this method does not compute a weight update, so it cannot be merged")]
     NotMergeable,
-    /// The embedding shares its weight with the head, or with copies in an encoder and a decoder.
-    #[error(
-        "merging would also change the head or another module that shares the weight of the embedding"
-    )]
+    /// The embedding shares its weight with the head or another module.
+    #[error("merging would also change the modules that share the weight of the embedding")]
     TiedEmbedding,
     /// The scale is not finite.
     #[error("the scale must be a finite number, got {factor}")]
