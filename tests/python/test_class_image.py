@@ -138,10 +138,13 @@ def test_the_steps_of_the_dockerfile_make_an_image_in_which_the_first_lesson_run
     wheels = the_wheels()
     rust = os.environ.get("GRAFT_IMAGE_RUST", "none")
     with tempfile.TemporaryDirectory(prefix="graft-image-") as folder:
+        # Users other than root must be able to enter it.
+        pathlib.Path(folder).chmod(0o755)
         image = Image(pathlib.Path(folder), {"RUST": rust})
         image.build((IMAGE / "Dockerfile").read_text(), wheels)
 
-        assert image.run("id -u").stdout == "1000\n"
+        user = image.run("id -u")
+        assert user.stdout == "1000\n", user.stderr
         started = image.run(f"{image.command[0]} --version")
         assert started.returncode == 0, started.stderr
         listed = json.loads(image.run("jupyter kernelspec list --json").stdout)

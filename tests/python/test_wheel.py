@@ -337,6 +337,7 @@ def pack(prefix, output, part):
         "share/graft/templates/lock": "",
         "share/graft/templates/abc/session/Cargo.toml": "",
         "share/graft/templates/abc/sources/Cargo.toml": "",
+        "share/graft/templates/abc/sources/crates/graft-models/assets/tiny/config.json": "{}",
         "share/graft/templates/abc/analysis/x/src/target/mod.rs": "",
         "share/graft/templates/target/debug/x": "x",
         "share/graft/templates/interrupted/lib/libgraft.so": "lib",
@@ -372,7 +373,7 @@ def test_each_file_is_in_one_wheel_and_the_wheels_are_pinned_to_each_other(tmp_p
         "scripts/graft",
         "data/share/jupyter/kernels/graft/kernel.json",
         "data/share/graft/installed-by-pip",
-        *(f"{library}/{name}" for name in ["template.json", "lib/libgraft.so", "lib/libstd-1.so", "session/Cargo.toml"]),
+        *(f"{library}/{name}" for name in ["template.json", "lib/libgraft.so", "lib/libstd-1.so", "session/Cargo.toml", "sources/crates/graft-models/assets/tiny/config.json"]),
     }
     version = re.search(r"^Version: (.+)$", metadata(kernel), re.M).group(1)
     assert f'Requires-Dist: graft-kernel-rust=={version}; extra == "rust"\n' in metadata(kernel)

@@ -73,6 +73,12 @@ impl ChildCommand {
         if let Some(threads) = self.share.threads_text() {
             command.env(share::RAYON, threads);
         }
+        // The library knows these folders where it was built; an installed one may be elsewhere.
+        for (name, folder) in self.prebuilt.layout.assets() {
+            if std::env::var_os(name).is_none() && folder.is_dir() {
+                command.env(name, folder);
+            }
+        }
         toolchain::leave_choice(|variable| {
             command.env_remove(variable);
         });

@@ -27,6 +27,13 @@ impl Layout {
         self.root.join("sources")
     }
 
+    /// The folders of the embedded models and data sets, each with the variable that tells it to the
+    /// library.
+    pub fn assets(&self) -> [(&'static str, PathBuf); 2] {
+        let folder = |name: &str| self.sources().join("crates").join(name).join("assets");
+        [("GRAFT_ASSETS", folder("graft-models")), ("GRAFT_DATA", folder("graft-data"))]
+    }
+
     /// The folder of a crate as rust-analyzer sees it: its manifest and a copy of its sources.
     pub fn analysis(&self, name: &str) -> PathBuf {
         self.root.join("analysis").join(name)

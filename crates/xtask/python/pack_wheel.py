@@ -131,7 +131,8 @@ def part_of(path):
     The program contains the sources too, and builds the library of another compiler from them.
     """
     if path.parts[0] == "sources":
-        return None
+        # The library reads the embedded models and data sets there.
+        return "kernel" if path.parts[1:2] == ("crates",) and path.parts[3:4] == ("assets",) else None
     is_loaded = path.parts[0] == "lib" and (path.name == "libgraft.so" or path.name.startswith("libstd-"))
     if is_loaded or path.parts[0] in {"session", "template.json"}:
         return "kernel"
