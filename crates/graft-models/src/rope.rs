@@ -96,21 +96,27 @@ fn scaling(kind: &str, number: &dyn Fn(&str) -> Option<f64>) -> Result<RopeScali
     }
 }
 
-/// The factor of a scaling whose original context is known: `factor`, or the ratio of the contexts.
-fn factor(number: &dyn Fn(&str) -> Option<f64>) -> Result<(f64, f64), String> {
-    let longest = number("max_position_embeddings");
-    let original = number("original_max_position_embeddings").or(longest);
-    let original = original.filter(|original| *original > 0.0).ok_or_else(|| {
+/// The context for which the frequencies were made: that of the config if no other is given.
+fn original_positions(number: &dyn Fn(&str) -> Option<f64>) -> Result<f64, String> {
+    let original =
+        number("original_max_position_embeddings").or_else(|| number("max_position_embeddings"));
+    original.filter(|original| *original > 0.0).ok_or_else(|| {
         "rope scaling requires a positive `original_max_position_embeddings`".to_owned()
-    })?;
-    let factor = number("factor").or(longest.map(|longest| longest / original));
+    })
+}
+
+/// The factor of a scaling whose original context is known: `factor`, or the ratio of the contexts.
+fn factor(number: &dyn Fn(&str) -> Option<f64>, original: f64) -> Result<f64, String> {
+    let of_contexts = || number("max_position_embeddings").map(|longest| longest / original);
+    let factor = number("factor").or_else(of_contexts);
     let factor = factor.filter(|factor| factor.is_finite() && *factor > 0.0);
-    Ok((factor.ok_or_else(|| "rope scaling requires a positive `factor`".to_owned())?, original))
+    factor.ok_or_else(|| "rope scaling requires a positive `factor`".to_owned())
 }
 
 /// YaRN; the scores of attention grow by the square of the attention factor.
 fn yarn(number: &dyn Fn(&str) -> Option<f64>, truncate: bool) -> Result<RopeScaling, String> {
-    let (factor, original_max_positions) = factor(number)?;
+    let original_max_positions = original_positions(number)?;
+    let factor = factor(number, original_max_positions)?;
     let mscale = |by: f64| if factor <= 1.0 { 1.0 } else { 0.1 * by * factor.ln() + 1.0 };
     let set = |key: &str| number(key).filter(|value| *value != 0.0);
     let by_mscale = match (set("mscale"), set("mscale_all_dim")) {
@@ -132,20 +138,25 @@ fn long_rope(
     number: &dyn Fn(&str) -> Option<f64>,
     list: &dyn Fn(&str) -> Option<Vec<f64>>,
 ) -> Result<RopeScaling, String> {
-    let (factor, original_max_positions) = factor(number)?;
+    let original_max_positions = original_positions(number)?;
     let factors = |key: &str| {
         let positive = |list: &Vec<f64>| list.iter().all(|factor| *factor > 0.0);
         list(key)
             .filter(positive)
             .ok_or_else(|| format!("rope scaling requires a list of positive numbers `{key}`"))
     };
-    let by_ratio =
-        if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original_max_positions.ln()).sqrt() };
+    let attention_factor = match number("attention_factor") {
+        Some(stored) => stored,
+        None => {
+            let longer = factor(number, original_max_positions)?.max(1.0);
+            (1.0 + longer.ln() / original_max_positions.ln()).sqrt()
+        }
+    };
     Ok(RopeScaling::LongRope(Arc::new(LongRope {
         short_factor: factors("short_factor")?,
         long_factor: factors("long_factor")?,
         original_max_positions,
-        attention_factor: number("attention_factor").unwrap_or(by_ratio),
+        attention_factor,
     })))
 }
 

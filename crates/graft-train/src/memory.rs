@@ -131,8 +131,8 @@ impl Memory {
     /// Predicts the memory of the largest validation pass, on all threads.
     ///
     /// The peak is either one block, whose activations are freed after it, or the logits that are
-    /// read, once as computed by the head and once as values to look up. Two of the vectors of F
-    /// are an allowance for freed memory that the allocator cannot use again. The test `memory` of
+    /// read, once as computed by the head and once as values to look up. One of the vectors of F is
+    /// an allowance for freed memory that the allocator cannot use again. The test `memory` of
     /// graft-bench compares this with measurements, as for [`Self::predict`].
     pub fn of_validation(sizes: &Sizes<'_>) -> u64 {
         let LargestPass { positions, read, passes } = sizes.validation;
@@ -151,7 +151,7 @@ impl Memory {
         let in_block = if sizes.inside_blocks {
             of_block(shape) + 3 * hidden + of_adapters
         } else {
-            (feed_forward_vectors(shape) + 2) * shape.intermediate as u64
+            (feed_forward_vectors(shape) + 1) * shape.intermediate as u64
                 + 4 * hidden
                 + sizes.before_feed_forward as u64 / layers
         };

@@ -150,7 +150,7 @@ fn weights_that_do_not_fit_the_config_are_named() {
             && text.contains("[24, 16]"),
         "{text}"
     );
-    change("model_type", json!("gpt_neox"));
+    change("model_type", json!("bloom"));
     let (code, text) = refused(folder.path());
     assert!(
         code == "models::unsupported_family" && text.contains("supported families: llama"),

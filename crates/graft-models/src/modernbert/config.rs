@@ -251,7 +251,7 @@ pub(super) mod tests {
             ("hidden_activation", json!("silu"), "`silu`"),
             ("num_attention_heads", json!(16), "even multiple"),
             ("layer_types", json!(["full_attention"]), "1 entries for 4 layers"),
-            ("rope_parameters", json!({"full_attention": {"rope_type": "yarn"}}), "`yarn`"),
+            ("rope_parameters", json!({"full_attention": {"rope_type": "ntk"}}), "`ntk`"),
         ] {
             let mut config = json();
             config[key] = value;

@@ -204,10 +204,10 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
     // of each state that is read.
     let of = |positions: u64| (positions * 168).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
     assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
-    // Five times F and four times C exist at the same time when nothing is saved.
+    // Four times F and four times C exist at the same time when nothing is saved.
     assert_eq!(
         Memory::of_validation(&Sizes { inside_blocks: false, ..with(10_000, 0) }),
-        10_000 * (100 + 32) * 4 + (2 << 20)
+        10_000 * (80 + 32) * 4 + (2 << 20)
     );
     assert_eq!(
         Memory::of_validation(&with(10_000, 2)),

@@ -60,9 +60,9 @@ impl ModelOptions {
         Self { settings: self.settings.with("load_in_8bit", flag(value)) }
     }
 
-    /// Load an encoder (BERT) with a head for this many classes; a head that is not in the files is
-    /// initialized, trained with every adapter, and its classes are named after the labels of the
-    /// data.
+    /// Load the model with a classification head for this many classes; a head that is not in the
+    /// files is initialized, trained with every adapter, and its classes are named after the labels
+    /// of the data.
     ///
     /// From 1 to 65,536.
     pub fn num_labels(self, value: usize) -> Self {
