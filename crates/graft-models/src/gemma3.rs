@@ -1,6 +1,6 @@
-//! The text models of the Gemma 3 family: the blocks of [`crate::gemma`] with norms of query and key
-//! heads. Five layers with a sliding window, and with a rotation of their own, precede each layer
-//! of full attention.
+//! The text models of the Gemma 3 family: the blocks of [`crate::gemma`] with norms of query and
+//! key heads. Five layers with a sliding window, and with a rotation of their own, precede each
+//! layer of full attention.
 //!
 //! ```text
 //! attention(rope(q_norm(q_proj(n))), rope(k_norm(k_proj(n))), v_proj(n))

@@ -1,9 +1,9 @@
-//! The GPT-NeoX family, with Pythia: decoders whose attention and feed-forward network read the same
-//! hidden states, with a rotation of a part of each head.
+//! The GPT-NeoX family, with Pythia: decoders whose attention and feed-forward network read the
+//! same hidden states, with a rotation of a part of each head.
 //!
 //! ```text
 //! for each block:
-//!     q, k, v = split(query_key_value(input_layernorm(x)))        # interleaved: q, k, v of each head
+//!     q, k, v = split(query_key_value(input_layernorm(x)))    # interleaved: q, k, v of each head
 //!     x = x + dense(attention(rope(q), rope(k), v)) + mlp(post_attention_layernorm(x))
 //! mlp(n) = dense_4h_to_h(gelu(dense_h_to_4h(n)))
 //! logits = embed_out(final_layer_norm(x))

@@ -3,14 +3,15 @@
 //!
 //! ```text
 //! for each block:
-//!     x = x + post_attention_layernorm(attention(rope(q_norm(q_proj(x))), rope(k_norm(k_proj(x))), v_proj(x)))
+//!     q, k, v = q_norm(q_proj(x)), k_norm(k_proj(x)), v_proj(x)
+//!     x = x + post_attention_layernorm(attention(rope(q), rope(k), v))
 //!     x = x + post_feedforward_layernorm(mlp(x))
 //! ```
 //! Shapes and the other equations are those of [`crate::llama`].
 //!
 //! # Source
-//! OLMo Team 2025, arXiv:2501.00656; transformers' `modeling_olmo2.py`, which it matches within 1e-4
-//! (goldens `olmo2`)
+//! OLMo Team 2025, arXiv:2501.00656; transformers' `modeling_olmo2.py`, which it matches within
+//! 1e-4 (goldens `olmo2`)
 
 use graft_nn::{Norm, ResidualAdd, Site, Tensor};
 use serde_json::Value;

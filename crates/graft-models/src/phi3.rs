@@ -1,5 +1,5 @@
-//! The Phi-3 and Phi-4-mini families: Llama with fused projections, and with a rotation of a part of
-//! each head in Phi-4-mini.
+//! The Phi-3 and Phi-4-mini families: Llama with fused projections, and with a rotation of a part
+//! of each head in Phi-4-mini.
 //!
 //! ```text
 //! for each block:

@@ -148,7 +148,7 @@ impl Embedding {
         if self.scale == 1.0 { Ok(vectors) } else { Ok((vectors * self.scale)?) }
     }
 
-    /// The rows W[id], (B, T, C), of `ids` (B, T) `u32`, without the factor and adapters.
+    /// The rows of W, (B, T, C), for `ids` (B, T) `u32`, without the factor and adapters.
     ///
     /// # Errors
     /// The errors of [`Embedding::forward`].

@@ -27,8 +27,8 @@ impl Layout {
         self.root.join("sources")
     }
 
-    /// The folders of the embedded models and data sets, each with the variable that tells it to the
-    /// library.
+    /// The folders of the embedded models and data sets, each with the variable that tells it to
+    /// the library.
     pub fn assets(&self) -> [(&'static str, PathBuf); 2] {
         let folder = |name: &str| self.sources().join("crates").join(name).join("assets");
         [("GRAFT_ASSETS", folder("graft-models")), ("GRAFT_DATA", folder("graft-data"))]

@@ -144,8 +144,8 @@ impl LlamaConfig {
         Self::with_defaults(config, None)
     }
 
-    /// Reads `config.json` whatever its activation; `head_dim` is the default for a missing key, and
-    /// `C / H` without one.
+    /// Reads `config.json` whatever its activation; `head_dim` is the default for a missing key,
+    /// and `C / H` without one.
     ///
     /// # Errors
     /// The errors of [`LlamaConfig::from_json`].

@@ -72,7 +72,8 @@ fn span(position: usize, keys: usize, causal: bool, window: Option<usize>) -> Ra
 /// [`NnError::Shape`] if the shapes do not match.
 /// # Source
 /// Vaswani et al. 2017, arXiv:1706.03762; grouped queries: Ainslie et al. 2023, arXiv:2305.13245;
-/// bounded scores: Gemma Team 2024, arXiv:2408.00118, section 2; sliding windows: Beltagy et al. 2020, arXiv:2004.05150
+/// bounded scores: Gemma Team 2024, arXiv:2408.00118, section 2; sliding windows: Beltagy
+/// et al. 2020, arXiv:2004.05150
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
     if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {

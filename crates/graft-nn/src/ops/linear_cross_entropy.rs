@@ -40,7 +40,7 @@ pub fn linear_cross_entropy(
 }
 
 /// [`linear_cross_entropy`] with label smoothing, as in [`super::smoothed_cross_entropy`], and with
-/// bounded logits, as in [`super::softcap`].
+/// bounded logits, as in [`super::softcap()`].
 ///
 /// # Shapes
 /// As [`linear_cross_entropy`].
