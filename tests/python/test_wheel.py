@@ -127,6 +127,10 @@ def test_without_its_wheels_a_rust_cell_says_what_to_type_and_the_line_works(whe
     assert status == 0 and state == "note" and "magics do" in text and 'pip install "graft-kernel[rust]==' in text, found
     with Kernel(places, env=variables, prefix=environment) as kernel:
         kernel.run("%model load tiny")
+        own = kernel.child().environ()
+        for name, file in {"GRAFT_ASSETS": "tiny/config.json", "GRAFT_DATA": "which-book.jsonl"}.items():
+            # Without these, the library would look in the folder in which it was compiled.
+            assert pathlib.Path(own[name]).is_relative_to(environment) and (pathlib.Path(own[name]) / file).is_file(), own[name]
         kernel.fail("1 + 1", "RustPartMissing", "graft-kernel-rust` is not installed", r'pip install "graft-kernel\[rust\]==\d', "graft build")
         assert "tiny" in kernel.run("%status").text
         pip(environment, "install", "--no-index", "--find-links", wheels["kernel"].parent, "graft-kernel[rust]")
