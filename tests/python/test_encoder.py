@@ -42,6 +42,6 @@ def test_minilm_embeds_as_transformers_does_and_learns_which_book(kernel):
     kernel.run("%train steps=60 batch=8 lr=5e-3 eval_every=0", timeout=900)
     evaluated = kernel.run("%eval examples=70", timeout=600).text
     print(cosines, evaluated)
-    accuracy = lambda row: number(rf"\n{row}[^\n]* ([\d.]+)%", evaluated)
+    accuracy = lambda row: number(rf"\n{row}[^\n]* ([\d.]+) %", evaluated)
     assert accuracy(r"default \(lora\)") > max(accuracy("base"), accuracy("majority class")) + 10, evaluated
     assert "nats per example" in evaluated, evaluated

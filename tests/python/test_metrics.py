@@ -19,7 +19,7 @@ def test_metrics_of_generated_text(kernel):
     kernel.fail('%eval metric=regex pattern="("', "unclosed group")
     shown = kernel.run("%eval metric=rouge,numeric,bleu max_new_tokens=8 stop=?", timeout=120)
     for name in ["rouge1", "rouge2", "rougeL", "numeric", "bleu"]:
-        assert re.search(rf"{name} +[\d.]+%? \[[\d.]+, [\d.]+\]", shown.text), shown.text
+        assert re.search(rf"{name} +[\d.]+( %)? \[[\d.]+, [\d.]+\]", shown.text), shown.text
     kernel.run('lab().metric("digits", |predicted, gold| f64::from(u8::from(predicted.chars().any(|it| it.is_ascii_digit()) && !gold.is_empty())))?;', timeout=180)
     assert "digits" in kernel.run("%eval metric=digits max_new_tokens=4", timeout=60).text
     kernel.fail("%eval metric=digit max_new_tokens=4", "did you mean `digits`?")

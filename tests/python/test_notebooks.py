@@ -121,7 +121,7 @@ def test_chat():
     notebook = execute("13-chat.ipynb")
     check(notebook)
     text = "\n".join(str(output.get("data", {}).get("text/plain", "")) for output in outputs(notebook))
-    untrained, base, trained = re.findall(r"([\d.]+)%", " ".join(re.findall(r"exact_match (.*)", text)))
+    untrained, base, trained = re.findall(r"([\d.]+) %", " ".join(re.findall(r"exact_match (.*)", text)))
     assert float(untrained) == float(base) == 0 and float(trained) >= 90, (untrained, base, trained)
 
 

@@ -59,7 +59,7 @@ def test_the_best_weights_are_those_with_the_best_answers(kernel):
     measured = [record["validation"]["metric"] for record in ledger(kernel, "lora-001") if "validation" in record]
     assert len(measured) == 4 and all(0 <= value <= 1 for value in measured), measured
     shown = kernel.run("%eval metric=exact_match base=false max_new_tokens=16").text
-    assert f"{100 * max(measured[1:]):.1f}%" in shown, (measured, shown)
+    assert f"{100 * max(measured[1:]):.1f} %" in shown, (measured, shown)
     kernel.run('lab().metric("length", |predicted, _| predicted.len() as f64)?;', timeout=TRAINING)
     kernel.run("%train steps=2 batch=4 eval_every=1 best=length", timeout=TRAINING)
     kernel.fail("%train steps=2 best=rougel2", "do not measure `rougel2`", "best=exact_match")

@@ -314,19 +314,20 @@ impl<'a> Collector<'a> {
         examples: &mut Vec<Example>,
         splits: &mut Vec<Option<SplitName>>,
     ) {
-        let Some((missing, error)) = self.labels.take_missing() else { return };
-        let is_kept: Vec<bool> =
-            examples.iter().map(|example| example.label != Some(missing)).collect();
-        let mut each = is_kept.iter();
-        examples.retain(|_| each.next() == Some(&true));
-        let mut each = is_kept.iter();
-        splits.retain(|_| each.next() == Some(&true));
-        for label in examples.iter_mut().filter_map(|example| example.label.as_mut()) {
-            *label -= usize::from(*label > missing);
-        }
-        self.skipped.count += is_kept.iter().filter(|is_kept| !**is_kept).count();
-        if self.skipped.first.len() < NAMED {
-            self.skipped.first.push(error.to_string());
+        while let Some((missing, error)) = self.labels.take_missing() {
+            let is_kept: Vec<bool> =
+                examples.iter().map(|example| example.label != Some(missing)).collect();
+            let mut each = is_kept.iter();
+            examples.retain(|_| each.next() == Some(&true));
+            let mut each = is_kept.iter();
+            splits.retain(|_| each.next() == Some(&true));
+            for label in examples.iter_mut().filter_map(|example| example.label.as_mut()) {
+                *label -= usize::from(*label > missing);
+            }
+            self.skipped.count += is_kept.iter().filter(|is_kept| !**is_kept).count();
+            if self.skipped.first.len() < NAMED {
+                self.skipped.first.push(error.to_string());
+            }
         }
     }
 

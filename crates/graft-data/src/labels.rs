@@ -110,15 +110,12 @@ impl Labels {
     pub(crate) fn looking_missing(&self) -> Vec<(usize, &str)> {
         let names = self.seen.iter().enumerate();
         names
-            .filter(|(_, label)| {
-                let name = label.name.trim();
-                MISSING.iter().any(|missing| name.eq_ignore_ascii_case(missing))
-            })
+            .filter(|(_, label)| is_missing(&label.name))
             .map(|(number, label)| (number, &*label.name))
             .collect()
     }
 
-    /// Removes the label `nan` if all others are numbers, and returns its number and the error of
+    /// Removes a label such as `nan` if all others are numbers or missing, and returns its number and the error of
     /// its first row. The labels after it get the next lower number.
     pub(crate) fn take_missing(&mut self) -> Option<(usize, DataError)> {
         let number = missing_number(&self.seen)?;
@@ -163,11 +160,18 @@ fn in_numeric_order(labels: &mut [&Arc<str>]) {
     }
 }
 
-/// The number of the label `nan` if all others are numbers.
+/// The number of the first label that names a missing value, such as `nan`, if all others are
+/// numbers or name one, too.
 fn missing_number(seen: &[Seen]) -> Option<usize> {
     let numeric = seen.iter().filter(|label| number(&label.name).is_some()).count();
-    let missing = seen.iter().position(|label| label.name.trim().eq_ignore_ascii_case(NAN));
-    missing.filter(|_| numeric > 0 && numeric + 1 == seen.len())
+    let missing = seen.iter().filter(|label| is_missing(&label.name)).count();
+    let is_numeric = numeric > 0 && numeric + missing == seen.len();
+    seen.iter().position(|label| is_missing(&label.name)).filter(|_| is_numeric)
+}
+
+/// Whether a label is a usual name for a missing value.
+fn is_missing(label: &str) -> bool {
+    MISSING.iter().any(|missing| label.trim().eq_ignore_ascii_case(missing))
 }
 
 impl Seen {

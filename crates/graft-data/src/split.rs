@@ -26,8 +26,9 @@ pub(crate) fn dataset(
         order.clone().shuffle(&mut splits);
     }
     limit(&mut examples, &mut splits, options.limit);
+    let has_own = splits.iter().any(Option::is_some);
     let splits = complete(splits, &examples, options, &mut rng.stream("split", name))?;
-    report.notes.extend(not_held_out(&splits, options));
+    report.notes.extend(not_held_out(has_own, &splits, options));
     let is_chat = |example: &Example| {
         matches!(example.extra.as_deref(), Some(Extra::RejectedConversation { .. }))
     };
@@ -42,7 +43,9 @@ pub(crate) fn dataset(
         shape => options.template.of(shape, is_verbatim)?,
     };
     let [train, validation, test] = parted(examples, &splits);
-    report.notes.extend(too_few([&train, &validation, &test], options));
+    if !has_own {
+        report.notes.extend(too_few([&train, &validation, &test], options));
+    }
     Ok(Dataset {
         name: name.to_owned(),
         kind: match shape {
@@ -162,12 +165,18 @@ fn quotas(groups: &[Vec<usize>], taken: &[usize], count: usize, total: usize) ->
     quotas
 }
 
-/// A note about fractions that the user set and that a split of the data replaces.
-fn not_held_out(splits: &[SplitName], options: &ReadOptions) -> Option<String> {
+/// A note about data whose own splits lack one for validation, which is then not drawn.
+fn not_held_out(has_own: bool, splits: &[SplitName], options: &ReadOptions) -> Option<String> {
     let has = |split| splits.contains(&split);
-    let is_missing = !has(SplitName::Validation) && has(SplitName::Test);
+    let is_missing = has_own && !has(SplitName::Validation);
+    let found = if has(SplitName::Test) { "a test split but no" } else { "no test and no" };
     (is_missing && options.validation.given_share().is_none() && options.validation.share() > 0.0)
-        .then(|| "the data has a test split but no validation split; validation=0.1 takes a part of the training examples".to_owned())
+        .then(|| {
+            format!(
+                "the data has {found} validation split; validation=0.1 takes a part of the \
+                 training examples"
+            )
+        })
 }
 
 /// A note about fractions of so few examples that none is held out.

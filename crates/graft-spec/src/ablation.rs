@@ -5,7 +5,7 @@ mod alpha;
 use crate::{
     AUTO, KeySpec, Settings, SpecError,
     methods::{self, METHODS, MethodSpec},
-    training::{ABLATE, TRAIN, check_dependent, check_exclusive},
+    training::{ABLATE, TRAIN, check_dependent, check_exclusive, is_dependent, overlaid},
 };
 
 use alpha::{Alpha, is_alpha, keep_scale, policy, scale, scaling};
@@ -148,8 +148,19 @@ impl Ablation {
         if self.scaling.is_some() && !keys.iter().any(|(key, _)| is_alpha(key)) {
             keep_scale(spec, original, &mut trial);
         }
+        let is_typed = |name: &str| {
+            TRAIN
+                .iter()
+                .any(|spec| spec.name == name && keys.iter().any(|(key, _)| spec.is_named(key)))
+        };
+        let mut typed = trial.train.clone();
+        typed.values.retain(|name, _| is_typed(name));
+        trial.train = overlaid(&original.train, &typed);
         check_trial(&trial)?;
-        check_dependent(&[&trial.train])?;
+        // A grid has keys that act in some of its trials only, and each trial carries all of them.
+        let mut checked = trial.train.clone();
+        checked.values.retain(|name, _| is_typed(name) || !is_dependent(name));
+        check_dependent(&[&checked])?;
         if let Some(same) = self.trials.iter().position(|other| {
             (&other.settings, &other.train) == (&trial.settings, &trial.train)
                 && other.method == trial.method

@@ -14,8 +14,8 @@ use metric::METRIC;
 pub use tokens::DATA_SHOW;
 use tokens::LOSS_ON;
 pub use train::{
-    OPTIMIZERS, SCHEDULES, TRAIN, check_dependent, check_exclusive, check_train, overlaid,
-    without_auto,
+    OPTIMIZERS, SCHEDULES, TRAIN, check_dependent, check_exclusive, check_train, is_dependent,
+    overlaid, without_auto,
 };
 pub use vocabulary::MODEL_RESIZE;
 use vocabulary::{ADDED_TOKENS, RESIZE_TOKENS};

@@ -191,7 +191,7 @@ impl<'a> ChatEncoder<'a> {
         let has_calls = |example: &Example| {
             let chat = self.data.conversation(example)?;
             let silent = silent(!chat.tools.is_empty())?;
-            let has = !chat.tools.is_empty() || chat.messages.contains("\"tool_calls\"");
+            let has = !chat.tools.is_empty() || has_tool_calls(&chat.messages);
             has.then_some(silent)
         };
         let all = SplitName::ALL.into_iter().flat_map(|split| self.data.split(split));
@@ -242,6 +242,21 @@ pub(crate) fn template_hint(suggestion: &str, source: &ChatError) -> Option<Stri
         )),
         other => other.hint(),
     }
+}
+
+/// Whether one of the messages, a JSON array, calls a tool.
+fn has_tool_calls(messages: &str) -> bool {
+    if !messages.contains("\"tool_calls\"") {
+        return false;
+    }
+    let messages: Vec<serde_json::Value> = serde_json::from_str(messages).unwrap_or_default();
+    let calls = |message: &serde_json::Value| {
+        message
+            .get("tool_calls")
+            .and_then(|calls| calls.as_array())
+            .is_some_and(|it| !it.is_empty())
+    };
+    messages.iter().any(calls)
 }
 
 #[cfg(test)]
@@ -339,6 +354,10 @@ mod tests {
         let silent = warnings(&data(call, Some(TEMPLATE)));
         assert_eq!(silent.len(), 1, "{silent:?}");
         assert!(silent[0].contains("1 conversation has tools or tool calls"), "{silent:?}");
+        for empty in ["null", "[]"] {
+            let none = call.replace(r#"[{"function": {"name": "f", "arguments": {}}}]"#, empty);
+            assert_eq!(warnings(&data(&none, Some(TEMPLATE))), [""; 0]);
+        }
         assert!(silent[0].contains("`own.jinja` does not write"), "{silent:?}");
         let writing = format!("{TEMPLATE}{{% if messages[0].tool_calls %}} 5{{% endif %}}");
         assert_eq!(warnings(&data(call, Some(&writing))), [""; 0]);

@@ -266,7 +266,7 @@ fn of_block(shape: &ModelShape) -> u64 {
 
 /// Vectors of F that a feed-forward part computes: two without a gate.
 fn feed_forward_vectors(shape: &ModelShape) -> u64 {
-    let ungated = ["gpt2", "bert", "roberta", "xlm-roberta", "distilbert"];
+    let ungated = ["gpt2", "gpt_neox", "bert", "roberta", "xlm-roberta", "distilbert"];
     if ungated.contains(&shape.family.as_str()) { 2 } else { 3 }
 }
 

@@ -260,6 +260,8 @@ fn a_missing_number_is_skipped_when_asked_for_and_a_missing_name_is_reported() {
         found.report.notes,
         ["skipped 2 bad rows: `a.x` line 2: the label is `nan`, a missing value; and 1 more"]
     );
+    let found = csv(true, &["1", "nan", "0", "NaN", "n/a"]).expect("reads");
+    assert_eq!(labels(&found), ["1", "0"]);
     let found = csv(false, &["good", "nan", "bad", "nan"]).expect("reads");
     assert_eq!(labels(&found), ["good", "nan", "bad", "nan"]);
     assert_eq!(

@@ -211,6 +211,19 @@ fn a_text_that_looks_like_records_is_said_to_be_read_as_text() {
 }
 
 #[test]
+fn data_whose_own_splits_lack_a_validation_split_are_not_too_small() {
+    let notes = |split: &str| {
+        let rows: Vec<String> = (0..100)
+            .map(|row| format!("{{\"text\": \"{row}\", \"split\": \"{split}\"}}"))
+            .collect();
+        file("set.jsonl", rows.join("\n").as_bytes()).expect("reads").report.notes
+    };
+    let expected = "the data has no test and no validation split; validation=0.1 takes a part of \
+                    the training examples";
+    assert_eq!(notes("train"), [expected]);
+}
+
+#[test]
 fn a_file_too_small_to_hold_anything_out_is_reported() {
     let notes = |rows: usize| {
         let lines: Vec<String> = (0..rows).map(|row| format!("{{\"text\": \"{row}\"}}")).collect();

@@ -173,14 +173,16 @@ fn with_steps(
     let mut grid = grid.clone();
     let model = cx.state().model()?;
     // The examples are encoded once for all trials that differ in keys of the method only.
-    let mut known: Vec<(Settings, Settings)> = Vec::new();
+    let mut known: Vec<((bool, Settings), Settings)> = Vec::new();
     for trial in &mut grid.trials {
-        let same = known.iter().find(|(given, _)| *given == trial.train);
+        let given = (train::has_virtual_tokens(trial.method), trial.train.clone());
+        let same = known.iter().find(|(known, _)| *known == given);
         let resolved = match same {
             Some((_, resolved)) => resolved.clone(),
-            None => train::resolved(Some(&model), &trial.train, data)?.settings,
+            None => train::resolved_for(trial.method, Some(&model), &trial.train, data)?.settings,
         };
-        known.push((std::mem::replace(&mut trial.train, resolved.clone()), resolved));
+        trial.train = resolved.clone();
+        known.push((given, resolved));
     }
     Ok(grid)
 }

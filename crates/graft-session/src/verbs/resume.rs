@@ -17,7 +17,7 @@ use super::{
     adapter, data,
     format::kept_as,
     labels, model, runs,
-    train::{self, FinishedRun, Resolved, TrainingSetup, carry_out, resolved},
+    train::{self, FinishedRun, Resolved, TrainingSetup, carry_out, resolved_for},
 };
 use crate::{
     CommandContext, SessionError, UserCallbacks,
@@ -61,7 +61,8 @@ pub fn resume(
     let has_epochs = train.float(TRAIN, "epochs").is_some();
     let opened = has_epochs.then(|| open_model(cx, &header)).transpose()?;
     let model = opened.as_ref().map(RunModel::loaded);
-    let Resolved { settings: train, length, .. } = resolved(model, &train, &data)?;
+    let Resolved { settings: train, length, .. } =
+        resolved_for(&header.method, model, &train, &data)?;
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     progress.check_unfinished(&config)?;
     length.into_iter().for_each(|line| cx.note(line));

@@ -35,7 +35,7 @@ use crate::{
 use generated_metric::GeneratedMetric;
 pub(crate) use header::header;
 pub(crate) use job::{TrainingSetup, checkpoint_state, default_rate, examples, job};
-pub(crate) use settings::{Resolved, resolved};
+pub(crate) use settings::{Resolved, has_virtual_tokens, resolved, resolved_for};
 
 /// A run that has ended.
 #[derive(Clone, Debug)]

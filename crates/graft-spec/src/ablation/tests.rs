@@ -129,6 +129,12 @@ fn a_key_of_one_schedule_is_accepted_when_a_trial_has_that_schedule() {
     let power = |value: &str| vec![("power".to_owned(), value.to_owned())];
     assert_eq!(found.with_clone(1, &power("3")).unwrap_err().code(), "settings::needs_key");
     assert_eq!(found.with_clone(2, &power("3")).unwrap().trials.len(), 3);
+    // Trial 1 carries a `power` that the user gave for the other trial.
+    let rank = vec![("r".to_owned(), "32".to_owned())];
+    assert_eq!(found.with_clone(1, &rank).unwrap().trials.len(), 3);
+    let linear = vec![("schedule".to_owned(), "cosine".to_owned())];
+    let trial = &found.with_clone(2, &linear).unwrap().trials[2];
+    assert_eq!(trial.train.values.get("power"), None);
     let plateau = vec![("schedule".to_owned(), "reduce_on_plateau".to_owned())];
     assert_eq!(found.with_clone(1, &plateau).unwrap_err().code(), "ablate::plateau");
 }

@@ -271,6 +271,12 @@ pub fn check_train(settings: &Settings) -> Result<(), SpecError> {
     check_dependent(&[settings])
 }
 
+/// Whether a key acts with one value of another key only, such as `power`.
+#[must_use]
+pub fn is_dependent(key: &str) -> bool {
+    DEPENDENT.iter().any(|(name, ..)| *name == key)
+}
+
 /// Checks that each key has an effect in at least one of several runs that it is given to.
 ///
 /// # Errors

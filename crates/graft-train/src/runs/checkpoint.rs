@@ -108,7 +108,8 @@ impl Progress {
     pub fn check_unfinished(&self, config: &TrainConfig) -> Result<()> {
         let state = self.state.clone().restored(config);
         let run = || self.header.run.clone();
-        if self.step >= config.steps && !state.owes_validation {
+        let is_done = self.step == config.steps && !state.owes_validation;
+        if is_done || self.step > config.steps {
             return Err(TrainError::AlreadyDone { run: run(), steps: config.steps });
         }
         if state.stops(config) {

@@ -79,11 +79,13 @@ fn table(results: &ComparisonResults<'_>) -> Table {
         rows.push(reference("majority class", Cell::Empty, accuracy_cell(majority)));
     }
     rows.extend(trials.iter().map(|trial| row(trial, metric, grid.seeds())));
+    let mut place = SPREAD + 1;
     if metric.is_named() {
         table.columns.remove(SPREAD);
         rows.iter_mut().for_each(|row| drop(row.remove(SPREAD)));
+        place = SPREAD;
     }
-    metric_columns::add(&mut table, &mut rows, results);
+    metric_columns::add(&mut table, &mut rows, results, place);
     if evaluation.accuracy.is_none() || metrics.iter().any(|score| score.metric == "accuracy") {
         table.columns.remove(ACCURACY);
         rows.iter_mut().for_each(|row| drop(row.remove(ACCURACY)));

@@ -77,9 +77,12 @@ impl ComparedMetrics {
         self.first.as_deref()
     }
 
-    /// What decides the values of the metrics, as text; empty without metrics.
+    /// What decides the values of the metrics and the order of the trials, as text; empty without
+    /// metrics.
     pub(super) fn key(&self) -> String {
-        self.request.as_ref().map_or_else(String::new, |request| format!(" {}", request.key()))
+        let values = self.request.as_ref().map(|request| format!(" {}", request.key()));
+        let order = self.first.as_ref().map(|first| format!(" by {first}"));
+        values.into_iter().chain(order).collect()
     }
 }
 

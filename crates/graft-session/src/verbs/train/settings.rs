@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_spec::{
-    Settings, Value,
+    Settings, Value, methods,
     training::{TRAIN, without_auto},
 };
 use graft_train::{EncodedExamples, TrainConfig, schedule::Decay};
@@ -13,6 +13,9 @@ use crate::{
     state::{LoadedData, LoadedModel},
     verbs::format::counted,
 };
+
+/// The key that puts several examples into one row.
+const PACKING: &str = "packing";
 
 /// Keys in the form that the header of a run records.
 #[derive(Default)]
@@ -54,6 +57,31 @@ pub(crate) fn resolved(
     let rows = counted(rows, if is_example { "example" } else { "row" });
     let length = Some(format!("{passes} of {rows}: {}", counted(steps as usize, "step")));
     Ok(Resolved { settings, length, encoded: Some(Arc::new(encoded)) })
+}
+
+/// [`resolved`] before a method is attached. The virtual tokens of a soft prompt precede every
+/// example, so its rows cannot be packed.
+///
+/// # Errors
+/// Those of [`EncodedExamples::new`].
+pub(crate) fn resolved_for(
+    method: &str,
+    model: Option<&LoadedModel>,
+    settings: &Settings,
+    data: &LoadedData,
+) -> graft_train::Result<Resolved> {
+    let mut counted = settings.clone();
+    let packing = counted.values.remove(PACKING).filter(|_| has_virtual_tokens(method));
+    let Some(packing) = packing else { return resolved(model, settings, data) };
+    let mut resolved = resolved(model, &counted, data)?;
+    resolved.settings.set(PACKING, packing);
+    Ok(resolved)
+}
+
+/// Whether a method puts virtual tokens in front of every example.
+pub(crate) fn has_virtual_tokens(method: &str) -> bool {
+    let keys = methods::by_verb(method).map_or(&[] as &[_], |spec| spec.keys);
+    keys.iter().any(|key| key.name == "num_virtual_tokens")
 }
 
 /// Warns about keys that will have no effect in this run.

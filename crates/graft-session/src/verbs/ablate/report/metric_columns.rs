@@ -11,12 +11,17 @@ use super::super::{
 use super::ACCURACY;
 use crate::verbs::eval::{number_text, score_text};
 
-/// Adds a column for each metric after the accuracy, of which the rows of a table have one cell
-/// each. The last rows are those of the trials, the first one that of the base.
-pub(super) fn add(table: &mut Table, rows: &mut [Vec<Cell>], results: &ComparisonResults<'_>) {
+/// Adds a column for each metric at `place`, of which the rows of a table have one cell each. The
+/// last rows are those of the trials, the first one that of the base.
+pub(super) fn add(
+    table: &mut Table,
+    rows: &mut [Vec<Cell>],
+    results: &ComparisonResults<'_>,
+    place: usize,
+) {
     let first_trial = rows.len() - results.trials.len();
     for (index, score) in results.base.metrics.iter().enumerate() {
-        let place = ACCURACY + 1 + index;
+        let place = place + index;
         let mut new = Table::new("", &[&format!("#{}", score.metric)]);
         table.columns.insert(place, new.columns.remove(0));
         for (number, cells) in rows.iter_mut().enumerate() {
