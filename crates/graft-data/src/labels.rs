@@ -115,8 +115,8 @@ impl Labels {
             .collect()
     }
 
-    /// Removes a label such as `nan` if all others are numbers or missing, and returns its number and the error of
-    /// its first row. The labels after it get the next lower number.
+    /// Removes a label such as `nan` if all others are numbers or missing, and returns its number
+    /// and the error of its first row. The labels after it get the next lower number.
     pub(crate) fn take_missing(&mut self) -> Option<(usize, DataError)> {
         let number = missing_number(&self.seen)?;
         let label = self.seen.remove(number);
