@@ -91,6 +91,8 @@ pub fn training(phase: &Phase) -> TrainConfig {
         eval_examples: VALIDATION_WINDOWS,
         best: "loss".to_owned(),
         pattern: None,
+        max_new_tokens: 128,
+        stop: String::new(),
         early_stopping: 0,
         load_best: false,
         save_every: 120,

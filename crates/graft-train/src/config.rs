@@ -50,6 +50,10 @@ pub struct TrainConfig {
     pub best: String,
     /// The regular expression of `best=regex`.
     pub pattern: Option<String>,
+    /// Most tokens of an answer that is generated for a metric.
+    pub max_new_tokens: usize,
+    /// The text before which such an answer ends; empty for none.
+    pub stop: String,
     /// Validations without improvement after which the run stops; 0 for never.
     pub early_stopping: u64,
     /// Whether the best weights are restored at the end of the run.
@@ -92,6 +96,8 @@ impl TrainConfig {
             eval_examples: whole("eval_examples").unwrap_or(64) as usize,
             best: settings.text(TRAIN, "best").unwrap_or_else(|| "loss".to_owned()),
             pattern: settings.text(TRAIN, "pattern").filter(|pattern| !pattern.is_empty()),
+            max_new_tokens: whole("max_new_tokens").unwrap_or(128) as usize,
+            stop: settings.text(TRAIN, "stop").unwrap_or_default(),
             early_stopping: whole("early_stopping").unwrap_or(0),
             load_best: settings.bool(TRAIN, "load_best"),
             save_every: whole("save_every").unwrap_or(60),

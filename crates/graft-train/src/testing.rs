@@ -362,6 +362,8 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         eval_examples: 4,
         best: "loss".to_owned(),
         pattern: None,
+        max_new_tokens: 128,
+        stop: String::new(),
         early_stopping: 0,
         load_best: false,
         save_every: 0,

@@ -115,9 +115,15 @@ fn effective(settings: &Settings, config: &TrainConfig) -> Settings {
 
 /// Warnings about given keys that the loss of the run does not read.
 pub(crate) fn unused_keys(settings: &Settings, config: &TrainConfig) -> Vec<String> {
+    let of_answers: &[&str] = match generated_metric::OF_LOSS.contains(&config.best.as_str()) {
+        true => &["max_new_tokens", "stop"],
+        false => &[],
+    };
     let (keys, with) = unused_by_loss(config);
-    let given = keys.iter().filter(|key| settings.values.contains_key(**key));
-    given.map(|key| format!("`{key}` has no effect {with}")).collect()
+    let keys = keys.iter().map(|key| (*key, with.as_str()));
+    let keys = keys.chain(of_answers.iter().map(|key| (*key, "without best=METRIC")));
+    let given = keys.filter(|(key, _)| settings.values.contains_key(*key));
+    given.map(|(key, with)| format!("`{key}` has no effect {with}")).collect()
 }
 
 /// Keys that the loss of a run does not read, and the reason.

@@ -1,6 +1,9 @@
 //! `%eval metric=...`, metrics of the user, and generation over a data set.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use graft_models::GenerateOptions;
 use graft_protocol::{Block, Cell, Command, ConfusionMatrix, Event, Reply, Table};
@@ -219,6 +222,30 @@ fn a_failing_metric_of_a_validation_has_the_hint_of_the_metric() {
     assert_eq!(failure.code, "train::metric");
     assert!(failure.message.contains("`mine`") && failure.message.contains("NaN"), "{failure:?}");
     assert_eq!(failure.hint.as_deref(), Some("return 0.0 where the metric is not defined"));
+}
+
+#[test]
+fn answers_of_validations_are_as_long_as_asked_for() {
+    let test = TestSession::attached();
+    let longest = Arc::new(AtomicUsize::new(0));
+    let seen = longest.clone();
+    let measure = move |predicted: &str, _: &str| {
+        seen.fetch_max(predicted.chars().count(), Ordering::Relaxed);
+        1.0
+    };
+    test.session.read(|cx| define_metric(cx, "mine", Arc::new(measure))).unwrap();
+    let mut lengths = Vec::new();
+    for most in [1, 12] {
+        longest.store(0, Ordering::Relaxed);
+        let line = format!("steps=1 eval_every=1 eval_examples=4 best=mine max_new_tokens={most}");
+        test.train(&line).unwrap();
+        lengths.push(longest.load(Ordering::Relaxed));
+    }
+    assert!(lengths[0] < lengths[1], "{lengths:?}");
+    let is_it = |event: &Event| matches!(event, Event::Note { text, .. } if text == "`max_new_tokens` has no effect without best=METRIC");
+    assert!(!test.sink.events().iter().any(is_it));
+    test.train("steps=1 max_new_tokens=4").unwrap();
+    assert!(test.sink.events().iter().any(is_it));
 }
 
 #[test]

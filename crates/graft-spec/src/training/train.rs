@@ -220,6 +220,11 @@ pub const TRAIN: &[KeySpec] = &[
         ..metric::PATTERN
     },
     KeySpec {
+        help: "with best=METRIC: maximum number of tokens of a generated answer",
+        ..metric::MAX_NEW_TOKENS
+    },
+    KeySpec { help: "with best=METRIC: end a generated answer before this text", ..metric::STOP },
+    KeySpec {
         name: "early_stopping",
         aliases: &["early_stopping_patience"],
         kind: KeyKind::Integer { min: 0, max: 1_000_000 },

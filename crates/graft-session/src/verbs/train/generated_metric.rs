@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The metrics that a validation computes without generating text.
-const OF_LOSS: [&str; 2] = ["loss", "accuracy"];
+pub(super) const OF_LOSS: [&str; 2] = ["loss", "accuracy"];
 
 /// Code of the error of an unknown metric.
 const UNKNOWN: &str = "metrics::unknown";
@@ -43,10 +43,13 @@ impl<'a> GeneratedMetric<'a> {
             return Ok(None);
         }
         let examples = i64::try_from(setup.config.eval_examples).unwrap_or(i64::MAX);
+        let most = i64::try_from(setup.config.max_new_tokens).unwrap_or(i64::MAX);
         let settings = Settings::default()
             .with("metric", Value::List(vec![name.clone()]))
             .with("split", Value::Text("validation".to_owned()))
-            .with("examples", Value::Integer(examples));
+            .with("examples", Value::Integer(examples))
+            .with("max_new_tokens", Value::Integer(most))
+            .with("stop", Value::Text(setup.config.stop.clone()));
         let pattern = setup.config.pattern.clone().map(Value::Text);
         let settings = pattern.into_iter().fold(settings, |all, it| all.with("pattern", it));
         let request = match MetricRequest::from_settings(&cx.state(), &settings) {

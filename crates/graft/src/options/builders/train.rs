@@ -268,6 +268,18 @@ impl Train {
         Self { settings: self.settings.with("pattern", text(value)) }
     }
 
+    /// With `best=METRIC`: maximum number of tokens of a generated answer.
+    ///
+    /// Default: `128`. From 1 to 100,000.
+    pub fn max_new_tokens(self, value: usize) -> Self {
+        Self { settings: self.settings.with("max_new_tokens", integer(value)) }
+    }
+
+    /// With `best=METRIC`: end a generated answer before this text.
+    pub fn stop(self, value: &str) -> Self {
+        Self { settings: self.settings.with("stop", text(value)) }
+    }
+
     /// Stop after this many validations without a better value of the metric best; 0 for never.
     ///
     /// Default: `0`. From 0 to 1,000,000.
