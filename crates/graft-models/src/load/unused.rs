@@ -28,8 +28,14 @@ const CLASSIFIERS: &[(&str, &str, &str)] = &[
 /// Whether a weight is ignored silently: buffers that transformers 4 saved, and the copy of the
 /// embedding as a tied head.
 pub(super) fn is_ignored(name: &str, tied: bool) -> bool {
-    let buffers =
-        ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
+    let buffers = [
+        "rotary_emb.inv_freq",
+        "attn.bias",
+        "attn.masked_bias",
+        "attention.bias",
+        "attention.masked_bias",
+        "embeddings.position_ids",
+    ];
     // Copies of T5's embedding, and a table that only its first files have.
     let of_t5 = [
         "encoder.embed_tokens.weight",

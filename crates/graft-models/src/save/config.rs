@@ -30,7 +30,9 @@ pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
         Task::Seq2SeqLm => {
             // transformers 5 decides on this key whether the head scales, 4 on the next one.
             let tied = object.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(true);
-            object.entry("scale_decoder_outputs").or_insert_with(|| tied.into());
+            // The head of mT5 never scales.
+            let scales = tied && family != "mt5";
+            object.entry("scale_decoder_outputs").or_insert_with(|| scales.into());
             object.insert("tie_word_embeddings".to_owned(), (!saved.has_head).into());
         }
         Task::CausalLm => {

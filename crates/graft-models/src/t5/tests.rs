@@ -126,6 +126,9 @@ fn head_and_scale_survive_saving_in_the_formats_of_both_versions_of_transformers
     ] {
         let [once, twice] = saved_twice(changes);
         assert_eq!(twice.config_json["tie_word_embeddings"], json!(is_tied), "{changes:?}");
+        if changes.contains(&("model_type", json!("mt5"))) {
+            assert_eq!(once.config_json["scale_decoder_outputs"], json!(false));
+        }
         let logits = |files: &crate::ModelFiles| {
             files.model.logits(&ids(&[5, 9, 31]), None, &Context::eval()).unwrap()
         };
