@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     WeightSpec,
-    llama::tests::{close, ids},
+    llama::tests::{assert_same_weights, close, ids},
 };
 
 fn model(architecture: &str) -> (BertConfig, Bert, Vec<WeightSpec>) {
@@ -23,21 +23,8 @@ fn model(architecture: &str) -> (BertConfig, Bert, Vec<WeightSpec>) {
 #[test]
 fn building_asks_for_exactly_the_weights_that_the_config_lists() {
     for architecture in ["BertModel", "BertForSequenceClassification"] {
-        let (config, model, mut asked) = model(architecture);
-        let mut listed = config.weights();
-        let mut named: Vec<_> = model
-            .parameters()
-            .iter()
-            .map(|parameter| WeightSpec {
-                name: parameter.path().to_owned(),
-                shape: parameter.dims(),
-            })
-            .collect();
-        for list in [&mut asked, &mut listed, &mut named] {
-            list.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        assert_eq!(asked, listed);
-        assert_eq!(named, listed);
+        let (config, model, asked) = model(architecture);
+        assert_same_weights(asked, config.weights(), &model);
     }
 }
 

@@ -18,6 +18,25 @@ pub(crate) fn ids(values: &[u32]) -> Tensor {
     Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
 }
 
+/// Checks that building a model asks for exactly the weights that its config lists, and that these
+/// are its parameters.
+pub(crate) fn assert_same_weights(
+    mut asked: Vec<WeightSpec>,
+    mut listed: Vec<WeightSpec>,
+    model: &dyn Model,
+) {
+    let parameters = model.parameters();
+    let mut named: Vec<_> = parameters
+        .iter()
+        .map(|parameter| WeightSpec { name: parameter.path().to_owned(), shape: parameter.dims() })
+        .collect();
+    for list in [&mut asked, &mut listed, &mut named] {
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    assert_eq!(asked, listed);
+    assert_eq!(named, listed);
+}
+
 pub(crate) fn close(a: &Tensor, b: &Tensor) -> bool {
     let difference = (a - b)
         .unwrap()
@@ -43,20 +62,7 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
                 .map_err(NnError::from)?)
         })
         .unwrap();
-        let mut listed = config.weights();
-        let mut named: Vec<_> = model
-            .parameters()
-            .iter()
-            .map(|parameter| WeightSpec {
-                name: parameter.path().to_owned(),
-                shape: parameter.dims(),
-            })
-            .collect();
-        for list in [&mut asked, &mut listed, &mut named] {
-            list.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        assert_eq!(asked, listed);
-        assert_eq!(named, listed);
+        assert_same_weights(asked, config.weights(), &model);
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     WeightSpec,
-    llama::tests::{close, ids},
+    llama::tests::{assert_same_weights, close, ids},
 };
 
 fn model(changes: &[(&str, Value)]) -> (T5Config, T5, Vec<WeightSpec>) {
@@ -28,21 +28,8 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
         &[("tie_word_embeddings", json!(false)), ("feed_forward_proj", json!("gated-gelu"))],
         &[("num_decoder_layers", json!(1))],
     ] {
-        let (config, model, mut asked) = model(changes);
-        let mut listed = config.weights();
-        let mut named: Vec<_> = model
-            .parameters()
-            .iter()
-            .map(|parameter| WeightSpec {
-                name: parameter.path().to_owned(),
-                shape: parameter.dims(),
-            })
-            .collect();
-        for list in [&mut asked, &mut listed, &mut named] {
-            list.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        assert_eq!(asked, listed);
-        assert_eq!(named, listed);
+        let (config, model, asked) = model(changes);
+        assert_same_weights(asked, config.weights(), &model);
     }
 }
 
